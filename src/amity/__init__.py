@@ -1,0 +1,1 @@
+"""Amity: an open, vendor-neutral Advanced Metering Infrastructure."""

@@ -1,0 +1,1 @@
+"""HTTP API (FastAPI), one module per noun."""

@@ -1,0 +1,1 @@
+"""The utility's own nouns as frozen values: meters, readings, events, collection, registry."""

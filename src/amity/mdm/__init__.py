@@ -1,0 +1,1 @@
+"""Meter data management: pure functions on columns; knows no wire."""

@@ -1,0 +1,1 @@
+"""Validation, estimation, editing: one small pure function per rule."""

@@ -1,0 +1,1 @@
+"""NATS JetStream and the protobuf messages that cross zones."""

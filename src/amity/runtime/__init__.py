@@ -1,0 +1,1 @@
+"""Configuration, wiring and process roles: the one place that knows every class."""

@@ -1,0 +1,1 @@
+"""Who may do what: login tokens and sessions now; gate, keys and audit tree later."""

@@ -1,0 +1,1 @@
+"""TCP shells around the sans-I/O protocols."""

@@ -1,0 +1,172 @@
+"""What the IT side's use cases need from storage, as protocols."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from amity.domain.blocks import Block, Channel, Stage
+from amity.domain.collection import Delivery, Outcome
+from amity.domain.events import MeterEvent
+from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
+from amity.domain.registry import Meter, Town, Transformer, UsagePoint
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionState:
+    """The latest word on one meter's collection."""
+
+    meter_id: str
+    outcome: Outcome
+    collected_at: datetime
+    detail: tuple[str, ...]
+    last_answer_at: datetime | None
+    attempts: int
+    clock_offset_s: int | None
+    failures_in_a_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class VeeException:
+    """A finding of one VEE rule on one channel for the intervals in [start_s, end_s), epoch seconds."""
+
+    channel_id: int
+    rule: str
+    rule_version: str
+    start_s: int
+    end_s: int
+    message: str
+    found_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event with the meter it came from."""
+
+    meter_id: str
+    event: MeterEvent
+
+
+class RegistryStore(Protocol):
+    """Meters, usage points, transformers."""
+
+    def provision(self, town: Town) -> None:
+        """Insert or update the whole town; idempotent."""
+        ...
+
+    def town(self) -> Town | None:
+        """The provisioned town, None before the first provisioning."""
+        ...
+
+    def meter(self, meter_id: str) -> tuple[Meter, UsagePoint, Transformer] | None:
+        """One meter with where it hangs."""
+        ...
+
+
+class BlockStore(Protocol):
+    """Channel-day blocks with versions; merges per interval, exact under several writers (compare-and-swap)."""
+
+    def channel(self, meter_id: str, reading_type: ReadingType) -> Channel:
+        """Find or create the channel."""
+        ...
+
+    def channels(self, meter_id: str | None = None) -> Sequence[Channel]:
+        """Channels of one meter or of all."""
+        ...
+
+    def merge(self, stage: Stage, blocks: Sequence[Block], *, source: str, recorded_at: datetime) -> int:
+        """Merge per interval (newer wins), keep superseded contents; return how many blocks changed.
+
+        A block whose content is already stored changes nothing: merging twice is merging once.
+        """
+        ...
+
+    def read(
+        self,
+        stage: Stage,
+        channel_ids: Sequence[int],
+        first_day: int,
+        last_day: int,
+        *,
+        as_known_at: datetime | None = None,
+    ) -> Sequence[Block]:
+        """Blocks of the days [first_day, last_day], by channel then day; with `as_known_at`, as they stood then."""
+        ...
+
+    def revisions(self, stage: Stage, channel_id: int, day: int) -> Sequence[Block]:
+        """Every version of one block, oldest first."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """Deliveries as received: evidence for every reading, and the state of collection."""
+
+    def record(self, delivery: Delivery, body: bytes, *, received_at: datetime) -> bool:
+        """Keep it with its events, registers, unknown objects and state; False when it was known already."""
+        ...
+
+    def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:
+        """(message id, body) of deliveries that brought this interval of this OBIS, newest first."""
+        ...
+
+    def states(self) -> Sequence[CollectionState]:
+        """The latest state of every meter that was ever tried."""
+        ...
+
+    def registers(self, meter_id: str, *, obis: bytes | None = None, limit: int = 500) -> Sequence[RegisterReading]:
+        """Register readings, newest first."""
+        ...
+
+    def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
+        """Events, newest first."""
+        ...
+
+    def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:
+        """Objects no mapping names, with their meter."""
+        ...
+
+
+class ExceptionStore(Protocol):
+    """Open VEE findings."""
+
+    def replace(self, channel_id: int, first_day: int, last_day: int, found: Sequence[VeeException]) -> None:
+        """Put the findings of these days in place of the earlier ones."""
+        ...
+
+    def open(self, meter_id: str | None = None, *, limit: int = 500) -> Sequence[VeeException]:
+        """Findings, newest first."""
+        ...
+
+
+class Database(Protocol):
+    """The IT zone's database as the use cases see it."""
+
+    registry: RegistryStore
+    blocks: BlockStore
+    deliveries: DeliveryStore
+    exceptions: ExceptionStore
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All writes inside commit together or not at all."""
+        ...
+
+
+class LoginStore(Protocol):
+    """One-time login tokens and sessions, kept as hashes only."""
+
+    def add_token(self, token_hash: bytes, person: str, expires_at: datetime) -> None:
+        """Remember a token that was handed out."""
+        ...
+
+    def use_token(self, token_hash: bytes, now: datetime) -> str | None:
+        """Spend the token; return its person, or None when unknown, spent or expired."""
+        ...
+
+    def add_session(self, session_hash: bytes, person: str, expires_at: datetime) -> None:
+        """Remember a session."""
+        ...
+
+    def session(self, session_hash: bytes, now: datetime) -> str | None:
+        """The person of a live session."""
+        ...
