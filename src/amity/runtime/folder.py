@@ -1,0 +1,98 @@
+"""Where everything lives: one folder per installation, one subfolder per zone; delete it to forget."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from amity.kernel.errors import ConfigurationError
+
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The paths of one installation; nothing is created until `create`."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """What an operator may edit."""
+        return self.root / "amity.toml"
+
+    @property
+    def ot_database(self) -> Path:
+        """Endpoints, invocation counters, outbox, raw frames."""
+        return self.root / "ot" / "ot.sqlite"
+
+    @property
+    def keys(self) -> Path:
+        """Meter secrets, readable by the owner only (the key service takes this place in a later issue)."""
+        return self.root / "ot" / "keys.json"
+
+    @property
+    def mapping(self) -> Path:
+        """mapping.json, reloaded while running."""
+        return self.root / "ot" / "mapping.json"
+
+    @property
+    def it_database(self) -> Path:
+        """Registry, deliveries, blocks, exceptions, logins."""
+        return self.root / "it" / "it.sqlite"
+
+    @property
+    def broker(self) -> Path:
+        """The nats-server's configuration and JetStream store."""
+        return self.root / "broker"
+
+    @property
+    def simulator(self) -> Path:
+        """The simulated fleet's own memory."""
+        return self.root / "simulator"
+
+    @property
+    def logs(self) -> Path:
+        """One log per process."""
+        return self.root / "logs"
+
+    def create(self) -> None:
+        """Make the folders, readable by the owner only; raise ConfigurationError when the disk says no."""
+        try:
+            for path in (
+                self.root,
+                self.ot_database.parent,
+                self.it_database.parent,
+                self.broker,
+                self.simulator,
+                self.logs,
+            ):
+                path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the folder {self.root} cannot be used",
+                tried="to create it and its subfolders",
+                answer=str(error),
+                next_step="name another one with --dir, or mend its owner and mode",
+            ) from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by the owner only: a reader sees the old text or the new one."""
+    partial = path.with_name(path.name + ".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def refuse_if_others_can_read(path: Path) -> None:
+    """Raise ConfigurationError, with the command that mends it, when a file with secrets is open to others."""
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise ConfigurationError(
+            f"{path} holds secrets and can be read by others (mode {mode:04o})",
+            next_step=f"chmod 600 {path}",
+        )

@@ -1,0 +1,84 @@
+"""amity.toml: what an operator may set, with limits; a wrong entry is named with its key and reason."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from amity.kernel.errors import ConfigurationError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HeadendSettings(_Section):
+    """How the head-end reads its fleet."""
+
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
+    connect_timeout_s: Annotated[float, Field(gt=0, le=600)] = 3.0
+    request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    poll_interval_s: Annotated[int, Field(ge=5, le=86_400)] = 60
+    backfill_days: Annotated[int, Field(ge=1, le=90)] = 3
+    frames_kept_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    push_host: str = "127.0.0.1"
+    push_port: Port = 4059
+
+
+class BrokerSettings(_Section):
+    """Where the bundled nats-server listens."""
+
+    port: Port = 4222
+
+
+class WebSettings(_Section):
+    """Where API and console listen, and under which host names they may be asked for."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8470
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+
+
+class Settings(_Section):
+    """All of amity.toml."""
+
+    headend: HeadendSettings = HeadendSettings()
+    broker: BrokerSettings = BrokerSettings()
+    web: WebSettings = WebSettings()
+
+
+def load(path: Path) -> Settings:
+    """Read amity.toml (all defaults when it is missing); raise ConfigurationError with file, key and reason."""
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Settings()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigurationError(f"{path} cannot be read", answer=str(error), next_step="correct that line") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(
+            f"{path}: {key}: {first['msg']}",
+            next_step=f"correct or remove {key}; defaults apply where a key is missing",
+        ) from error
+
+
+def dump(settings: Settings) -> str:
+    """Write settings as TOML that `load` reads back."""
+    lines = ["# Amity. Every key has a default; unknown keys are refused. Read again when a process starts."]
+    for section, values in settings.model_dump().items():
+        lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return str(value)
