@@ -1,16 +1,22 @@
 """What the head-end needs from outside, as protocols: runtime joins them to adapters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from amity.domain.collection import Delivery
+from amity.domain.collection import Delivery, Outcome
+from amity.kernel.errors import TransportError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How to reach one meter: address, associations and the name of its device profile. Keys are asked from `Keys`."""
+    """How to reach one meter: address, associations and the name of its device profile. Keys are asked from `Keys`.
+
+    `ciphering` and `protection` are empty where those of the device profile hold.
+    """
 
     meter_id: str
     host: str
@@ -20,6 +26,8 @@ class Endpoint:
     auth: str  # none | lls | hls-gmac
     profile: str
     system_title: bytes
+    ciphering: str = ""  # none | glo | general-glo
+    protection: str = ""  # none | authenticated | encrypted | authenticated-encrypted
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,15 +81,46 @@ class CounterStore(Protocol):
         ...
 
 
-class CollectionStore(Protocol):
-    """The head-end's own memory: how far each meter's profile is read, the outbox, raw frames for a while."""
+class PushCounterStore(Protocol):
+    """The highest invocation counter that each meter used in a push: what is not above it was heard before."""
 
-    def read_until(self, meter_id: str) -> datetime | None:
-        """End of the last interval safely in the outbox, None when nothing was ever read."""
+    def advance(self, meter_id: str, counter: int) -> bool:
+        """Durably remember the counter; False, and nothing changes, when it is not above the last one."""
         ...
 
-    def save(self, delivery: Delivery, subject: str, body: bytes, *, read_until: datetime | None) -> None:
-        """In one transaction: queue the encoded delivery, keep its frames, move `read_until` forward."""
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a meter is read: the ends of what is safely in the outbox, None where nothing was ever read."""
+
+    intervals_until: datetime | None = None
+    registers_until: datetime | None = None
+    events_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one meter stands with us: how far it is read and how the last session ended."""
+
+    progress: Progress = Progress()
+    outcome: Outcome | None = None
+    attempted_at: datetime | None = None
+    failures_in_a_row: int = 0
+
+
+class CollectionStore(Protocol):
+    """The head-end's own memory: how far each meter is read, the outbox, raw frames for a while."""
+
+    def standings(self) -> Mapping[str, Standing]:
+        """Every meter that was ever tried, by meter id."""
+        ...
+
+    def save(self, delivery: Delivery, subject: str, body: bytes, *, progress: Progress) -> None:
+        """In one transaction: queue the encoded delivery, keep its frames, move the meter's progress forward.
+
+        A date of `progress` that is None or earlier than the stored one changes nothing; neither does a delivery that
+        is stored already.
+        """
         ...
 
     def queued(self, limit: int) -> Sequence[QueuedDelivery]:
@@ -89,11 +128,43 @@ class CollectionStore(Protocol):
         ...
 
     def sent(self, sequences: Iterable[int]) -> None:
-        """Forget queued deliveries: the broker acknowledged them."""
+        """Take deliveries out of the outbox: the broker acknowledged them. Their frames stay until pruned."""
         ...
 
     def prune_frames(self, before: datetime) -> int:
-        """Delete raw frames older than this; return how many sessions lost theirs."""
+        """Delete the raw frames of delivered sessions that ended before this; return of how many sessions."""
+        ...
+
+
+class Channel(Protocol):
+    """An open connection to one meter that carries one exchange at a time."""
+
+    async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:
+        """Send an APDU, return the answer's; raise TransportError or RemoteProtocolError when there is none."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection; does nothing when it is closed already."""
+        ...
+
+
+class Connector(Protocol):
+    """The way to the meters."""
+
+    async def connect(self, endpoint: Endpoint, timeout_s: float) -> Channel:
+        """Raise TransportError when there is no connection in time."""
+        ...
+
+    def outcome_of(self, error: TransportError) -> Outcome:
+        """Whether this failure of the path means REFUSED, SILENT or BROKEN."""
+        ...
+
+
+class Disk(Protocol):
+    """How work that waits for the disk is done without holding up the sessions (a thread; at once in a simulation)."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Do it and return its result; whatever it raises is raised here."""
         ...
 
 

@@ -6,6 +6,9 @@ AmityError
 │   └── SecurityError       a tag that does not verify, a counter that went back, a wrong key
 ├── RemoteRefusalError           the other side understood and said no (data-access-result, association rejected)
 ├── TransportError          no connection, closed early, no answer in time
+├── RequestError            a person or program asked for something that cannot be answered as asked
+│   ├── NotFoundError       what they named does not exist here
+│   └── AccessError         they did not show who they are
 ├── ConfigurationError      a setting, mapping or profile that cannot be used as written
 └── StorageError            the disk or the database did not take it
 
@@ -49,6 +52,18 @@ class RemoteRefusalError(AmityError):
 
 class TransportError(AmityError):
     """The path to the other side failed: refused, closed early, silent."""
+
+
+class RequestError(AmityError):
+    """A person or program asked for something that cannot be answered as it was asked."""
+
+
+class NotFoundError(RequestError):
+    """What they named does not exist here."""
+
+
+class AccessError(RequestError):
+    """They did not show who they are, or what they showed is spent or out of date."""
 
 
 class ConfigurationError(AmityError):

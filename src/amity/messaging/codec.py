@@ -1,20 +1,23 @@
 """Deliveries as protobuf messages (`readings.proto`) and back, with a JSON mirror."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import zstandard
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from amity.domain.collection import Delivery, Exchange, Outcome
 from amity.domain.events import EventKind, MeterEvent
-from amity.domain.readings import IntervalSeries, Int64Column, ReadingType, RegisterReading, UnknownObject
+from amity.domain.readings import Int64Column, IntervalSeries, ReadingType, RegisterReading, UnknownObject
 from amity.kernel.errors import AmityError, LocalProtocolError, RemoteProtocolError
 from amity.kernel.obis import Obis
+from amity.kernel.time import from_epoch_s
 from amity.kernel.units import Unit
 from amity.messaging import readings_pb2 as pb
 
@@ -25,6 +28,7 @@ EXCHANGES_OCTETS_MAX: Final = 64 * 1024 * 1024
 """A few kilobytes of Zstandard can announce gigabytes; a session of 90 days of profile stays below 2 MiB."""
 _ZSTD_LEVEL: Final = 3
 _NANOS_PER_MICRO: Final = 1000
+_OUTCOMES: Final = {int(pb.Outcome.Value(f"OUTCOME_{outcome.name}")): outcome for outcome in Outcome}
 
 
 class ProtobufCodec:
@@ -51,14 +55,16 @@ class ProtobufCodec:
 
 
 def to_json(body: bytes, *, indent: int | None = None) -> str:
-    """The JSON mirror of an encoded delivery, exchanges unpacked under `exchanges`.
+    """The JSON mirror of an encoded delivery, its exchanges unpacked under `exchanges`.
 
     Raise RemoteProtocolError when the octets are not a delivery.
     """
     message = _parse(body)
-    mirror = pb.DeliveryMirror(delivery=message, exchanges=_parse_exchanges(message.exchanges_zstd).exchange)
-    mirror.delivery.ClearField("exchanges_zstd")
-    return MessageToJson(mirror, preserving_proto_field_name=True, indent=indent)
+    exchanges = _parse_exchanges(message.exchanges_zstd)
+    message.ClearField("exchanges_zstd")
+    mirror = MessageToDict(message, preserving_proto_field_name=True)
+    mirror["exchanges"] = MessageToDict(exchanges, preserving_proto_field_name=True).get("exchange", [])
+    return json.dumps(mirror, indent=indent)
 
 
 # ------------------------------------------------------------------ to protobuf
@@ -71,7 +77,7 @@ def _to_message(delivery: Delivery) -> pb.Delivery:
         meter_id=delivery.meter_id,
         session_id=delivery.session_id,
         collected_at=_timestamp(delivery.collected_at),
-        outcome=_OUTCOME_CODES[delivery.outcome],
+        outcome=f"OUTCOME_{delivery.outcome.name}",
         detail=delivery.detail,
         attempts=delivery.attempts,
         duration_ms=delivery.duration_ms,
@@ -119,7 +125,7 @@ def _runs(series: IntervalSeries) -> Iterator[pb.Run]:
         return
     breaks = np.flatnonzero(np.diff(series.starts) != series.reading_type.interval_s) + 1
     borders = [0, *breaks.tolist(), len(series.starts)]
-    for first, end in zip(borders, borders[1:], strict=False):
+    for first, end in pairwise(borders):
         yield pb.Run(
             start_s=int(series.starts[first]),
             values=series.values[first:end].tolist(),
@@ -263,14 +269,10 @@ def _no_columns() -> tuple[Int64Column, Int64Column, Int64Column]:
 def _run_columns(run: pb.Run, interval_s: int) -> tuple[Int64Column, Int64Column, Int64Column]:
     _require(len(run.values) == len(run.qualities), "a run has not one quality for each value")
     _require(run.start_s % interval_s == 0, f"a run starts at {run.start_s}, off the grid of {interval_s} s")
-    _instant_s_in_range(run.start_s)
+    from_epoch_s(run.start_s)  # OverflowError for an instant that no calendar holds
     values = np.fromiter(run.values, np.int64, len(run.values))
     starts = run.start_s + interval_s * np.arange(len(values), dtype=np.int64)
     return starts, values, np.frombuffer(run.qualities, np.uint8).astype(np.int64)
-
-
-def _instant_s_in_range(seconds: int) -> None:
-    datetime.fromtimestamp(seconds, UTC)
 
 
 def _register(message: pb.RegisterReading) -> RegisterReading:
@@ -304,9 +306,3 @@ def _unknown(message: pb.UnknownObject) -> UnknownObject:
 def _instant(timestamp: Timestamp) -> datetime:
     _require(timestamp.nanos % _NANOS_PER_MICRO == 0, "an instant is finer than a microsecond")
     return timestamp.ToDatetime(UTC)
-
-
-_OUTCOME_CODES: Final = {
-    outcome: pb.Outcome.Value(f"OUTCOME_{outcome.name}") for outcome in Outcome
-}
-_OUTCOMES: Final = {code: outcome for outcome, code in _OUTCOME_CODES.items()}

@@ -1,1 +1,1 @@
-"""TCP shells around the sans-I/O protocols."""
+"""Sockets: TCP with the wrapper, both ends; what is said over them is the business of `devices`."""

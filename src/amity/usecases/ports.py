@@ -29,7 +29,10 @@ class CollectionState:
 
 @dataclass(frozen=True, slots=True)
 class VeeException:
-    """A finding of one VEE rule on one channel for the intervals in [start_s, end_s), epoch seconds."""
+    """A finding of one VEE rule on one channel for the intervals in [start_s, end_s), epoch seconds.
+
+    `resolved` ones are no trouble any more but say how a value came about, such as an interpolated gap.
+    """
 
     channel_id: int
     rule: str
@@ -38,6 +41,17 @@ class VeeException:
     end_s: int
     message: str
     found_at: datetime
+    resolved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that nobody could decode: kept as it came, with the reason, so that it can be tried again."""
+
+    subject: str
+    body: bytes
+    reason: str
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,14 @@ class BlockStore(Protocol):
         """
         ...
 
+    def replace(self, stage: Stage, blocks: Sequence[Block], *, source: str, recorded_at: datetime) -> int:
+        """Put computed contents in place of the stored ones, EMPTY slots too; idempotent and versioned like `merge`."""
+        ...
+
+    def span_with_neighbours(self, stage: Stage, channel_id: int, first_day: int, last_day: int) -> tuple[int, int]:
+        """[first_day, last_day] widened to the nearest stored day on either side, where there is one."""
+        ...
+
     def read(
         self,
         stage: Stage,
@@ -107,7 +129,10 @@ class DeliveryStore(Protocol):
         ...
 
     def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:
-        """(message id, body) of deliveries that brought this interval of this OBIS, newest first."""
+        """(message id, body) of deliveries that brought this interval of this OBIS, newest first.
+
+        For the OBIS code of a register: the delivery that brought its value at that second.
+        """
         ...
 
     def states(self) -> Sequence[CollectionState]:
@@ -116,6 +141,15 @@ class DeliveryStore(Protocol):
 
     def registers(self, meter_id: str, *, obis: bytes | None = None, limit: int = 500) -> Sequence[RegisterReading]:
         """Register readings, newest first."""
+        ...
+
+    def snapshots(
+        self, meter_id: str, obis: bytes, start_s: int, end_s: int, *, every_s: int
+    ) -> Sequence[RegisterReading]:
+        """Readings on the grid of `every_s` that bracket [start_s, end_s], oldest first.
+
+        That is: from the last one at or before `start_s` to the first one at or after `end_s`, as far as there are any.
+        """
         ...
 
     def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
@@ -131,11 +165,30 @@ class ExceptionStore(Protocol):
     """Open VEE findings."""
 
     def replace(self, channel_id: int, first_day: int, last_day: int, found: Sequence[VeeException]) -> None:
-        """Put the findings of these days in place of the earlier ones."""
+        """Put the findings that start in these days in place of the earlier ones.
+
+        A finding that was there before keeps its `found_at`.
+        """
         ...
 
     def open(self, meter_id: str | None = None, *, limit: int = 500) -> Sequence[VeeException]:
-        """Findings, newest first."""
+        """Findings that nothing has resolved, newest first."""
+        ...
+
+    def covering(self, channel_id: int, start_s: int, end_s: int) -> Sequence[VeeException]:
+        """Findings, open and resolved, that touch [start_s, end_s) of one channel: the rules behind a value."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Messages that could not be decoded; the consumer adds one and acknowledges, so that it blocks nobody."""
+
+    def add(self, subject: str, body: bytes, *, reason: str, received_at: datetime) -> bool:
+        """Keep the message as it came; False when the same one is there already."""
+        ...
+
+    def all(self, *, limit: int = 200) -> Sequence[DeadLetter]:
+        """Dead letters, newest first."""
         ...
 
 
@@ -146,9 +199,10 @@ class Database(Protocol):
     blocks: BlockStore
     deliveries: DeliveryStore
     exceptions: ExceptionStore
+    dead_letters: DeadLetters
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All writes inside commit together or not at all."""
+        """All writes inside commit together or not at all; within another transaction it joins that one."""
         ...
 
 

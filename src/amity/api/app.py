@@ -1,0 +1,34 @@
+"""The HTTP API as one FastAPI app; the console attaches itself to the same app and passes the same gate."""
+
+from collections.abc import Collection
+
+from fastapi import FastAPI
+
+from amity.api import collection, events, health, login, meters, readings, town, vee, why
+from amity.api.gate import LOOPBACK_HOSTS, Gate, SecurityHeaders
+from amity.api.problems import answer_with_problems
+from amity.usecases.services import Services
+
+_DESCRIPTION = (
+    "Everything needs a session or an API token but /healthz and the login. Times are ISO 8601 with their zone, "
+    "ranges half-open. Every error has the same body: what, tried, answer, next."
+)
+
+
+def create_app(services: Services, *, allowed_hosts: Collection[str] = LOOPBACK_HOSTS) -> FastAPI:
+    """Build the API. `allowed_hosts` are the names (without port) under which it may be reached."""
+    app = FastAPI(
+        title="Amity",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # those pages load their scripts from somebody else's server
+        redoc_url=None,
+    )
+    app.state.services = services
+    for noun in (health, login, town, meters, readings, why, collection, vee, events):
+        app.include_router(noun.router)
+    answer_with_problems(app)
+    app.add_middleware(Gate, services=services, allowed_hosts=allowed_hosts)
+    app.add_middleware(SecurityHeaders)
+    return app

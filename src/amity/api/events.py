@@ -1,0 +1,30 @@
+"""GET /api/v1/events: what meters said on their own, newest first."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from amity.api.access import Asked
+from amity.api.models import EventModel
+from amity.api.problems import PROBLEM_RESPONSES
+from amity.usecases.findings import recent_events
+
+router = APIRouter(prefix="/api/v1", tags=["events"], responses=PROBLEM_RESPONSES)
+
+LIMIT_MAX = 1000
+
+
+class EventsModel(BaseModel):
+    """Newest first."""
+
+    events: list[EventModel]
+
+
+@router.get("/events")
+def get_events(
+    services: Asked, meter_id: str | None = None, limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 200
+) -> EventsModel:
+    """Events and alarms of all meters or of one."""
+    stored = recent_events(services, meter_id, limit=limit)
+    return EventsModel(events=[EventModel.of(event) for event in stored])

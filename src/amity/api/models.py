@@ -1,0 +1,154 @@
+"""Shapes that several nouns of the API share."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, PlainValidator, WithJsonSchema
+
+from amity.domain.blocks import Channel
+from amity.domain.collection import Outcome
+from amity.kernel.errors import ConfigurationError
+from amity.kernel.obis import Obis
+from amity.kernel.time import from_epoch_s
+from amity.kernel.units import Unit
+from amity.usecases.condition import Condition
+from amity.usecases.meters import MeterRow
+from amity.usecases.ports import StoredEvent, VeeException
+
+
+def _obis(text: str) -> Obis:
+    try:
+        return Obis.parse(text)
+    except ConfigurationError as error:  # here it is the caller's parameter, not a setting of ours
+        raise ValueError(". ".join(error.lines())) from error
+
+
+ObisParameter = Annotated[
+    Obis, PlainValidator(_obis), WithJsonSchema({"type": "string", "examples": ["1.0.1.29.0.255"]})
+]
+
+
+class ChannelModel(BaseModel):
+    """One measured quantity of one meter: a value v stands for v x 10**exponent of the unit."""
+
+    obis: str
+    unit: str
+    exponent: int
+    interval_s: int
+
+    @classmethod
+    def of(cls, channel: Channel) -> "ChannelModel":
+        """From the domain."""
+        return cls(
+            obis=str(channel.obis),
+            unit=Unit(channel.unit).symbol,
+            exponent=channel.exponent,
+            interval_s=channel.interval_s,
+        )
+
+
+class CollectionStateModel(BaseModel):
+    """How the last session with a meter ended. `clock_offset_s` is the meter's clock minus ours."""
+
+    outcome: Outcome
+    collected_at: datetime
+    detail: list[str]
+    last_answer_at: datetime | None
+    attempts: int
+    failures_in_a_row: int
+    clock_offset_s: int | None
+
+
+class MeterModel(BaseModel):
+    """A meter, where it hangs and how it is doing; `state` is null for a meter that nobody tried yet."""
+
+    meter_id: str
+    serial: str
+    profile: str
+    address: str
+    account_id: str
+    transformer_id: str
+    has_solar: bool
+    condition: Condition
+    state: CollectionStateModel | None
+
+    @classmethod
+    def of(cls, row: MeterRow) -> "MeterModel":
+        """From a use case."""
+        return cls(
+            meter_id=row.meter.meter_id,
+            serial=row.meter.serial,
+            profile=row.meter.profile,
+            address=row.usage_point.address,
+            account_id=row.usage_point.account_id,
+            transformer_id=row.usage_point.transformer_id,
+            has_solar=row.usage_point.has_solar,
+            condition=row.condition,
+            state=_state(row),
+        )
+
+
+class EventModel(BaseModel):
+    """One entry of a meter's event log, or an alarm that it pushed; `code` is the meter's own number."""
+
+    meter_id: str
+    kind: str
+    code: int
+    at: datetime
+    text: str
+    pushed: bool
+
+    @classmethod
+    def of(cls, stored: StoredEvent) -> "EventModel":
+        """From a use case."""
+        event = stored.event
+        return cls(
+            meter_id=stored.meter_id,
+            kind=event.kind,
+            code=event.code,
+            at=event.at,
+            text=event.text,
+            pushed=event.pushed,
+        )
+
+
+class FindingModel(BaseModel):
+    """What one VEE rule found on one channel for the intervals in [start, end)."""
+
+    meter_id: str | None
+    obis: str | None
+    rule: str
+    rule_version: str
+    start: datetime
+    end: datetime
+    message: str
+    found_at: datetime
+
+    @classmethod
+    def of(cls, found: VeeException, channel: Channel | None) -> "FindingModel":
+        """From a use case."""
+        return cls(
+            meter_id=channel.meter_id if channel else None,
+            obis=str(channel.obis) if channel else None,
+            rule=found.rule,
+            rule_version=found.rule_version,
+            start=from_epoch_s(found.start_s),
+            end=from_epoch_s(found.end_s),
+            message=found.message,
+            found_at=found.found_at,
+        )
+
+
+def _state(row: MeterRow) -> CollectionStateModel | None:
+    state = row.state
+    if state is None:
+        return None
+    return CollectionStateModel(
+        outcome=state.outcome,
+        collected_at=state.collected_at,
+        detail=list(state.detail),
+        last_answer_at=state.last_answer_at,
+        attempts=state.attempts,
+        failures_in_a_row=state.failures_in_a_row,
+        clock_offset_s=state.clock_offset_s,
+    )

@@ -1,0 +1,34 @@
+"""The command line: one program, one command for each thing somebody does."""
+
+import sys
+
+import typer
+
+from amity.cli.decode import decode
+from amity.cli.errors import exit_status, report
+from amity.cli.read import read
+from amity.cli.simulate import simulate
+from amity.kernel.errors import AmityError
+
+app = typer.Typer(
+    name="amity",
+    help="Amity: from the bytes a meter sends to the number on a bill.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(simulate)
+app.command()(read)
+app.command()(decode)
+
+
+def main() -> None:
+    """Run a command; an Amity error becomes its facts on standard error and an exit status, never a traceback."""
+    try:
+        app()
+    except AmityError as error:
+        report(error, as_json="--json" in sys.argv)
+        sys.exit(exit_status(error))
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.exit(0)

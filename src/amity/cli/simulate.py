@@ -1,0 +1,107 @@
+"""`amity simulate`: a fleet of simulated DLMS meters on real sockets, described by one JSON document."""
+
+import asyncio
+import json
+import resource
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from amity.devices.settings import Authentication
+from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import isoformat
+from amity.runtime.supervisor import until_told_to_stop
+from amity.runtime.system import SystemClock
+from amity.simulation.faults import DEMO_MIX, FaultKind, parse_mix
+from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
+from amity.simulation.push_schedule import Destination
+from amity.simulation.serving import serve_fleet
+
+_FILES_PER_METER = 4  # a listener and a few callers
+
+
+def simulate(  # noqa: PLR0913, PLR0917 - an option each
+    meters: Annotated[int, typer.Option(help="How many meters.")] = 20,
+    port_base: Annotated[int, typer.Option(help="Meter i listens on this port + i; 0 lets the system choose.")] = 0,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    auth: Annotated[
+        Authentication | None, typer.Option(help="All meters plain models with this authentication; default: a mix.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same town, keys and readings.")] = 1,
+    faults: Annotated[bool, typer.Option(help="A share of every fault, and one area without power.")] = False,
+    fault: Annotated[
+        list[str] | None, typer.Option(help=f"name=share, may be repeated; names: {', '.join(FaultKind)}.")
+    ] = None,
+    push_to: Annotated[str | None, typer.Option(help="HOST:PORT that meters call with alarms and intervals.")] = None,
+    anchor: Annotated[
+        str | None, typer.Option(help="Instant the story is told from (ISO 8601, UTC); the same one goes on with it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the fleet document.")] = False,
+    with_parent: Annotated[bool, typer.Option(help="End when standard input closes.", hidden=True)] = False,
+) -> None:
+    """Serve simulated DLMS/COSEM meters until stopped.
+
+    With --json one document is printed first: a list with address, association and keys of every meter. The keys are
+    derived from the seed and must never be used for anything real.
+    """
+    settings = FleetSettings(
+        meters=meters,
+        seed=seed,
+        anchor=_anchor(anchor),
+        auth=auth,
+        faults={**(DEMO_MIX if faults else {}), **parse_mix(fault or ())},
+        outage=faults,
+    )
+    _allow_open_files(meters * _FILES_PER_METER)
+    destination = _destination(push_to) if push_to else None
+    asyncio.run(_serve(build_fleet(settings), host, port_base, destination, as_json=as_json, with_parent=with_parent))
+
+
+async def _serve(
+    fleet: Fleet, host: str, port_base: int, push_to: Destination | None, *, as_json: bool, with_parent: bool
+) -> None:
+    told_to_stop = asyncio.create_task(until_told_to_stop(watch_stdin=with_parent))
+    await asyncio.sleep(0)  # from here on a signal ends us quietly, also before anybody has read the document
+    async with serve_fleet(fleet, clock=SystemClock(), host=host, port_base=port_base, push_to=push_to) as document:
+        print(json.dumps(document, ensure_ascii=False) if as_json else _summary(fleet, document), flush=True)
+        await told_to_stop
+
+
+def _summary(fleet: Fleet, document: list[dict[str, Any]]) -> str:
+    faulty = sum(bool(entry["faults"]) for entry in document)
+    first, last = document[0], document[-1]
+    return (
+        f"{len(document)} simulated meters of {fleet.town.name} on {first['host']}, ports {first['port']} to"
+        f" {last['port']}, {faulty} of them faulty; told from {isoformat(fleet.settings.anchor)}.\n"
+        "--json prints how to reach each of them. Ctrl-C ends."
+    )
+
+
+def _anchor(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"--anchor {text!r} is no instant", next_step="write it like 2026-11-20T06:00:00Z"
+        ) from error
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _destination(text: str) -> Destination:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:  # noqa: PLR2004 - the last port
+        raise ConfigurationError(
+            f"--push-to {text!r} is no address", next_step="write HOST:PORT, for example 127.0.0.1:4059"
+        )
+    return Destination(host.strip("[]"), int(port))
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise this process's own limit of open files as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard > soft:
+        limit = wanted + soft if hard == resource.RLIM_INFINITY else min(wanted + soft, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

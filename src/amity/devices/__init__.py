@@ -1,0 +1,1 @@
+"""How one meter model speaks: conversations as generators, both sides, and profiles as data."""

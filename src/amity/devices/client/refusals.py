@@ -1,0 +1,73 @@
+"""What a meter refuses: typed errors with cause and remedy.
+
+RemoteRefusalError
+├── AssociationRejectedError    AARE with a result other than accepted, or a failed HLS exchange
+├── ServiceRefusedError         ExceptionResponse or ConfirmedServiceError instead of an answer
+│   └── InvocationCounterError  the meter says our counter is behind; `expected` is what it waits for
+└── AttributeRefusedError       a data-access-result instead of a value
+"""
+
+from amity.kernel.errors import RemoteRefusalError
+from amity.protocols.dlms.acse import AssociationResult, ProviderDiagnostic, SourceDiagnostic
+from amity.protocols.dlms.apdu import Attribute, DataAccessResult
+
+REJECTED = "DLMS Association Rejected"
+
+
+class AssociationRejectedError(RemoteRefusalError):
+    """The meter did not open the association; `result` and `diagnostic` are what its AARE says, if it sent one."""
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        remedy: str,
+        tried: str | None = None,
+        answer: str | None = None,
+        result: AssociationResult | None = None,
+        diagnostic: SourceDiagnostic | ProviderDiagnostic | None = None,
+    ) -> None:
+        super().__init__(f"{REJECTED}: {cause}", tried=tried, answer=answer, next_step=remedy)
+        self.result = result
+        self.diagnostic = diagnostic
+
+
+class ServiceRefusedError(RemoteRefusalError):
+    """The meter answered a request with an error of the service itself."""
+
+
+class InvocationCounterError(ServiceRefusedError):
+    """Our invocation counter is not above the last one the meter saw; `expected` is what it takes, None if untold."""
+
+    def __init__(self, expected: int | None, *, tried: str) -> None:
+        wanted = "the meter does not say which" if expected is None else f"the meter expects {expected} or more"
+        super().__init__(
+            f"the invocation counter we sent is not accepted: {wanted}",
+            tried=tried,
+            answer="ExceptionResponse invocation-counter-error",
+            next_step="raise the stored counter of this meter and association to that number, then try again",
+        )
+        self.expected = expected
+
+
+class AttributeRefusedError(RemoteRefusalError):
+    """The meter gave a data-access-result instead of the value of `attribute`."""
+
+    def __init__(self, attribute: Attribute, result: DataAccessResult) -> None:
+        super().__init__(
+            f"the meter does not give attribute {attribute}: {result.label}",
+            tried=f"GET {attribute}",
+            answer=f"data-access-result {result.label}",
+            next_step=_ATTRIBUTE_REMEDIES.get(result, "read it again later, or ask for another attribute"),
+        )
+        self.attribute = attribute
+        self.result = result
+
+
+_ATTRIBUTE_REMEDIES = {
+    DataAccessResult.OBJECT_UNDEFINED: "list what the meter has: read attribute 2 of 15/0.0.40.0.0.255",
+    DataAccessResult.OBJECT_CLASS_INCONSISTENT: "ask with the class that the meter's object list names",
+    DataAccessResult.READ_WRITE_DENIED: "use a client (association) that has the right to read it",
+    DataAccessResult.SCOPE_OF_ACCESS_VIOLATED: "use a client (association) that has the right to read it",
+    DataAccessResult.TEMPORARY_FAILURE: "try again in a moment",
+}

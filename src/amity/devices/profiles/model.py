@@ -1,0 +1,171 @@
+"""How one meter model differs from another, as frozen values: what a profile file says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from amity.devices.settings import Authentication, Ciphering, Protection
+from amity.kernel.obis import Obis
+from amity.kernel.units import Unit
+from amity.protocols.dlms.data import Tag
+
+CLOCK_COLUMN = "clock"
+"""The column name that stands for the time of the meter's Clock object."""
+
+CLOCK_OBIS = Obis.parse("0.0.1.0.0.255")
+
+
+class Stamp(StrEnum):
+    """Which end of an interval its profile row is named by."""
+
+    START = "start"
+    END = "end"
+
+
+class ClockEncoding(StrEnum):
+    """How a profile row carries its time."""
+
+    OCTET_STRING = "octet-string"
+    DATE_TIME = "date-time"
+
+
+class Deviation(StrEnum):
+    """Whether the meter says how far its local time is from UTC (0x8000 when not)."""
+
+    SPECIFIED = "specified"
+    UNSPECIFIED = "unspecified"
+
+
+class Selector(StrEnum):
+    """Selective access to a profile buffer: by range of the time, or by entry number."""
+
+    RANGE = "range"
+    ENTRY = "entry"
+
+
+class Quantity(StrEnum):
+    """What an object measures; the truth a simulated meter is filled from."""
+
+    ACTIVE_IMPORT = "active-import"
+    ACTIVE_EXPORT = "active-export"
+    REACTIVE_IMPORT = "reactive-import"
+    VOLTAGE = "voltage"
+    STATUS = "status"
+
+
+class Form(StrEnum):
+    """A running total, the amount of one interval, or the value of this moment."""
+
+    TOTAL = "total"
+    INTERVAL = "interval"
+    INSTANT = "instant"
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRules:
+    """How the meter wants to be talked to; `max_pdu_octets` is the largest APDU it sends or takes."""
+
+    client: int
+    server: int
+    authentication: Authentication
+    ciphering: Ciphering
+    protection: Protection
+    max_pdu_octets: int
+    with_list: bool
+    answers_release: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRules:
+    """How the meter writes time. `standard_offset_min`: local standard time minus UTC, in minutes."""
+
+    encoding: ClockEncoding
+    deviation: Deviation
+    standard_offset_min: int
+    deviation_inverted: bool
+
+    @property
+    def default_deviation_min(self) -> int:
+        """The deviation (minutes from local time to UTC) that stands in where the meter leaves it out."""
+        return -self.standard_offset_min
+
+
+@dataclass(frozen=True, slots=True)
+class StatusBits:
+    """Bit numbers in the status column of the load profile."""
+
+    clock_invalid: int
+    clock_adjusted: int
+    power_down: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProfileRules:
+    """The load profile: where it stands, how its rows are timed and which objects it captures, in column order."""
+
+    obis: Obis
+    capture_period_s: int
+    entries_max: int
+    stamp: Stamp
+    null_timestamps: bool
+    access: tuple[Selector, ...]
+    columns: tuple[str, ...]
+    status_bits: StatusBits
+
+
+@dataclass(frozen=True, slots=True)
+class DailyProfileRules:
+    """The registers as they stood at the start of each UTC day."""
+
+    obis: Obis
+    entries_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventLogRules:
+    """The event log: a profile of (time, code); `codes` says what the maker's numbers mean."""
+
+    obis: Obis
+    entries_max: int
+    codes: tuple[tuple[int, str], ...]
+
+    def code_of(self, kind: str) -> int | None:
+        """The maker's number for what happened, None when this maker does not record it."""
+        return next((code for code, name in self.codes if name == kind), None)
+
+    def kind_of(self, code: int) -> str:
+        """What a number means, `other` when the maker's table does not say."""
+        return dict(self.codes).get(code, "other")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredObject:
+    """One object of the meter: `value x 10**scaler` in `unit`, sent with the A-XDR `tag`."""
+
+    name: str
+    class_id: int
+    obis: Obis
+    quantity: Quantity
+    form: Form
+    tag: Tag
+    scaler: int
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProfile:
+    """One meter model: `key` is the name of its file, `flag` the maker's three letters."""
+
+    key: str
+    manufacturer: str
+    flag: str
+    model: str
+    association: AssociationRules
+    clock: ClockRules
+    load_profile: LoadProfileRules
+    daily_profile: DailyProfileRules
+    event_log: EventLogRules
+    objects: tuple[MeasuredObject, ...]
+
+    def object_named(self, name: str) -> MeasuredObject:
+        """The object a column names; every name in `load_profile.columns` but the clock's has one."""
+        return next(measured for measured in self.objects if measured.name == name)

@@ -1,0 +1,185 @@
+"""How a meter judges an association request (IEC 62056-5-3, 6.2 and 7.2.4): a context, or the AARE that says no."""
+
+import hmac
+from collections.abc import Callable
+from typing import NamedTuple
+
+from amity.devices.message_security import MessageSecurity, ReplayError, is_system_title
+from amity.devices.server.settings import ClientAccess, MeterSettings
+from amity.devices.settings import CHALLENGE_OCTETS_MAX, CHALLENGE_OCTETS_MIN, Authentication
+from amity.kernel.errors import AmityError, RemoteProtocolError
+from amity.protocols.dlms import apdu
+from amity.protocols.dlms.acse import Aare, Aarq, AssociationResult, Mechanism, SourceDiagnostic
+from amity.protocols.dlms.apdu import ConfirmedServiceError, Conformance, InitiateRequest, InitiateResponse
+
+_CHALLENGE_OCTETS_FROM_CLIENT_MIN = 8  # the standard's least
+_PDU_OCTETS_FROM_CLIENT_MIN = 64
+_DLMS_VERSION = 6
+_INITIATE, _INITIATE_ERROR = 1, 6
+_VERSION_TOO_LOW, _INCOMPATIBLE_CONFORMANCE, _PDU_SIZE_TOO_SHORT = 1, 2, 3
+
+
+class RejectedError(AmityError):
+    """The request is refused; `aare` says why to the client."""
+
+    def __init__(
+        self,
+        access: ClientAccess,
+        diagnostic: SourceDiagnostic,
+        *,
+        result: AssociationResult = AssociationResult.REJECTED_PERMANENT,
+        information: bytes | None = None,
+    ) -> None:
+        super().__init__(f"association rejected: {diagnostic.name}")
+        self.aare = Aare(result, diagnostic, information, access.ciphering.context)
+
+
+class Opened(NamedTuple):
+    """An association that may begin; `their_challenge` and `our_challenge` are empty unless HLS goes on.
+
+    `conformance` is what both sides can, `max_pdu_octets` the longest APDU that may be sent to the client.
+    """
+
+    access: ClientAccess
+    client_title: bytes
+    security: MessageSecurity | None
+    conformance: Conformance
+    max_pdu_octets: int
+    their_challenge: bytes
+    our_challenge: bytes
+
+
+class Judge(NamedTuple):
+    """What is needed to judge a request: the meter's settings and its sources of chance and counters."""
+
+    settings: MeterSettings
+    random_octets: Callable[[int], bytes]
+    next_counter: Callable[[], int]
+
+    def open(self, aarq: Aarq, access: ClientAccess, last_received: int) -> Opened:
+        """Let the client in, or raise RejectedError (ReplayError when only its invocation counter is too low)."""
+        _check_context(aarq, access)
+        _check_mechanism(aarq, access)
+        _check_password(aarq, access)
+        title = self._client_title(aarq, access)
+        security = self._security(access, title, last_received) if access.ciphered else None
+        proposed = _proposed(aarq, access, security)
+        return Opened(
+            access=access,
+            client_title=title,
+            security=security,
+            conformance=self._granted(proposed, access),
+            max_pdu_octets=self._pdu_octets(proposed, access),
+            their_challenge=_challenge(aarq, access),
+            our_challenge=self._own_challenge(access),
+        )
+
+    def aare(self, opened: Opened) -> bytes:
+        """The answer that lets the client in; with HLS it asks for the second half of the authentication."""
+        response = InitiateResponse(opened.conformance, self.settings.max_pdu_octets).encode()
+        access = opened.access
+        hls = bool(opened.our_challenge)
+        return Aare(
+            AssociationResult.ACCEPTED,
+            SourceDiagnostic.AUTHENTICATION_REQUIRED if hls else SourceDiagnostic.NULL,
+            response if opened.security is None else opened.security.seal(response),
+            access.ciphering.context,
+            mechanism=access.authentication.mechanism if hls else None,
+            authentication_value=opened.our_challenge or None,
+            responding_ap_title=self.settings.system_title if access.keyed else None,
+        ).encode()
+
+    def _client_title(self, aarq: Aarq, access: ClientAccess) -> bytes:
+        title = aarq.calling_ap_title or b""
+        if not access.keyed:
+            return title
+        known = not access.client_title or title == access.client_title
+        if not is_system_title(title) or not known or title == self.settings.system_title:
+            raise RejectedError(access, SourceDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
+        return title
+
+    def _security(self, access: ClientAccess, title: bytes, last_received: int) -> MessageSecurity | None:
+        if access.protector is None:
+            return None
+        security = MessageSecurity(
+            access.protector,
+            self.settings.system_title,
+            self.next_counter,
+            ciphering=access.ciphering,
+            policy=access.protection,
+            last_received=last_received,
+            answers_in_kind=True,
+        )
+        security.peer_title = title
+        return security
+
+    def _granted(self, proposed: InitiateRequest, access: ClientAccess) -> Conformance:
+        conformance = proposed.conformance & self.settings.conformance
+        if not access.ciphered:
+            conformance &= ~Conformance.GENERAL_PROTECTION
+        if proposed.version < _DLMS_VERSION:
+            raise _initiate_error(access, _VERSION_TOO_LOW)
+        if not conformance & Conformance.GET:
+            raise _initiate_error(access, _INCOMPATIBLE_CONFORMANCE)
+        return conformance
+
+    def _pdu_octets(self, proposed: InitiateRequest, access: ClientAccess) -> int:
+        if 0 < proposed.max_pdu_octets < _PDU_OCTETS_FROM_CLIENT_MIN:
+            raise _initiate_error(access, _PDU_SIZE_TOO_SHORT)
+        return min(proposed.max_pdu_octets or self.settings.max_pdu_octets, self.settings.max_pdu_octets)
+
+    def _own_challenge(self, access: ClientAccess) -> bytes:
+        return self.random_octets(CHALLENGE_OCTETS_MIN) if access.authentication is Authentication.HLS_GMAC else b""
+
+
+def _check_context(aarq: Aarq, access: ClientAccess) -> None:
+    if aarq.context is not access.ciphering.context:
+        raise RejectedError(access, SourceDiagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED)
+
+
+def _check_mechanism(aarq: Aarq, access: ClientAccess) -> None:
+    offered = Mechanism.LOWEST if aarq.mechanism is None else aarq.mechanism
+    if offered is access.authentication.mechanism:
+        return
+    missing = offered is Mechanism.LOWEST
+    raise RejectedError(
+        access,
+        SourceDiagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED
+        if missing
+        else SourceDiagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED,
+    )
+
+
+def _check_password(aarq: Aarq, access: ClientAccess) -> None:
+    if access.authentication is Authentication.LLS and not hmac.compare_digest(
+        aarq.authentication_value or b"", access.password
+    ):
+        raise RejectedError(access, SourceDiagnostic.AUTHENTICATION_FAILURE)
+
+
+def _challenge(aarq: Aarq, access: ClientAccess) -> bytes:
+    if access.authentication is not Authentication.HLS_GMAC:
+        return b""
+    challenge = aarq.authentication_value or b""
+    if not _CHALLENGE_OCTETS_FROM_CLIENT_MIN <= len(challenge) <= CHALLENGE_OCTETS_MAX:
+        raise RejectedError(access, SourceDiagnostic.AUTHENTICATION_FAILURE)
+    return challenge
+
+
+def _proposed(aarq: Aarq, access: ClientAccess, security: MessageSecurity | None) -> InitiateRequest:
+    try:
+        information = aarq.user_information or b""
+        request = apdu.decode(information if security is None else security.open(information))
+    except ReplayError:
+        raise
+    except RemoteProtocolError as error:
+        reason = SourceDiagnostic.NO_REASON_GIVEN if security is None else SourceDiagnostic.AUTHENTICATION_FAILURE
+        raise RejectedError(access, reason) from error
+    if not isinstance(request, InitiateRequest):
+        raise RejectedError(access, SourceDiagnostic.NO_REASON_GIVEN)
+    return request
+
+
+def _initiate_error(access: ClientAccess, code: int) -> RejectedError:
+    information = ConfirmedServiceError(_INITIATE, _INITIATE_ERROR, code).encode()
+    return RejectedError(access, SourceDiagnostic.NO_REASON_GIVEN, information=information)

@@ -1,0 +1,88 @@
+"""How a meter is configured: who it is, and which clients may open which association with it."""
+
+from dataclasses import dataclass, field
+
+from amity.devices.message_security import is_system_title
+from amity.devices.settings import Authentication, Ciphering, Protection
+from amity.kernel.errors import ConfigurationError
+from amity.kernel.obis import Obis
+from amity.protocols.dlms.apdu import Conformance
+from amity.protocols.dlms.ciphering import Protector
+
+PUBLIC_CLIENT = 16
+"""The client that may always ask who the meter is, without authentication (IEC 62056-6-2, 4.6.1)."""
+
+SERVER_CONFORMANCE = (
+    Conformance.GET
+    | Conformance.ACTION
+    | Conformance.SELECTIVE_ACCESS
+    | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.GENERAL_PROTECTION
+)
+"""What our meter implements; never more is granted."""
+
+PDU_OCTETS_MIN = 128
+INACTIVITY_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAccess:
+    """One client of the meter and the association it may open; secrets are left out of `repr`.
+
+    `protection` is the least that is accepted of a request. `client_title`, where set, is the only one accepted.
+    `visible` are the logical names this client may read, None for all of them.
+    """
+
+    client: int
+    authentication: Authentication = Authentication.NONE
+    ciphering: Ciphering = Ciphering.NONE
+    protection: Protection = Protection.NONE
+    password: bytes = field(default=b"", repr=False)
+    protector: Protector | None = field(default=None, repr=False)
+    client_title: bytes = b""
+    visible: frozenset[Obis] | None = None
+
+    @property
+    def ciphered(self) -> bool:
+        """True when the association needs the ciphered context."""
+        return self.ciphering is not Ciphering.NONE
+
+    @property
+    def keyed(self) -> bool:
+        """True when keys and system titles take part."""
+        return self.ciphered or self.authentication is Authentication.HLS_GMAC
+
+    def __post_init__(self) -> None:
+        """Raise ConfigurationError for an access that could never be used."""
+        if self.keyed and self.protector is None:
+            raise ConfigurationError(f"client {self.client}: ciphering and HLS-GMAC need keys")
+        if self.ciphered != (self.protection is not Protection.NONE):
+            raise ConfigurationError(f"client {self.client}: ciphering and protection go together")
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSettings:
+    """A logical device: its name (16 octets by custom), title, address, clients and limits."""
+
+    logical_device_name: str
+    system_title: bytes
+    clients: tuple[ClientAccess, ...]
+    server: int = 1
+    max_pdu_octets: int = 1024
+    conformance: Conformance = SERVER_CONFORMANCE
+    answers_release: bool = True
+    inactivity_timeout_s: int = INACTIVITY_TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        """Raise ConfigurationError when title, PDU size or services cannot be."""
+        if not is_system_title(self.system_title):
+            raise ConfigurationError(f"a system title has 8 octets, not {len(self.system_title)}")
+        if self.max_pdu_octets < PDU_OCTETS_MIN:
+            raise ConfigurationError(f"a meter takes APDUs of {PDU_OCTETS_MIN} octets at least")
+        if SERVER_CONFORMANCE & self.conformance != self.conformance:
+            raise ConfigurationError("a meter can only grant what it implements")
+
+    def access_of(self, client: int) -> ClientAccess | None:
+        """What a client may do, None for one the meter does not know."""
+        return next((access for access in self.clients if access.client == client), None)

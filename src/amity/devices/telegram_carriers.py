@@ -1,0 +1,237 @@
+"""What carries a telegram: HDLC, M-Bus, wrapper, LLC or nothing; found by looking, noise before and after allowed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from amity.protocols.dlms import apdu
+from amity.protocols.dlms.acse import AARE_TAG, AARQ_TAG, RLRE_TAG, RLRQ_TAG
+from amity.protocols.hdlc import frame as hdlc
+from amity.protocols.hdlc.address import Address
+from amity.protocols.mbus import frame as mbus
+from amity.protocols.wrapper import frame as wrapper
+
+Carrier = Literal["hdlc", "mbus", "wrapper", "llc", "none"]
+LLC_REQUEST = b"\xe6\xe6\x00"
+LLC_RESPONSE = b"\xe6\xe7\x00"
+LLC_OCTETS = 3
+FIRST_OCTETS = apdu.known_tags() | {AARQ_TAG, AARE_TAG, RLRQ_TAG, RLRE_TAG}
+_NOISE_MAX = 256
+_GATEWAY = frozenset({0xE6, 0xE7})
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReport:
+    """One frame as it was found, for people: where, from whom to whom, and whether its checks hold."""
+
+    carrier: Carrier
+    offset: int
+    octets: int
+    source: str | None = None
+    destination: str | None = None
+    kind: str | None = None
+    checks: tuple[tuple[str, bool | None], ...] = ()
+    segmented: bool = False
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """The checks that do not hold."""
+        return tuple(name for name, holds in self.checks if holds is False)
+
+
+class Payload(NamedTuple):
+    """What one or several frames carried; `continues` marks one that may go on where the payload before it ended."""
+
+    octets: bytes
+    continues: bool = False
+
+
+class Carried(NamedTuple):
+    """The frames found, what they carried, and what was odd; `guessed` when only a good decode can prove it."""
+
+    frames: tuple[FrameReport, ...]
+    payloads: tuple[Payload, ...]
+    warnings: tuple[str, ...]
+    guessed: bool = False
+
+
+class _Hit(NamedTuple):
+    offset: int
+    end: int
+    frame: hdlc.Frame | mbus.Frame | wrapper.Frame
+
+
+def unpackings(octets: bytes) -> Iterator[Carried]:
+    """The ways to see these octets, the likeliest first; whoever asked takes the first that decodes."""
+    for hits, read in ((_hdlc_hits, _from_hdlc), (_mbus_hits, _from_mbus)):
+        yield from _carried(octets, list(hits(octets)), read)
+    wrapped = list(_wrapper_hits(octets))
+    if wrapped and wrapped[0].offset == 0:
+        yield from _carried(octets, wrapped, _from_wrapper)
+    yield from _behind_llc(octets)
+    yield Carried((), (Payload(octets),), ())
+    yield from _carried(octets, wrapped, _from_wrapper)
+    for start in range(1, min(len(octets), _NOISE_MAX)):
+        if octets[start] in FIRST_OCTETS:
+            warnings = (f"{start} octets before the message belong to no frame",)
+            yield Carried((), (Payload(octets[start:]),), warnings, guessed=True)
+
+
+def _carried(octets: bytes, hits: list[_Hit], read: Callable[[list[_Hit]], Carried]) -> Iterator[Carried]:
+    if hits:
+        carried = read(hits)
+        yield carried._replace(warnings=carried.warnings + _noise(hits, len(octets)))
+
+
+def _noise(hits: list[_Hit], total: int) -> tuple[str, ...]:
+    noise = total - sum(hit.end - hit.offset for hit in hits)
+    return (f"{noise} octets belong to no frame",) if noise else ()
+
+
+# ------------------------------------------------------------------ HDLC
+def _hdlc_hits(octets: bytes) -> Iterator[_Hit]:
+    whole = hdlc.find_unflagged(octets)
+    if whole is not None:
+        yield _Hit(0, len(octets), whole)
+        return
+    offset, covered = 0, 0
+    while (flag := octets.find(hdlc.FLAG, offset)) >= 0:
+        found = hdlc.find(octets[flag : flag + 2 * hdlc.LENGTH_MAX], complete=True)
+        end = flag + (found.end if found else 1)
+        if found is not None and found.frame is not None:
+            closed = end + (octets[end : end + 1] == bytes([hdlc.FLAG]))
+            yield _Hit(max(flag, covered), closed, found.frame)  # one flag may close a frame and open the next
+            covered = closed
+        offset = end
+
+
+def _from_hdlc(hits: list[_Hit]) -> Carried:
+    reports = tuple(_hdlc_report(hit, hit.frame) for hit in hits if isinstance(hit.frame, hdlc.Frame))
+    warnings = [
+        f"frame {number + 1}: {' and '.join(report.damaged)} does not match; values may be altered"
+        for number, report in enumerate(reports)
+        if report.damaged
+    ]
+    open_segments: dict[tuple[Address, Address], bytes] = {}
+    payloads: list[Payload] = []
+    for hit in hits:
+        if isinstance(hit.frame, hdlc.Frame) and hit.frame.kind in {hdlc.FrameKind.I, hdlc.FrameKind.UI}:
+            way = (hit.frame.source, hit.frame.destination)
+            joined = open_segments.pop(way, b"") + hit.frame.information
+            if hit.frame.segmented:
+                open_segments[way] = joined
+            else:
+                payloads.append(_without_llc(joined))
+    for rest in open_segments.values():
+        warnings.append("the last HDLC segment is missing")
+        payloads.append(_without_llc(rest))
+    return Carried(reports, tuple(one for one in payloads if one.octets), tuple(warnings))
+
+
+def _hdlc_report(hit: _Hit, frame: hdlc.Frame) -> FrameReport:
+    checks = (("header check", frame.hcs_ok), ("frame check", frame.fcs_ok))
+    return FrameReport(
+        "hdlc", hit.offset, hit.end - hit.offset, _address(frame.source), _address(frame.destination),
+        frame.kind.value, checks, frame.segmented,
+    )  # fmt: skip
+
+
+def _address(address: Address) -> str:
+    return str(address.upper) if address.lower is None else f"{address.upper}/{address.lower}"
+
+
+def _without_llc(octets: bytes) -> Payload:
+    has_llc = octets.startswith((LLC_REQUEST, LLC_RESPONSE))
+    return Payload(octets[LLC_OCTETS:] if has_llc else octets, continues=not has_llc)
+
+
+# ------------------------------------------------------------------ M-Bus
+def _mbus_hits(octets: bytes) -> Iterator[_Hit]:
+    offset = 0
+    while (start := octets.find(mbus.START, offset)) >= 0:
+        found = mbus.find(octets[start : start + 0x106])
+        offset = start + (found[1] if found else 1)
+        if found is not None:
+            yield _Hit(start, offset, found[0])
+
+
+def _from_mbus(hits: list[_Hit]) -> Carried:
+    frames = [hit.frame for hit in hits if isinstance(hit.frame, mbus.Frame)]
+    reports = tuple(_mbus_report(hit, frame) for hit, frame in zip(hits, frames, strict=True))
+    warnings = [
+        f"frame {n + 1}: checksum does not match; values may be altered"
+        for n, f in enumerate(frames)
+        if not f.checksum_ok
+    ]
+    reassemblers: dict[tuple[int, int, int], mbus.Reassembler] = {}
+    payloads: list[Payload] = []
+    for number, frame in enumerate(frames):
+        segment = frame.segment
+        if segment is None:
+            warnings.append(
+                f"frame {number + 1} carries no DLMS (control information {frame.control_information:#04x})"
+            )
+            continue
+        way = (frame.address, segment.source, segment.destination)
+        try:
+            joined = reassemblers.setdefault(way, mbus.Reassembler()).add(segment)
+        except mbus.MbusError as error:
+            warnings.append(f"frame {number + 1}: {error.what}")
+            continue
+        if joined:
+            payloads.append(Payload(joined))
+    for reassembler in reassemblers.values():
+        if reassembler.pending:
+            warnings.append("the last M-Bus segment is missing")
+            payloads.append(Payload(reassembler.rest()))
+    return Carried(reports, tuple(payloads), tuple(warnings))
+
+
+def _mbus_report(hit: _Hit, frame: mbus.Frame) -> FrameReport:
+    segment = frame.segment
+    return FrameReport(
+        "mbus", hit.offset, hit.end - hit.offset,
+        source=None if segment is None else str(segment.source),
+        destination=None if segment is None else str(segment.destination),
+        kind=f"CI {frame.control_information:#04x}",
+        checks=(("checksum", frame.checksum_ok),),
+        segmented=segment is not None and not segment.final,
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------ wrapper
+def _wrapper_hits(octets: bytes) -> Iterator[_Hit]:
+    offset = 0
+    while (start := octets.find(b"\x00\x01", offset)) >= 0:
+        frame = _wrapper_frame(octets, start)
+        offset = start + (wrapper.HEADER_OCTETS + len(frame.payload) if frame else 1)
+        if frame is not None:
+            yield _Hit(start, offset, frame)
+
+
+def _wrapper_frame(octets: bytes, start: int) -> wrapper.Frame | None:
+    first = start + wrapper.HEADER_OCTETS
+    if first >= len(octets) or octets[first] not in FIRST_OCTETS | _GATEWAY:
+        return None
+    _, source, destination, length = wrapper.HEADER.unpack_from(octets, start)
+    end = first + length
+    return wrapper.Frame(source, destination, octets[first:end]) if length and end <= len(octets) else None
+
+
+def _from_wrapper(hits: list[_Hit]) -> Carried:
+    frames = [hit.frame for hit in hits if isinstance(hit.frame, wrapper.Frame)]
+    reports = tuple(
+        FrameReport("wrapper", hit.offset, hit.end - hit.offset, str(frame.source), str(frame.destination))
+        for hit, frame in zip(hits, frames, strict=True)
+    )
+    return Carried(reports, tuple(Payload(frame.payload) for frame in frames), ())
+
+
+# ------------------------------------------------------------------ nothing
+def _behind_llc(octets: bytes) -> Iterator[Carried]:
+    for llc in (LLC_RESPONSE, LLC_REQUEST):
+        start = octets.find(llc)
+        if start >= 0 and len(octets) > start + LLC_OCTETS:
+            report = FrameReport("llc", start, len(octets) - start)
+            warnings = (f"{start} octets belong to no frame",) if start else ()
+            yield Carried((report,), (Payload(octets[start + LLC_OCTETS :]),), warnings)

@@ -1,0 +1,290 @@
+"""Any captured octets of a DLMS meter to values: frames, blocks, protection, APDU and readings are found by looking."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from amity.devices.push import normalise, normalise_event
+from amity.devices.push_body import read_body
+from amity.devices.push_p1 import looks_like_p1, read_p1
+from amity.devices.push_reading import NormalisedReading
+from amity.devices.telegram_carriers import Carried, FrameReport, Payload, unpackings
+from amity.devices.telegram_security import (
+    ProtectorFor,
+    SecurityReport,
+    no_keys,
+    open_message,
+    protector_from_keys,
+    wrong_key,
+)
+from amity.kernel.errors import RemoteProtocolError, SecurityError
+from amity.protocols.dlms import acse, apdu
+from amity.protocols.dlms.acse import AcseApdu
+from amity.protocols.dlms.apdu import (
+    Apdu,
+    Ciphered,
+    DataNotification,
+    EventNotification,
+    GeneralBlockTransfer,
+    GeneralCiphering,
+    GetResponseNormal,
+)
+from amity.protocols.dlms.data import Data, DecodeError, decode_all
+
+__all__ = ["Message", "Telegram", "decode_telegram", "no_keys", "protector_from_keys"]
+
+_ACSE_TAGS = frozenset({acse.AARQ_TAG, acse.AARE_TAG, acse.RLRQ_TAG, acse.RLRE_TAG})
+_LAYERS_MAX = 4  # block transfer around general-glo around block transfer is as deep as the standard goes
+_GATEWAY_TAGS = frozenset({0xE6, 0xE7})
+_GATEWAY_HEAD_OCTETS = 3
+
+Content = Apdu | AcseApdu | Data
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: how it was protected, what it says, and the readings in it.
+
+    `content` is the innermost APDU that could be read, None for a text (`text`, a P1 telegram). `body` is the value of
+    a notification or read response.
+    """
+
+    content: Content | None
+    security: tuple[SecurityReport, ...] = ()
+    body: Data | None = None
+    readings: tuple[NormalisedReading, ...] = ()
+    text: str | None = None
+    manufacturer: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Telegram:
+    """Everything that was found in a capture, in the order it was sent."""
+
+    octets: bytes = field(repr=False)
+    frames: tuple[FrameReport, ...]
+    messages: tuple[Message, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def readings(self) -> tuple[NormalisedReading, ...]:
+        """The readings of all messages."""
+        return tuple(reading for message in self.messages for reading in message.readings)
+
+
+def decode_telegram(
+    octets: bytes, protector_for: ProtectorFor = no_keys, *, system_title: bytes | None = None
+) -> Telegram:
+    """Decode whatever was captured.
+
+    Args:
+        octets: HDLC, M-Bus or wrapper frames, one or several, or a bare APDU or value; noise around is passed over.
+        protector_for: gives the keys for a system title and security control, None where none are known;
+            `protector_from_keys` makes one from two keys.
+        system_title: of the sender, for ciphered messages that leave it out.
+
+    Raises:
+        SecurityError: the only message does not verify, or the key is wrong.
+        RemoteProtocolError: there is nothing in it that decodes.
+    """
+    if not octets:
+        raise RemoteProtocolError("there are no octets to decode", next_step="give a frame or an APDU in hexadecimal")
+    first_error: RemoteProtocolError | None = None
+    for carried in unpackings(octets):
+        reader = _Reader(protector_for, system_title or b"")
+        messages = tuple(reader.read(carried.payloads))
+        if not messages and reader.errors and isinstance(reader.errors[0], SecurityError):
+            raise reader.errors[0]
+        if (messages and not (carried.guessed and reader.errors)) or not reader.errors or _sound(carried):
+            return _telegram(octets, carried, messages, reader.errors)
+        first_error = first_error or reader.errors[0]
+    raise first_error or RemoteProtocolError(f"{len(octets)} octets hold nothing that decodes")
+
+
+def _sound(carried: Carried) -> bool:
+    """True for frames whose checks hold: then they are what they look like, even when what they carry is unknown."""
+    return any(frame.checks and not frame.damaged for frame in carried.frames)
+
+
+def _telegram(
+    octets: bytes, carried: Carried, messages: tuple[Message, ...], errors: list[RemoteProtocolError]
+) -> Telegram:
+    warnings = carried.warnings + tuple(error.what for error in errors)
+    return Telegram(octets, carried.frames, messages, warnings + tuple(w for m in messages for w in m.warnings))
+
+
+class _Reader:
+    """Turns payloads into messages; holds the blocks of a transfer that is not complete and what went wrong."""
+
+    def __init__(self, protector_for: ProtectorFor, system_title: bytes) -> None:
+        self._protector_for = protector_for
+        self._system_title = system_title
+        self._blocks: list[GeneralBlockTransfer] = []
+        self.errors: list[RemoteProtocolError] = []
+
+    def read(self, payloads: tuple[Payload, ...]) -> Iterator[Message]:
+        """All messages of a capture; a payload that does not decode alone is tried with the ones that continue it."""
+        at = 0
+        while at < len(payloads):
+            used, messages = self._read_from(payloads, at)
+            yield from messages
+            at += used
+        if self._blocks:
+            self.errors.append(RemoteProtocolError("the last block of a general block transfer is missing"))
+
+    def _read_from(self, payloads: tuple[Payload, ...], at: int) -> tuple[int, list[Message]]:
+        octets, first_error = b"", None
+        for used, payload in enumerate(payloads[at:], 1):
+            if used > 1 and not payload.continues:
+                break
+            octets += payload.octets
+            try:
+                return used, list(self._messages(octets))
+            except RemoteProtocolError as error:
+                first_error = first_error or error
+                if isinstance(error, SecurityError):
+                    break
+        if first_error is not None:
+            self.errors.append(first_error)
+        return 1, []
+
+    def _messages(self, octets: bytes) -> Iterator[Message]:
+        """The messages that follow each other in one payload."""
+        while octets:
+            message, end = self._open(octets, (), 0)
+            if message is not None:
+                yield message
+            octets = octets[end:]
+            if octets and not self._starts_message(octets):
+                self.errors.append(DecodeError(f"{len(octets)} octets after the message are left over", end))
+                return
+
+    def _starts_message(self, octets: bytes) -> bool:
+        try:
+            _read_content(octets)
+        except RemoteProtocolError:
+            return False
+        return True
+
+    def _open(self, octets: bytes, security: tuple[SecurityReport, ...], layer: int) -> tuple[Message | None, int]:
+        """One message with all its layers taken off; None while blocks are missing."""
+        if looks_like_p1(octets):
+            return _p1_message(octets, security), len(octets)
+        content, end = _read_content(octets)
+        if layer >= _LAYERS_MAX:
+            return Message(content, security), end
+        if isinstance(content, GeneralBlockTransfer):
+            return self._collect(content, security, layer), end
+        if isinstance(content, Ciphered | GeneralCiphering):
+            return self._decipher(content, security, layer), end
+        return _plain_message(content, security), end
+
+    def _collect(self, block: GeneralBlockTransfer, security: tuple[SecurityReport, ...], layer: int) -> Message | None:
+        self._blocks.append(block)
+        if not block.last_block:
+            return None
+        blocks, self._blocks = self._blocks, []
+        numbers = [one.block_number for one in blocks]
+        if numbers != list(range(1, len(blocks) + 1)):
+            raise RemoteProtocolError(
+                f"blocks {numbers} of a general block transfer do not follow each other from 1",
+                next_step="capture the whole transfer again",
+            )
+        return self._open(b"".join(one.data for one in blocks), security, layer + 1)[0]
+
+    def _decipher(
+        self, ciphered: Ciphered | GeneralCiphering, security: tuple[SecurityReport, ...], layer: int
+    ) -> Message | None:
+        title = (
+            ciphered.originator_system_title if isinstance(ciphered, GeneralCiphering) else ciphered.system_title
+        ) or self._system_title
+        plaintext, report = open_message(ciphered, title, self._protector_for)
+        reports = (*security, report)
+        notes = (report.note,) if report.note else ()
+        if plaintext is None:
+            return Message(ciphered, reports, warnings=notes)
+        try:
+            message, _ = self._open(plaintext, reports, layer + 1)
+        except DecodeError:
+            if report.encrypted and not report.verified:
+                raise wrong_key(report) from None
+            raise
+        return None if message is None else replace(message, warnings=notes + message.warnings)
+
+
+# ------------------------------------------------------------------ one message
+def _read_content(octets: bytes) -> tuple[Content, int]:
+    """The APDU, association APDU or value at the start, and where it ends; raise DecodeError when there is none."""
+    if not octets:
+        raise DecodeError("there is nothing inside", 0)
+    first_error: DecodeError | None = None
+    for read in (_read_gateway, _read_acse, _read_apdu, _read_data):
+        try:
+            found = read(octets)
+        except DecodeError as error:
+            first_error = first_error or error
+            continue
+        if found is not None:
+            return found
+    raise first_error or DecodeError("no APDU and no value starts here", 0)
+
+
+def _read_gateway(octets: bytes) -> tuple[Content, int] | None:
+    """What a gateway's prefix (E6 or E7, network, address) stands before (IEC 62056-5-3, annex on gateways)."""
+    if len(octets) <= _GATEWAY_HEAD_OCTETS or octets[0] not in _GATEWAY_TAGS:
+        return None
+    start = _GATEWAY_HEAD_OCTETS + octets[2]
+    if start >= len(octets):
+        return None
+    content, end = _read_content(octets[start:])
+    return content, start + end
+
+
+def _read_acse(octets: bytes) -> tuple[Content, int] | None:
+    return acse.decode_prefix(octets) if octets[0] in _ACSE_TAGS else None
+
+
+def _read_apdu(octets: bytes) -> tuple[Content, int] | None:
+    content, end = apdu.decode_prefix(octets)
+    if isinstance(content, DataNotification):
+        body = read_body(content.raw)
+        return _cut(content, len(content.raw) - body.octets), end - len(content.raw) + body.octets
+    return content, end
+
+
+def _cut(notification: DataNotification, octets_over: int) -> DataNotification:
+    """The notification without what follows its body."""
+    if not octets_over:
+        return notification
+    return DataNotification(
+        notification.long_invoke_id_and_priority, notification.date_time, notification.raw[:-octets_over],
+        tagged_date_time=notification.tagged_date_time,
+    )  # fmt: skip
+
+
+def _read_data(octets: bytes) -> tuple[Content, int] | None:
+    return decode_all(octets), len(octets)
+
+
+def _plain_message(content: Content, security: tuple[SecurityReport, ...]) -> Message:
+    title = security[-1].system_title if security else b""
+    if isinstance(content, DataNotification):
+        body = read_body(content.raw)
+        push = normalise(body.data, title)
+        return Message(
+            content, security, body.data, push.readings, manufacturer=push.manufacturer, warnings=body.warnings
+        )
+    if isinstance(content, EventNotification):
+        return Message(content, security, content.value, normalise_event(content))
+    if isinstance(content, Data):
+        push = normalise(content, title)
+        return Message(content, security, content, push.readings, manufacturer=push.manufacturer)
+    body_data = content.result if isinstance(content, GetResponseNormal) and content.error is None else None
+    return Message(content, security, body_data if isinstance(body_data, Data) else None)
+
+
+def _p1_message(octets: bytes, security: tuple[SecurityReport, ...]) -> Message:
+    text = octets.decode("latin-1")
+    telegram = read_p1(text)
+    warnings = ("the check at the end of the P1 telegram does not match",) if telegram.crc_ok is False else ()
+    return Message(None, security, readings=telegram.readings, text=text, warnings=warnings)

@@ -1,0 +1,43 @@
+"""Invocation counters at hand: taken from the disk in chunks, so that a session does not wait for one at a time."""
+
+from typing import Final
+
+from amity.headend.ports import CounterStore
+from amity.kernel.errors import SecurityError
+
+CHUNK: Final = 256
+RESYNC_MAX: Final = 0xF000_0000
+"""An ExceptionResponse is not authenticated: whoever stands in between could name a counter near the end and so use the
+key up. What a meter reaches in its life is far below."""
+
+
+class CounterBank:
+    """Gives out one meter's counters; those of a chunk that a crash interrupts are lost, never repeated."""
+
+    def __init__(self, store: CounterStore, meter_id: str) -> None:
+        self._store = store
+        self._meter_id = meter_id
+        self._next = 0
+        self._end = 0
+
+    def ensure(self, count: int) -> None:
+        """Have at least `count` at hand; what is left of the old chunk is given up."""
+        if self._end - self._next < count:
+            self._next = self._store.reserve(self._meter_id, max(count, CHUNK))
+            self._end = self._next + max(count, CHUNK)
+
+    def take(self) -> int:
+        """The next counter; reserves a chunk when none is at hand."""
+        self.ensure(1)
+        self._next += 1
+        return self._next - 1
+
+    def raise_to(self, minimum: int) -> None:
+        """Go on at `minimum` if that is higher; raise SecurityError for a number that nobody should believe."""
+        if minimum > RESYNC_MAX:
+            raise SecurityError(
+                f"meter {self._meter_id} asks for invocation counter {minimum}, near the end of the range",
+                next_step="make sure that nobody stands between; then give the meter a new key",
+            )
+        self._store.raise_to(self._meter_id, minimum)
+        self._next = self._end = 0

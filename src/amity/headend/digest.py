@@ -1,0 +1,162 @@
+"""What a session brought, digested: readings, how complete they are, how far the meter is read now."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from amity.devices.profiles import DeviceProfile
+from amity.devices.readout import ProfileReadout, RegisterReadout
+from amity.domain.collection import Outcome
+from amity.domain.readings import Int64Column
+from amity.headend.conversation import MeterReadout
+from amity.headend.mapping import CosemObject
+from amity.headend.normalise import Normaliser, ProfileBuffer, ReadValue
+from amity.headend.plan import Plan
+from amity.headend.ports import Progress
+from amity.kernel.errors import RemoteProtocolError
+from amity.kernel.time import epoch_s, from_epoch_s
+from amity.protocols.dlms.data import Data
+from amity.protocols.dlms.profile_buffer import TemplateCache
+
+_SCALED_ATTRIBUTE: Final = 2
+
+
+@dataclass(slots=True)
+class Digest:
+    """The findings of one session.
+
+    `refused` counts what the meter should have and did not give, `remarks` are lines for people, `behind` is true when
+    more of the meter's past can be read at once.
+    """
+
+    progress: Progress
+    remarks: list[str]
+    incomplete: bool = False
+    behind: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """COMPLETE, or PARTIAL when the meter lacked something that it should have."""
+        return Outcome.PARTIAL if self.incomplete else Outcome.COMPLETE
+
+
+class Digester:
+    """Feeds one readout to a normaliser and judges it against its plan."""
+
+    def __init__(
+        self,
+        profile: DeviceProfile,
+        plan: Plan,
+        normaliser: Normaliser,
+        templates: TemplateCache,
+        *,
+        now: datetime,
+        clock_tolerance: timedelta,
+    ) -> None:
+        self._profile = profile
+        self._plan = plan
+        self._normaliser = normaliser
+        self._templates = templates
+        self._now = now
+        self._clock_tolerance = clock_tolerance
+
+    def digest(self, readout: MeterReadout, read_at: Callable[[int], datetime]) -> Digest:
+        """Normalise everything; `read_at(i)` is when exchange i took place.
+
+        Raise RemoteProtocolError when a profile's rows do not decode.
+        """
+        digest = Digest(Progress(), list(readout.refusals), incomplete=bool(readout.refusals))
+        clock_is_off = abs(readout.clock_offset_s) > self._clock_tolerance.total_seconds()
+        if clock_is_off:
+            digest.remarks.append(_clock_remark(readout.clock_offset_s))
+        self._normaliser.values(self._values(readout.registers, read_at, digest))
+        digest.progress = Progress(
+            intervals_until=self._intervals(readout, digest, suspect_clock=clock_is_off),
+            registers_until=self._snapshots(readout.billing_profile),
+            events_until=self._events(readout.event_log),
+        )
+        digest.remarks += self._normaliser.result.remarks
+        return digest
+
+    def _values(
+        self, registers: tuple[RegisterReadout, ...], read_at: Callable[[int], datetime], digest: Digest
+    ) -> Iterator[ReadValue]:
+        for one in registers:
+            met = CosemObject(one.attribute.class_id, one.attribute.obis, _SCALED_ATTRIBUTE)
+            if isinstance(one.value, Data):
+                at = read_at(one.evidence[0]).replace(microsecond=0)
+                yield ReadValue(met, one.value, one.scaler_unit, at, one.evidence)
+            else:
+                digest.incomplete = True
+                digest.remarks.append(f"the meter does not give register {met.obis}: {one.value.label}")
+
+    def _intervals(self, readout: MeterReadout, digest: Digest, *, suspect_clock: bool) -> datetime | None:
+        plan, rows = self._plan, readout.load_profile
+        if rows is None or plan.intervals_from is None or plan.intervals_until is None:
+            return None
+        starts = self._normaliser.load_profile(
+            self._decoded(rows),
+            from_s=epoch_s(plan.intervals_from),
+            until_s=epoch_s(plan.intervals_until),
+            suspect_clock=suspect_clock,
+        )
+        self._judge(starts, digest, plan.intervals_from, self._settled(plan.intervals_until, readout.clock_offset_s))
+        digest.behind = plan.more_past
+        if plan.more_past:
+            return plan.intervals_until  # the meter has told all it has of this part of its past, be it nothing
+        if not len(starts):
+            return None
+        return from_epoch_s(int(starts[-1]) + self._profile.load_profile.capture_period_s)
+
+    def _settled(self, until: datetime, clock_offset_s: int) -> datetime:
+        """A meter whose clock is behind ours closes its intervals later than we think."""
+        return until + timedelta(seconds=min(clock_offset_s, 0))
+
+    def _judge(self, starts: Int64Column, digest: Digest, first: datetime, until: datetime) -> None:
+        period_s = self._profile.load_profile.capture_period_s
+        young = self._plan.meets_unknown_past and len(starts)
+        first_s = int(starts[0]) if young else epoch_s(first)
+        expected = max((epoch_s(until) - first_s) // period_s, 0)
+        missing = expected - len(starts)
+        if missing > 0:
+            digest.incomplete = True
+            digest.remarks.append(f"{missing} of {expected} intervals are missing in the meter's load profile")
+
+    def _snapshots(self, rows: ProfileReadout | None) -> datetime | None:
+        if rows is None or self._plan.snapshots_after is None:
+            return None
+        buffer = self._decoded(rows)
+        self._normaliser.billing_profile(buffer, after_s=epoch_s(self._plan.snapshots_after))
+        return self._newest(buffer)
+
+    def _events(self, rows: ProfileReadout | None) -> datetime | None:
+        if rows is None:
+            return None
+        buffer = self._decoded(rows)
+        self._normaliser.event_log(buffer, after_s=epoch_s(self._plan.events_after))
+        return self._newest(buffer)
+
+    def _newest(self, buffer: ProfileBuffer) -> datetime | None:
+        """The newest stamp that is not in the future: what a wrong clock wrote there must not hide what is to come."""
+        past = buffer.columns.timestamps_s[buffer.columns.timestamps_s <= epoch_s(self._now)]
+        return from_epoch_s(int(past.max())) if len(past) else None
+
+    def _decoded(self, rows: ProfileReadout) -> ProfileBuffer:
+        columns = rows.columns(
+            self._profile.clock,
+            null_timestamps=self._profile.load_profile.null_timestamps,
+            templates=self._templates,
+            model=self._profile.key,
+        )
+        if columns.rows and len(columns.columns) != len(rows.layout.capture_objects):
+            raise RemoteProtocolError(
+                f"the rows of profile {rows.layout.obis} have {len(columns.columns)} columns, its description has"
+                f" {len(rows.layout.capture_objects)}",
+                next_step="read again: the description is asked for anew",
+            )
+        return ProfileBuffer(rows, columns)
+
+
+def _clock_remark(offset_s: int) -> str:
+    return f"the meter's clock is {abs(offset_s)} s {'ahead of' if offset_s > 0 else 'behind'} ours"

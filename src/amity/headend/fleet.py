@@ -1,0 +1,172 @@
+"""Reads the whole fleet, many meters at a time and each by one association only, round after round."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from amity.domain.collection import Delivery, Outcome
+from amity.headend.outcomes import worth_retrying
+from amity.headend.ports import Endpoint, Progress, Standing
+from amity.headend.reader import Collected, MeterReader
+from amity.headend.surroundings import Surroundings
+from amity.kernel.errors import ConfigurationError, StorageError
+from amity.protocols.dlms.profile_buffer import TemplateCache
+
+CONCURRENT_SESSIONS: Final = 64
+SESSIONS_TO_CATCH_UP_MAX: Final = 64
+"""A meter that always has more past to give is left alone after this many sessions in one round."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """One meter is done in this round: `done` of `total`; `not_kept` is why its delivery could not be stored."""
+
+    done: int
+    total: int
+    delivery: Delivery
+    not_kept: StorageError | None = None
+
+
+OnProgress = Callable[[Told], None]
+
+
+@dataclass(slots=True)
+class Round:
+    """How a round ended: meters by outcome, and those whose delivery the disk did not take."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    not_kept: dict[str, StorageError] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """Meters that gave readings."""
+        return sum(outcome.answered for outcome in self.outcomes.values())
+
+
+class Fleet:
+    """Every meter that is to be read; `on_progress` is told each time one is done."""
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        *,
+        concurrent_sessions: int = CONCURRENT_SESSIONS,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._surroundings = surroundings
+        self._slots = asyncio.Semaphore(concurrent_sessions)
+        self._on_progress = on_progress
+        self._templates = TemplateCache()
+        self._readers: dict[str, MeterReader] = {}
+        self._lines: dict[str, asyncio.Lock] = {}
+
+    async def run_forever(self, interval_s: float) -> None:
+        """Read the fleet now and every `interval_s` seconds from now on, until cancelled."""
+        clock = self._surroundings.clock
+        due = clock.now()
+        while True:
+            await self.read_fleet_once()
+            due = max(due + timedelta(seconds=interval_s), clock.now())
+            await asyncio.sleep((due - clock.now()).total_seconds())
+
+    async def read_fleet_once(self) -> Round:
+        """Read every meter once, with retries, until it has nothing more to give; tell how it went.
+
+        Raise StorageError when the fleet itself cannot be read from the disk.
+        """
+        surroundings = self._surroundings
+        endpoints = await surroundings.disk(surroundings.endpoints.all)
+        standings = await surroundings.disk(surroundings.collection.standings)
+        finished = Round()
+        async with asyncio.TaskGroup() as tasks:
+            for endpoint in endpoints:
+                tasks.create_task(self._one_of_round(endpoint, standings, finished, len(endpoints)))
+        return finished
+
+    async def read_meter(self, meter_id: str) -> Delivery:
+        """Read one meter now; raise ConfigurationError when it is not known, StorageError when the disk fails."""
+        surroundings = self._surroundings
+        endpoints = {one.meter_id: one for one in await surroundings.disk(surroundings.endpoints.all)}
+        if meter_id not in endpoints:
+            raise ConfigurationError(
+                f"no meter is called {meter_id!r}", next_step="list the meters and copy the name from there"
+            )
+        standings = await surroundings.disk(surroundings.collection.standings)
+        return await self._read(endpoints[meter_id], standings.get(meter_id, Standing()))
+
+    async def _one_of_round(
+        self, endpoint: Endpoint, standings: Mapping[str, Standing], finished: Round, total: int
+    ) -> None:
+        meter_id, not_kept = endpoint.meter_id, None
+        try:
+            delivery = await self._read(endpoint, standings.get(meter_id, Standing()))
+        except _NotKeptError as error:
+            delivery, not_kept = error.delivery, error.reason
+            finished.not_kept[meter_id] = not_kept
+        finished.outcomes[meter_id] = delivery.outcome
+        if self._on_progress is not None:
+            self._on_progress(Told(len(finished.outcomes), total, delivery, not_kept))
+
+    async def _read(self, endpoint: Endpoint, standing: Standing) -> Delivery:
+        """Sessions with one meter until it is up to date or fails; the last delivery."""
+        progress = standing.progress
+        async with self._lines.setdefault(endpoint.meter_id, asyncio.Lock()):
+            for _ in range(SESSIONS_TO_CATCH_UP_MAX):
+                collected = await self._with_retries(endpoint, progress, standing.failures_in_a_row)
+                await self._keep(collected)
+                progress = _further(progress, collected.progress)
+                if not collected.behind:
+                    break
+        return collected.delivery
+
+    async def _with_retries(self, endpoint: Endpoint, progress: Progress, failures_in_a_row: int) -> Collected:
+        """The slot is free for other meters while this one is waited for."""
+        rules, reader = self._surroundings.session, self._reader(endpoint)
+        given_up = failures_in_a_row >= rules.failures_before_one_attempt
+        attempts_max = 1 if given_up else rules.attempts_max
+        attempt = 1
+        while True:
+            async with self._slots:
+                self._surroundings.mappings.poll()
+                collected = await reader.read(progress, self._surroundings.mappings.mapping, attempt=attempt)
+            if collected.error is None or attempt >= attempts_max or not worth_retrying(collected.error):
+                return collected
+            await asyncio.sleep(rules.backoff.wait_s(attempt, self._surroundings.chance))
+            attempt += 1
+
+    async def _keep(self, collected: Collected) -> None:
+        surroundings = self._surroundings
+
+        def encode_and_save() -> None:
+            body = surroundings.codec.encode(collected.delivery)
+            surroundings.collection.save(collected.delivery, surroundings.subject, body, progress=collected.progress)
+
+        try:
+            await surroundings.disk(encode_and_save)
+        except StorageError as error:
+            raise _NotKeptError(collected.delivery, error) from error
+
+    def _reader(self, endpoint: Endpoint) -> MeterReader:
+        reader = self._readers.get(endpoint.meter_id)
+        if reader is None or reader.endpoint != endpoint:
+            reader = self._readers[endpoint.meter_id] = MeterReader(endpoint, self._surroundings, self._templates)
+        return reader
+
+
+class _NotKeptError(StorageError):
+    """The disk did not take a delivery; the meter still has what was in it, and our progress did not move."""
+
+    def __init__(self, delivery: Delivery, reason: StorageError) -> None:
+        super().__init__(reason.what, tried=reason.tried, answer=reason.answer, next_step=reason.next_step)
+        self.delivery = delivery
+        self.reason = reason
+
+
+def _further(before: Progress, now: Progress) -> Progress:
+    return Progress(
+        now.intervals_until or before.intervals_until,
+        now.registers_until or before.registers_until,
+        now.events_until or before.events_until,
+    )

@@ -1,0 +1,46 @@
+"""How a failed session is told: whose failure it was, and lines that name the meter and the next thing to try."""
+
+from amity.devices.client import AssociationRejectedError, InvocationCounterError
+from amity.domain.collection import Outcome
+from amity.headend.ports import Connector, Endpoint
+from amity.kernel.errors import (
+    AmityError,
+    ConfigurationError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    RemoteRefusalError,
+    SecurityError,
+    TransportError,
+)
+from amity.protocols.dlms.acse import SourceDiagnostic
+
+
+def outcome_of(error: AmityError, connector: Connector) -> Outcome:
+    """The outcome that this error is, by its type."""
+    match error:
+        case TransportError():
+            return connector.outcome_of(error)
+        case AssociationRejectedError(diagnostic=SourceDiagnostic.AUTHENTICATION_FAILURE) | SecurityError():
+            return Outcome.WRONG_KEY
+        case RemoteRefusalError() | ConfigurationError() | LocalProtocolError():
+            return Outcome.REJECTED
+        case RemoteProtocolError():
+            return Outcome.BROKEN
+        case _:
+            return Outcome.BROKEN
+
+
+def worth_retrying(error: AmityError) -> bool:
+    """False where the same would happen again at once: keys, settings, a refusal that has its reason."""
+    if isinstance(error, InvocationCounterError):
+        return True
+    if isinstance(error, AssociationRejectedError):
+        return error.result is not None and error.result.name == "REJECTED_TRANSIENT"
+    return isinstance(error, TransportError | RemoteProtocolError) and not isinstance(error, SecurityError)
+
+
+def told(error: AmityError, endpoint: Endpoint, attempts: int) -> tuple[str, ...]:
+    """The error as lines, the meter and its address first."""
+    times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    heading = f"meter {endpoint.meter_id} at {endpoint.host}:{endpoint.port}, {times}: {error.what}"
+    return (heading, *error.lines()[1:])

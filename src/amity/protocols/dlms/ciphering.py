@@ -1,0 +1,259 @@
+"""Protection of APDUs with AES-GCM (IEC 62056-5-3, 5.3.4: suites 0, 1 and 2), keys behind a port."""
+
+import hmac
+from typing import Protocol
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from amity.kernel.errors import LocalProtocolError, SecurityError
+from amity.protocols.dlms.ciphered import Ciphered, CipherTag, dedicated_tag_of, global_tag_of
+
+TAG_OCTETS = 12
+TITLE_OCTETS = 8
+COUNTER_MAX = 0xFFFF_FFFF
+_GCM_TAG_OCTETS = 16
+_KEY_OCTETS = {0: 16, 1: 16, 2: 32}
+_MODE = 0x30
+
+
+class SecurityControl:
+    """Bits of the security control octet; the low nibble is the suite."""
+
+    AUTHENTICATED = 0x10
+    ENCRYPTED = 0x20
+    BOTH = 0x30
+    BROADCAST = 0x40
+    COMPRESSED = 0x80
+    SUITE = 0x0F
+
+
+class Protector(Protocol):
+    """Keys reach the stack through this port; whoever implements it decides where they live."""
+
+    def protect(self, security_control: int, system_title: bytes, invocation_counter: int, plaintext: bytes) -> bytes:
+        """Return what follows the security header: text (ciphered or not) and the tag when authenticated."""
+        ...
+
+    def unprotect(self, security_control: int, system_title: bytes, invocation_counter: int, payload: bytes) -> bytes:
+        """Return the plaintext; raise SecurityError when the tag does not verify."""
+        ...
+
+
+class CipherKeys:
+    """The keys of one meter (or one association's dedicated key) held in memory; `repr` shows none of them.
+
+    Args:
+        suite: 0 or 1 (AES-128) or 2 (AES-256).
+        guek: global unicast encryption key, or the dedicated key.
+        gak: authentication key; None leaves only encryption without authentication.
+        gbek: global broadcast encryption key, for messages whose security control has the broadcast bit.
+    """
+
+    __slots__ = ("_broadcast", "_gak", "_unicast", "suite")
+
+    def __init__(self, suite: int, guek: bytes, gak: bytes | None = None, gbek: bytes | None = None) -> None:
+        """Raise LocalProtocolError when the suite is unknown or a key has the wrong length for it."""
+        octets = _KEY_OCTETS.get(suite)
+        if octets is None:
+            raise LocalProtocolError(f"security suite {suite} is not known; 0, 1 and 2 are")
+        for name, key in (("encryption", guek), ("authentication", gak), ("broadcast", gbek)):
+            if key is not None and len(key) != octets:
+                raise LocalProtocolError(
+                    f"the {name} key of suite {suite} has {octets} octets, not {len(key)}",
+                    next_step=f"give it as {2 * octets} hexadecimal digits",
+                )
+        self.suite = suite
+        self._unicast = AESGCM(guek)
+        self._broadcast = None if gbek is None else AESGCM(gbek)
+        self._gak = gak
+
+    def __repr__(self) -> str:
+        """The suite only."""
+        return f"CipherKeys(suite={self.suite})"
+
+    @property
+    def can_authenticate(self) -> bool:
+        """True when an authentication key is held."""
+        return self._gak is not None
+
+    def protect(self, security_control: int, system_title: bytes, invocation_counter: int, plaintext: bytes) -> bytes:
+        """Protect an APDU; raise LocalProtocolError when keys, title or counter do not allow it."""
+        nonce = self._nonce(system_title, invocation_counter)
+        mode, cipher = security_control & _MODE, self._cipher(security_control)
+        if mode == SecurityControl.BOTH:
+            aad = bytes([security_control]) + self._authentication_key()
+            return cipher.encrypt(nonce, plaintext, aad)[: TAG_OCTETS - _GCM_TAG_OCTETS]
+        if mode == SecurityControl.ENCRYPTED:
+            return cipher.encrypt(nonce, plaintext, None)[:-_GCM_TAG_OCTETS]
+        if mode == SecurityControl.AUTHENTICATED:
+            aad = bytes([security_control]) + self._authentication_key() + plaintext
+            return plaintext + cipher.encrypt(nonce, b"", aad)[:TAG_OCTETS]
+        return plaintext
+
+    def unprotect(self, security_control: int, system_title: bytes, invocation_counter: int, payload: bytes) -> bytes:
+        """Verify and decipher; raise SecurityError when the tag does not verify or is missing."""
+        mode = security_control & _MODE
+        if mode in {0, SecurityControl.ENCRYPTED}:
+            return self.decipher_unverified(security_control, system_title, invocation_counter, payload)
+        if len(payload) < TAG_OCTETS:
+            raise SecurityError(f"an authenticated message of {len(payload)} octets has no room for its tag")
+        if mode == SecurityControl.BOTH:
+            plaintext = self.decipher_unverified(security_control, system_title, invocation_counter, payload)
+        else:
+            plaintext = payload[:-TAG_OCTETS]
+        expected = self.protect(security_control, system_title, invocation_counter, plaintext)[-TAG_OCTETS:]
+        if not hmac.compare_digest(expected, payload[-TAG_OCTETS:]):
+            raise SecurityError(
+                f"the authentication tag of message {invocation_counter} from {system_title.hex()} does not verify",
+                tried=f"security control {security_control:#04x}",
+                next_step="check encryption key, authentication key and system title of this meter",
+            )
+        return plaintext
+
+    def decipher_unverified(
+        self, security_control: int, system_title: bytes, invocation_counter: int, payload: bytes
+    ) -> bytes:
+        """The plaintext without any look at the tag, for captures whose authentication key is not at hand."""
+        if security_control & SecurityControl.AUTHENTICATED:
+            payload = payload[:-TAG_OCTETS]
+        if not security_control & SecurityControl.ENCRYPTED:
+            return payload
+        # GCM encrypts by a key stream, so running it once more over the ciphertext gives the plaintext.
+        nonce = self._nonce(system_title, invocation_counter)
+        return self._cipher(security_control).encrypt(nonce, payload, None)[:-_GCM_TAG_OCTETS]
+
+    def _authentication_key(self) -> bytes:
+        if self._gak is None:
+            raise SecurityError(
+                "the message is authenticated and no authentication key is known",
+                next_step="give the meter's global authentication key (GAK)",
+            )
+        return self._gak
+
+    def _cipher(self, security_control: int) -> AESGCM:
+        if security_control & SecurityControl.COMPRESSED:
+            raise SecurityError(
+                "the message is compressed (security control bit 7), which Amity does not undo",
+                next_step="switch compression off in the meter's security setup",
+            )
+        if security_control & SecurityControl.SUITE != self.suite:
+            raise SecurityError(
+                f"the message uses security suite {security_control & SecurityControl.SUITE}, the keys {self.suite}",
+                next_step="set the meter's security suite in its profile",
+            )
+        if not security_control & SecurityControl.BROADCAST:
+            return self._unicast
+        if self._broadcast is None:
+            raise SecurityError("a broadcast message came and no broadcast key is known")
+        return self._broadcast
+
+    @staticmethod
+    def _nonce(system_title: bytes, invocation_counter: int) -> bytes:
+        if len(system_title) != TITLE_OCTETS:
+            raise SecurityError(
+                f"a system title has {TITLE_OCTETS} octets, not {len(system_title)}",
+                next_step="give the system title of the sender (it is missing in the message or wrong)",
+            )
+        if not 0 <= invocation_counter <= COUNTER_MAX:
+            raise LocalProtocolError(
+                f"invocation counter {invocation_counter} does not fit 32 bits",
+                next_step="change the meter's encryption key; that starts the counter again",
+            )
+        return system_title + invocation_counter.to_bytes(4, "big")
+
+
+# ------------------------------------------------------------------ wrapping APDUs
+def glo_tag_of(plain_tag: int) -> CipherTag:
+    """The glo-* tag of a service; general-glo for those without one of their own."""
+    return global_tag_of(plain_tag) or CipherTag.GENERAL_GLO
+
+
+def plain_tag_of(glo_tag: int) -> int | None:
+    """The service inside a glo-* or ded-* tag; None for the general ones; raise LocalProtocolError for other tags."""
+    try:
+        return CipherTag(glo_tag).plain
+    except ValueError:
+        raise LocalProtocolError(f"{glo_tag:#04x} is not the tag of a ciphered APDU") from None
+
+
+def wrap_glo(protector: Protector, security_control: int, title: bytes, counter: int, apdu: bytes) -> bytes:
+    """An APDU under the global key with its own glo-* tag; raise LocalProtocolError when the service has none."""
+    return _wrap(protector, _own_tag(global_tag_of(apdu[0]), apdu), None, security_control, title, counter, apdu)
+
+
+def wrap_ded(protector: Protector, security_control: int, title: bytes, counter: int, apdu: bytes) -> bytes:
+    """An APDU under the dedicated key with its own ded-* tag; raise LocalProtocolError when the service has none."""
+    return _wrap(protector, _own_tag(dedicated_tag_of(apdu[0]), apdu), None, security_control, title, counter, apdu)
+
+
+def wrap_general_glo(protector: Protector, security_control: int, title: bytes, counter: int, apdu: bytes) -> bytes:
+    """Any APDU under the global key in general-glo-ciphering, with the sender's title."""
+    return _wrap(protector, CipherTag.GENERAL_GLO, title, security_control, title, counter, apdu)
+
+
+def wrap_general_ded(protector: Protector, security_control: int, title: bytes, counter: int, apdu: bytes) -> bytes:
+    """Any APDU under the dedicated key in general-ded-ciphering, with the sender's title."""
+    return _wrap(protector, CipherTag.GENERAL_DED, title, security_control, title, counter, apdu)
+
+
+def unwrap(protector: Protector, expected_control: int | None, peer_title: bytes | None, ciphered: Ciphered) -> bytes:
+    """The APDU inside; raise SecurityError when it does not verify or is protected less than expected.
+
+    The frame's own security control decides how it is undone; `expected_control` is only what may not be undercut.
+    The title in a general message wins over `peer_title`, except where a meter leaves it empty.
+    """
+    control = ciphered.security_control
+    missing = 0 if expected_control is None else expected_control & _MODE & ~control
+    if missing:
+        raise SecurityError(
+            f"the answer is protected with {control:#04x}, less than the {expected_control:#04x} asked for",
+            next_step="somebody may be in between; if the meter is known to answer so, lower its profile's protection",
+        )
+    title = ciphered.system_title or peer_title or b""
+    return protector.unprotect(control, title, ciphered.invocation_counter, ciphered.payload)
+
+
+def _own_tag(tag: CipherTag | None, apdu: bytes) -> CipherTag:
+    if tag is None:
+        raise LocalProtocolError(
+            f"APDU {apdu[0]:#04x} has no ciphered tag of its own", next_step="send it in general-glo-ciphering"
+        )
+    return tag
+
+
+def _wrap(
+    protector: Protector,
+    tag: CipherTag,
+    shown_title: bytes | None,
+    security_control: int,
+    title: bytes,
+    counter: int,
+    apdu: bytes,
+) -> bytes:
+    payload = protector.protect(security_control, title, counter, apdu)
+    return Ciphered(tag, shown_title, security_control, counter, payload).encode()
+
+
+# ------------------------------------------------------------------ HLS with GMAC (mechanism 5)
+def gmac_tag(
+    protector: Protector, security_control: int, system_title: bytes, invocation_counter: int, challenge: bytes
+) -> bytes:
+    """GMAC over a challenge: the tag of an authenticated-only message."""
+    return protector.protect(security_control, system_title, invocation_counter, challenge)[-TAG_OCTETS:]
+
+
+def hls_gmac_response(
+    protector: Protector, security_control: int, system_title: bytes, invocation_counter: int, challenge: bytes
+) -> bytes:
+    """f(challenge) = SC ‖ IC ‖ GMAC; `system_title` is the one of whoever answers."""
+    head = bytes([security_control]) + invocation_counter.to_bytes(4, "big")
+    return head + gmac_tag(protector, security_control, system_title, invocation_counter, challenge)
+
+
+def verify_hls_gmac_response(protector: Protector, system_title: bytes, challenge: bytes, response: bytes) -> int:
+    """Check the peer's f(challenge); return its invocation counter; raise SecurityError when it does not verify."""
+    if len(response) != 5 + TAG_OCTETS or response[0] & _MODE != SecurityControl.AUTHENTICATED:
+        raise SecurityError(f"this is no answer to an HLS-GMAC challenge: {response.hex()}")
+    counter = int.from_bytes(response[1:5], "big")
+    protector.unprotect(response[0], system_title, counter, challenge + response[5:])
+    return counter

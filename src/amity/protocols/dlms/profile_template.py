@@ -1,0 +1,179 @@
+"""Profile rows by template: row 0 is walked once, then every row is cut by offsets while all its tags are compared."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amity.protocols.dlms.clock_columns import CLOCK_FIELDS, clock_seconds
+from amity.protocols.dlms.data import FIXED_OCTETS, Data, DecodeError, Tag, decode, decode_length
+from amity.protocols.dlms.datetime import OCTETS as CLOCK_OCTETS
+from amity.protocols.dlms.profile_columns import ClockReading, Column, ProfileColumns
+
+_NUMBER_FORMS: dict[Tag, str] = {
+    Tag.BOOLEAN: "u1", Tag.DOUBLE_LONG: ">i4", Tag.DOUBLE_LONG_UNSIGNED: ">u4", Tag.INTEGER: "i1", Tag.LONG: ">i2",
+    Tag.UNSIGNED: "u1", Tag.LONG_UNSIGNED: ">u2", Tag.LONG64: ">i8", Tag.LONG64_UNSIGNED: ">u8", Tag.ENUM: "u1",
+    Tag.BCD: "u1", Tag.FLOATING_POINT: ">f4", Tag.FLOAT32: ">f4", Tag.FLOAT64: ">f8",
+}  # fmt: skip
+_FLOATS = frozenset({Tag.FLOATING_POINT, Tag.FLOAT32, Tag.FLOAT64})
+_STRINGS = frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING})
+_INT64_MAX = np.iinfo(np.int64).max
+_JOINED_CHECK_ROWS = 4096  # rows compared at a time, so that the work stays in the processor's cache
+
+
+class _Cell(NamedTuple):
+    name: str
+    tag: Tag
+    offset: int
+    octets: int
+
+
+class BufferSpan(NamedTuple):
+    """Where the rows of an encoded buffer begin and how many it announces."""
+
+    rows: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """The shape of one row; `fixed` holds its tags and lengths, `mask` is 0xFF where they stand."""
+
+    cells: tuple[_Cell, ...]
+    clock: int
+    row_octets: int
+    dtype: np.dtype[Any]
+    clock_dtype: np.dtype[Any]
+    fixed: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    tags: tuple[Tag, ...]
+
+
+def buffer_span(raw: bytes) -> BufferSpan | None:
+    """The head of an array with rows; None when it is no array (a compact array, say) or has no rows."""
+    if raw[:1] != bytes([Tag.ARRAY]):
+        return None
+    rows, start = decode_length(raw, 1)
+    return BufferSpan(rows, start) if rows else None
+
+
+def compile_template(raw: bytes, clock_column: int | None = None) -> Template | None:
+    """The template of a buffer's first row; None when the row has a cell whose length is not its own to keep."""
+    span = buffer_span(raw)
+    if span is None or raw[span.start : span.start + 1] != bytes([Tag.STRUCTURE]):
+        return None
+    cells = _walk(raw, span.start)
+    if cells is None:
+        return None
+    clock = _clock_of(cells) if clock_column is None else clock_column
+    if clock is None or not _is_clock(cells, clock):
+        return None
+    return _build(raw, span.start, cells, clock)
+
+
+def _walk(raw: bytes, start: int) -> tuple[_Cell, ...] | None:
+    """The cells of one row with their offsets in the row; None for nested or variable ones."""
+    try:
+        count, offset = decode_length(raw, start + 1)
+        cells: list[_Cell] = []
+        for number in range(count):
+            data, end = decode(raw, offset)
+            octets = _cell_octets(data)
+            if octets is None:
+                return None
+            cells.append(_Cell(f"c{number}", data.tag, end - octets - start, octets))
+            offset = end
+    except DecodeError:
+        return None  # the generic reader says what is wrong
+    return tuple(cells)
+
+
+def _cell_octets(data: Data) -> int | None:
+    if data.tag in _NUMBER_FORMS:
+        return FIXED_OCTETS[data.tag]
+    if data.tag is Tag.DATE_TIME:
+        return CLOCK_OCTETS
+    if data.tag in _STRINGS and isinstance(data.value, bytes | str):
+        return len(data.value)
+    return None
+
+
+def _is_clock(cells: tuple[_Cell, ...], number: int) -> bool:
+    return (
+        number < len(cells)
+        and cells[number].octets == CLOCK_OCTETS
+        and cells[number].tag in {Tag.OCTET_STRING, Tag.DATE_TIME}
+    )
+
+
+def _clock_of(cells: tuple[_Cell, ...]) -> int | None:
+    return next((number for number in range(len(cells)) if _is_clock(cells, number)), None)
+
+
+def _build(raw: bytes, start: int, cells: tuple[_Cell, ...], clock: int) -> Template:
+    row_octets = cells[-1].offset + cells[-1].octets
+    mask = np.full(row_octets, 0xFF, np.uint8)
+    for cell in cells:
+        mask[cell.offset : cell.offset + cell.octets] = 0
+    fixed = np.frombuffer(raw, np.uint8, row_octets, start) & mask
+    numbers = [cell for cell in cells if cell.tag in _NUMBER_FORMS]
+    return Template(
+        cells, clock, row_octets,
+        dtype=_layout([(cell.name, _NUMBER_FORMS[cell.tag], cell.offset) for cell in numbers], row_octets),
+        clock_dtype=_layout([(n, form, cells[clock].offset + at) for n, form, at in CLOCK_FIELDS], row_octets),
+        fixed=fixed, mask=mask, tags=tuple(cell.tag for cell in cells),
+    )  # fmt: skip
+
+
+def _layout(fields: list[tuple[str, str, int]], row_octets: int) -> np.dtype[Any]:
+    names, forms, offsets = zip(*fields, strict=True) if fields else ((), (), ())
+    return np.dtype({"names": names, "formats": forms, "offsets": offsets, "itemsize": row_octets})
+
+
+def read_rows(template: Template, octets: bytes, start: int, rows: int, clock: ClockReading) -> ProfileColumns | None:
+    """Decode rows that follow each other; None when one of them differs from the template in a tag or length.
+
+    Also None for a time that is no instant and for an unsigned number beyond 63 bits: the generic reader handles those.
+    """
+    if len(octets) - start != rows * template.row_octets or not _same_shape(template, octets, start, rows):
+        return None
+    clocks = np.frombuffer(octets, template.clock_dtype, rows, start)
+    seconds = clock_seconds(clocks, clock.default_deviation_min, deviation_inverted=clock.deviation_inverted)
+    if seconds is None:
+        return None
+    numbers = np.frombuffer(octets, template.dtype, rows, start)
+    columns: list[Column] = []
+    for place, cell in enumerate(template.cells):
+        column = seconds if place == template.clock else _column(cell, numbers, template, octets, start)
+        if column is None:
+            return None
+        columns.append(column)
+    missing = (None,) * len(columns)
+    return ProfileColumns(rows, seconds, clocks["status"].copy(), tuple(columns), template.tags, missing)
+
+
+def _same_shape(template: Template, octets: bytes, start: int, rows: int) -> bool:
+    grid = np.frombuffer(octets, np.uint8, rows * template.row_octets, start).reshape(rows, template.row_octets)
+    for first in range(0, rows, _JOINED_CHECK_ROWS):
+        fixed = grid[first : first + _JOINED_CHECK_ROWS] & template.mask
+        if (fixed != template.fixed).any():
+            return False
+    return True
+
+
+def _column(cell: _Cell, numbers: NDArray[np.void], template: Template, octets: bytes, start: int) -> Column | None:
+    if cell.tag in _FLOATS:
+        return numbers[cell.name].astype(np.float64)
+    if cell.tag not in _NUMBER_FORMS:
+        return _strings(cell, octets, start, template.row_octets)
+    if cell.tag is Tag.LONG64_UNSIGNED and numbers[cell.name].max() > _INT64_MAX:
+        return None
+    return numbers[cell.name].astype(np.int64)
+
+
+def _strings(cell: _Cell, octets: bytes, start: int, row_octets: int) -> Column:
+    firsts = range(start + cell.offset, len(octets), row_octets)
+    if cell.tag is Tag.VISIBLE_STRING:
+        return [octets[first : first + cell.octets].decode("latin-1") for first in firsts]
+    return [octets[first : first + cell.octets] for first in firsts]

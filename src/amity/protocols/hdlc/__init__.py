@@ -1,0 +1,1 @@
+"""HDLC data link for DLMS/COSEM (IEC 62056-46)."""

@@ -1,0 +1,273 @@
+"""HDLC frames of type 3 (IEC 62056-46, 6.4): format with length, addresses, control, checks, information."""
+
+from enum import Enum
+from typing import NamedTuple
+
+from amity.kernel.errors import LocalProtocolError, RemoteProtocolError
+from amity.protocols.hdlc.address import Address, decode_address
+from amity.protocols.hdlc.checksum import check_sequence
+
+FLAG = 0x7E
+_ESCAPE = 0x7D
+_ESCAPE_BIT = 0x20
+_FORMAT_TYPE = 0xA000
+_FORMAT_TYPE_MASK = 0xF000
+_SEGMENTED = 0x0800
+_LENGTH_MASK = 0x07FF
+LENGTH_MAX = _LENGTH_MASK
+_LENGTH_MIN = 7  # format 2, addresses 1 + 1, control 1, frame check 2
+_CHECK_OCTETS = 2
+_POLL_FINAL = 0x10
+UI_CONTROL = 0x03
+
+
+class HdlcError(RemoteProtocolError):
+    """Octets that are no HDLC frame."""
+
+
+class FrameKind(Enum):
+    """What a control octet says."""
+
+    I = "I"  # noqa: E741 - the standard's own one-letter name
+    RR = "RR"
+    RNR = "RNR"
+    SNRM = "SNRM"
+    DISC = "DISC"
+    UA = "UA"
+    DM = "DM"
+    FRMR = "FRMR"
+    UI = "UI"
+    UNKNOWN = "unknown"
+
+
+_UNNUMBERED = {
+    0x83: FrameKind.SNRM, 0x43: FrameKind.DISC, 0x63: FrameKind.UA, 0x0F: FrameKind.DM, 0x87: FrameKind.FRMR,
+    UI_CONTROL: FrameKind.UI,
+}  # fmt: skip
+
+
+class Frame(NamedTuple):
+    """One frame; `hcs_ok` is None for a frame without information, which has no header check.
+
+    `stuffed` marks a sender that escapes octets as asynchronous HDLC does; DLMS does not.
+    """
+
+    source: Address
+    destination: Address
+    control: int
+    information: bytes
+    segmented: bool = False
+    fcs_ok: bool = True
+    hcs_ok: bool | None = True
+    stuffed: bool = False
+
+    @property
+    def kind(self) -> FrameKind:
+        """What the control octet says."""
+        return kind_of(self.control)
+
+
+class Found(NamedTuple):
+    """What was found at the start of a buffer: a frame and where it ends, or how many octets are noise."""
+
+    frame: Frame | None
+    end: int
+
+
+def kind_of(control: int) -> FrameKind:
+    """The kind of frame that a control octet announces."""
+    if not control & 0x01:
+        return FrameKind.I
+    low = control & 0x0F
+    if low == 0x01:
+        return FrameKind.RR
+    if low == 0x05:  # noqa: PLR2004 - receive not ready
+        return FrameKind.RNR
+    return _UNNUMBERED.get(control & ~_POLL_FINAL, FrameKind.UNKNOWN)
+
+
+def information_control(send: int, receive: int, *, final: bool = True) -> int:
+    """The control octet of an I frame with its sequence numbers (0 to 7)."""
+    return (receive & 7) << 5 | (_POLL_FINAL if final else 0) | (send & 7) << 1
+
+
+def encode(
+    source: Address, destination: Address, control: int, information: bytes = b"", *, segmented: bool = False
+) -> bytes:
+    """A frame between its two flags; raise LocalProtocolError when it is too long for its length field."""
+    head = destination.encode() + source.encode() + bytes([control])
+    check = _CHECK_OCTETS if information else 0
+    length = 2 + len(head) + check + len(information) + _CHECK_OCTETS
+    if length > LENGTH_MAX:
+        raise LocalProtocolError(
+            f"a frame of {length} octets is longer than {LENGTH_MAX}", next_step="send the information in segments"
+        )
+    head = (_FORMAT_TYPE | (_SEGMENTED if segmented else 0) | length).to_bytes(2, "big") + head
+    body = head + check_sequence(head) + information if information else head
+    return bytes([FLAG]) + body + check_sequence(body) + bytes([FLAG])
+
+
+def encode_ui(source: Address, destination: Address, information: bytes) -> bytes:
+    """An unnumbered information frame, as a meter pushes it."""
+    return encode(source, destination, UI_CONTROL | _POLL_FINAL, information)
+
+
+# ------------------------------------------------------------------ reading
+def parse(octets: bytes) -> Frame:
+    """The frame between two flags (which are not given); raise HdlcError when the octets are none.
+
+    A frame whose checks do not hold is given back all the same, with `fcs_ok` and `hcs_ok` false.
+    """
+    frame = _parse(octets, stuffed=False)
+    if frame is None:
+        raise HdlcError(f"these {len(octets)} octets are no HDLC frame", answer=octets[:16].hex(" "))
+    return frame
+
+
+def find_unflagged(octets: bytes) -> Frame | None:
+    """The frame that fills a buffer without its flags, as some loggers store it; None unless its checks hold."""
+    frame = _parse(octets, stuffed=False)
+    return frame if frame is not None and frame.fcs_ok else None
+
+
+def _parse(octets: bytes, *, stuffed: bool) -> Frame | None:
+    if _announced(octets) != len(octets):
+        return None
+    destination = decode_address(octets, 2)
+    source = decode_address(octets, destination[1]) if destination else None
+    if destination is None or source is None or source[1] + 1 + _CHECK_OCTETS > len(octets):
+        return None
+    head_end = source[1] + 1
+    information, hcs_ok = _information(octets, head_end)
+    return Frame(
+        source[0],
+        destination[0],
+        octets[source[1]],
+        information,
+        segmented=bool(int.from_bytes(octets[:2], "big") & _SEGMENTED),
+        fcs_ok=check_sequence(octets[:-_CHECK_OCTETS]) == octets[-_CHECK_OCTETS:],
+        hcs_ok=hcs_ok,
+        stuffed=stuffed,
+    )
+
+
+def _information(octets: bytes, head_end: int) -> tuple[bytes, bool | None]:
+    rest = octets[head_end:-_CHECK_OCTETS]
+    if len(rest) < _CHECK_OCTETS:
+        return rest, None
+    return rest[_CHECK_OCTETS:], check_sequence(octets[:head_end]) == rest[:_CHECK_OCTETS]
+
+
+def _announced(octets: bytes) -> int | None:
+    """The length that a format field announces; None when there is no format field."""
+    if len(octets) < 2:  # noqa: PLR2004 - the format field has two octets
+        return None
+    form = int.from_bytes(octets[:2], "big")
+    length = form & _LENGTH_MASK
+    return length if form & _FORMAT_TYPE_MASK == _FORMAT_TYPE and length >= _LENGTH_MIN else None
+
+
+def find(buffer: bytes, *, complete: bool = False) -> Found | None:
+    """Look for a frame at the first flag of a buffer that starts with one; None when more octets are needed.
+
+    Args:
+        buffer: what arrived, from a flag on.
+        complete: nothing more will come, so a frame that is not complete is noise.
+    """
+    if len(buffer) < 1 + 2:
+        return Found(None, 1) if complete else None
+    if buffer[1] == FLAG:  # one flag may close a frame and open the next, or time is filled with flags
+        return Found(None, 1)
+    length = _announced(buffer[1:3])
+    if length is None:
+        return Found(None, 1)
+    plain = _plain_frame(buffer, length)
+    if plain is not None:
+        return plain
+    stuffed = _stuffed_frame(buffer)
+    if stuffed is not None:
+        return stuffed
+    waiting = len(buffer) <= length + 1 or (_ESCAPE in buffer and FLAG not in buffer[1:] and len(buffer) < LENGTH_MAX)
+    return None if waiting and not complete else Found(None, 1)
+
+
+def _plain_frame(buffer: bytes, length: int) -> Found | None:
+    end = 1 + length
+    if len(buffer) < end:
+        return None
+    frame = _parse(buffer[1:end], stuffed=False)
+    if frame is None:
+        return None
+    if buffer[end : end + 1] == bytes([FLAG]):  # the flag stays: it may open the next frame
+        return Found(frame, end) if frame.fcs_ok or frame.hcs_ok else None
+    # A lost closing flag (or an abort after the frame) does not make a frame wrong whose check holds.
+    return Found(frame, end) if frame.fcs_ok else None
+
+
+def _stuffed_frame(buffer: bytes) -> Found | None:
+    end = buffer.find(FLAG, 1)
+    if end < 0 or _ESCAPE not in buffer[1:end]:
+        return None
+    frame = _parse(_unstuffed(buffer[1:end]), stuffed=True)
+    return Found(frame, end) if frame is not None and frame.fcs_ok else None
+
+
+def _unstuffed(octets: bytes) -> bytes:
+    plain = bytearray()
+    escaped = False
+    for octet in octets:
+        if octet == _ESCAPE and not escaped:
+            escaped = True
+            continue
+        plain.append(octet ^ _ESCAPE_BIT if escaped else octet)
+        escaped = False
+    return bytes(plain)
+
+
+class Reader:
+    """Collects octets as a line delivers them; gives back frames and steps over noise to the next flag.
+
+    A frame whose frame check fails is given back, marked, when its header check holds; the caller decides.
+    """
+
+    __slots__ = ("_buffer", "noise_octets")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self.noise_octets = 0
+
+    @property
+    def pending_octets(self) -> int:
+        """How many octets of an unfinished frame are held, 2 KB at most."""
+        return len(self._buffer)
+
+    def feed(self, octets: bytes) -> list[Frame]:
+        """Take what arrived and return the frames now complete."""
+        self._buffer += octets
+        return self._frames(complete=False)
+
+    def finish(self) -> list[Frame]:
+        """Nothing more will come: return what frames the rest holds."""
+        frames = self._frames(complete=True)
+        self.noise_octets += len(self._buffer)
+        self._buffer.clear()
+        return frames
+
+    def _frames(self, *, complete: bool) -> list[Frame]:
+        frames: list[Frame] = []
+        buffer = bytes(self._buffer)
+        offset = 0
+        while (flag := buffer.find(FLAG, offset)) >= 0:
+            self.noise_octets += flag - offset
+            found = find(buffer[flag : flag + 2 * LENGTH_MAX], complete=complete)
+            offset = flag
+            if found is None:
+                break
+            offset += found.end
+            if found.frame is not None:
+                frames.append(found.frame)
+        else:
+            self.noise_octets += len(buffer) - offset
+            offset = len(buffer)
+        del self._buffer[:offset]
+        return frames

@@ -1,0 +1,107 @@
+"""When simulated meters call in: at the end of each interval, spread over some seconds, and when something happens."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from amity.domain.events import EventKind
+from amity.kernel.time import Clock, epoch_s
+from amity.simulation.chance import between, stream
+from amity.simulation.faults import FaultKind
+from amity.simulation.happenings import Happening
+from amity.simulation.household import INTERVAL_S
+from amity.simulation.meter import SimulatedMeter
+from amity.simulation.pushes import Pusher
+
+SPREAD_S = (2.0, 60.0)
+"""After the end of an interval a meter waits between these many seconds, so that a town does not call at once."""
+
+_CALLS_AT_ONCE = 32
+_CONNECT_TIMEOUT_S = 5.0
+_RETRY_DELAYS_S = (2.0, 8.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where pushes go."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """`host:port`."""
+        return f"{self.host}:{self.port}"
+
+
+class PushSchedule:
+    """Lets the meters of a fleet call `destination` for as long as `run` runs."""
+
+    def __init__(self, destination: Destination, meters: Sequence[tuple[SimulatedMeter, Pusher]], clock: Clock) -> None:
+        self._destination = destination
+        self._meters = [(meter, pusher) for meter, pusher in meters if _can_call(meter)]
+        self._clock = clock
+        self._lines = asyncio.Semaphore(_CALLS_AT_ONCE)
+
+    async def run(self) -> None:
+        """First the last gasps of what is out of power, then interval by interval."""
+        now_s = epoch_s(self._clock.now())
+        async with asyncio.TaskGroup() as calls:
+            for meter, pusher in self._meters:
+                for outage in meter.happenings.outages:
+                    if outage.covers(now_s):
+                        gasp = Happening(outage.start_s, EventKind.POWER_DOWN)
+                        calls.create_task(self._call(partial(pusher.alarm, gasp)))
+            while True:
+                await self._one_interval(calls)
+
+    async def _one_interval(self, calls: asyncio.TaskGroup) -> None:
+        """Wait for the end of the running interval; meanwhile alarms go out as things happen."""
+        now = self._clock.now()
+        end_s = (epoch_s(now) // INTERVAL_S + 1) * INTERVAL_S
+        for meter, pusher in self._meters:
+            for happening in meter.happenings.until(end_s):
+                if happening.at_s > epoch_s(now):
+                    calls.create_task(self._alarm(pusher, happening, now))
+            calls.create_task(self._interval(meter, pusher, end_s))
+        await asyncio.sleep(end_s - now.timestamp())
+
+    async def _alarm(self, pusher: Pusher, happening: Happening, now: datetime) -> None:
+        await asyncio.sleep(happening.at_s - now.timestamp())
+        await self._call(partial(pusher.alarm, happening))
+
+    async def _interval(self, meter: SimulatedMeter, pusher: Pusher, end_s: int) -> None:
+        chance = stream(meter.element.faults.seed, meter.serial, "push")
+        wait_s = end_s - self._clock.now().timestamp() + between(chance, *SPREAD_S, index=end_s // INTERVAL_S)
+        await asyncio.sleep(wait_s)
+        if meter.is_on(self._clock.now()):
+            await self._call(partial(pusher.interval, end_s - INTERVAL_S, self._clock.now()))
+
+    async def _call(self, build: Callable[[], bytes | None]) -> None:
+        """Deliver a frame; nobody there is tried again a few times and then given up, as meters do.
+
+        The frame is built anew for each attempt: its counter must be above that of whatever went out meanwhile.
+        """
+        for delay_s in (0.0, *_RETRY_DELAYS_S):
+            await asyncio.sleep(delay_s)
+            async with self._lines:
+                frame = build()
+                if frame is None or await self._delivered(frame):
+                    return
+
+    async def _delivered(self, frame: bytes) -> bool:
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(self._destination.host, self._destination.port)
+                writer.write(frame)
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except OSError:  # TimeoutError is one
+            return False
+        return True
+
+
+def _can_call(meter: SimulatedMeter) -> bool:
+    return not meter.kinds & {FaultKind.SILENT, FaultKind.REFUSED}

@@ -1,0 +1,97 @@
+"""What simulated meters send unasked: alarms when something happens, and each interval when it is over."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+
+from amity.devices.notifications import PushSealing, data_notification, event_notification
+from amity.devices.objects import scaler_unit
+from amity.devices.profiles import CLOCK_COLUMN, CLOCK_OBIS, MeasuredObject
+from amity.devices.settings import Ciphering
+from amity.kernel.obis import Obis
+from amity.kernel.time import epoch_s, from_epoch_s
+from amity.protocols.dlms.apdu import Attribute
+from amity.protocols.dlms.data import Data, array, decode_all, long_unsigned, octet_string, structure
+from amity.protocols.wrapper import frame as wrapper
+from amity.simulation.cosem_objects import LAST_EVENT_CODE, LOGICAL_DEVICE_NAME
+from amity.simulation.counters import TimeCounter
+from amity.simulation.device import keys_held
+from amity.simulation.happenings import Happening
+from amity.simulation.meter import SimulatedMeter
+from amity.simulation.stamps import date_times
+
+_PRIORITY_HIGH = 0x80000000  # bit 31 of long-invoke-id-and-priority: no confirmation is asked for, urgent
+_INVOKE_ID_MAX = 0xFFFFFF
+_LAST_EVENT = Attribute(1, LAST_EVENT_CODE, 2)
+
+
+class Pusher:
+    """Builds one meter's pushes as wrapper frames; `counter` is the one its answers use too."""
+
+    def __init__(self, meter: SimulatedMeter, counter: TimeCounter) -> None:
+        self._meter = meter
+        rules = meter.profile.association
+        self._sealing = (
+            None
+            if rules.ciphering is Ciphering.NONE
+            else PushSealing(keys_held(meter), meter.system_title, rules.protection, counter)
+        )
+        self._sent = 0
+
+    def alarm(self, happening: Happening) -> bytes | None:
+        """The frame that tells of it, None when this maker has no code for it.
+
+        A ciphering meter sends an EventNotification in general-glo, whose header names the sender; a plain one sends a
+        DataNotification with its name inside, because a bare EventNotification would not say from whom it comes.
+        """
+        code = self._meter.profile.event_log.code_of(happening.kind)
+        if code is None:
+            return None
+        time = self._time(happening.at_s)
+        if self._sealing is not None:
+            event = event_notification(_LAST_EVENT, long_unsigned(code), date_time=time, sealing=self._sealing)
+            return self._framed(event)
+        named = (self._name(), _valued(CLOCK_OBIS, octet_string(time)), _valued(LAST_EVENT_CODE, long_unsigned(code)))
+        return self._framed(self._notification(time, array(named)))
+
+    def interval(self, start_s: int, now: datetime) -> bytes | None:
+        """The frame with the load profile's row of the interval that starts at `start_s`, None where there is none."""
+        row = self._meter.rows.of_interval(start_s)
+        if row is None:
+            return None
+        body = array((self._name(), *self._columns(decode_all(row).items)))
+        return self._framed(self._notification(self._time(epoch_s(now)), body))
+
+    def _columns(self, cells: tuple[Data, ...]) -> Iterator[Data]:
+        for name, value in zip(self._meter.profile.load_profile.columns, cells, strict=True):
+            if name == CLOCK_COLUMN:
+                yield _valued(CLOCK_OBIS, value)
+            else:
+                yield _measured(self._meter.profile.object_named(name), value)
+
+    def _name(self) -> Data:
+        return _valued(LOGICAL_DEVICE_NAME, octet_string(self._meter.meter_id.encode("ascii")))
+
+    def _time(self, at_s: int) -> bytes:
+        shown = self._meter.clock_now(from_epoch_s(at_s))
+        return date_times(np.array([epoch_s(shown)], np.int64), self._meter.profile.clock).tobytes()
+
+    def _notification(self, time: bytes, body: Data) -> bytes:
+        self._sent += 1
+        invoke_id = _PRIORITY_HIGH | self._sent & _INVOKE_ID_MAX
+        return data_notification(body, long_invoke_id=invoke_id, date_time=time, sealing=self._sealing)
+
+    def _framed(self, apdu: bytes) -> bytes:
+        association = self._meter.profile.association
+        return wrapper.encode(association.server, association.client, apdu)
+
+
+def _valued(obis: Obis, value: Data) -> Data:
+    """One element of a push that describes itself: which object, which value."""
+    return structure(octet_string(bytes(obis)), value)
+
+
+def _measured(measured: MeasuredObject, value: Data) -> Data:
+    """The same with scaler and unit behind."""
+    return structure(octet_string(bytes(measured.obis)), value, scaler_unit(measured.scaler, measured.unit))

@@ -1,0 +1,90 @@
+"""A fleet on the network: one process, one asyncio loop, a listening port for each meter."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from amity.kernel.errors import ConfigurationError, TransportError
+from amity.kernel.time import Clock
+from amity.runtime.system import random_octets as random_octets_of_system
+from amity.simulation.device import meter_server
+from amity.simulation.faults import FaultKind
+from amity.simulation.fleet import Fleet, document_entry
+from amity.simulation.line_faults import LineFaults
+from amity.simulation.push_schedule import Destination, PushSchedule
+from amity.simulation.pushes import Pusher
+from amity.transports.meter_listener import serve_meter
+
+_PORT_MAX = 65_535
+
+
+@contextlib.asynccontextmanager
+async def serve_fleet(
+    fleet: Fleet,
+    *,
+    clock: Clock,
+    host: str = "127.0.0.1",
+    port_base: int = 0,
+    push_to: Destination | None = None,
+    random_octets: Callable[[int], bytes] = random_octets_of_system,
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """Serve every meter while the context is open; give the fleet document with the ports they listen on.
+
+    Meter i listens on `port_base` + i; with 0 the system chooses free ports. `random_octets` makes the challenges of
+    HLS. Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
+    """
+    _check_ports(port_base, len(fleet.meters))
+    async with contextlib.AsyncExitStack() as stack:
+        document = []
+        pushers = []
+        for number, meter in enumerate(fleet.meters):
+            server, counter = meter_server(
+                meter, started=clock.now(), random_octets=random_octets, push_to=str(push_to or "")
+            )
+            wanted = port_base + number if port_base else 0
+            if FaultKind.REFUSED in meter.kinds:
+                port = stack.enter_context(_held(host, wanted))
+            else:
+                listener = await serve_meter(server, host, wanted, clock=clock, deliver=LineFaults(meter, clock))
+                stack.push_async_callback(listener.close)
+                port = listener.port
+            document.append(document_entry(meter, host, port))
+            pushers.append((meter, Pusher(meter, counter)))
+        if push_to is not None:
+            await stack.enter_async_context(_running(PushSchedule(push_to, pushers, clock)))
+        yield document
+
+
+@contextlib.contextmanager
+def _held(host: str, number: int) -> Iterator[int]:
+    """A port that belongs to a meter which does not listen on it: whoever calls is refused."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just left by an earlier run is free
+        try:
+            held.bind((host, number))
+        except OSError as error:
+            raise TransportError(
+                f"cannot hold {host}:{number}: {error.strerror or error}", next_step="choose another --port-base"
+            ) from error
+        yield int(held.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def _running(schedule: PushSchedule) -> AsyncIterator[None]:
+    task = asyncio.create_task(schedule.run(), name="pushes")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _check_ports(port_base: int, meters: int) -> None:
+    if port_base and not 0 < port_base <= _PORT_MAX - meters + 1:
+        raise ConfigurationError(
+            f"{meters} meters from port {port_base} on would need ports up to {port_base + meters - 1}",
+            next_step=f"choose a --port-base from 1 to {_PORT_MAX - meters + 1}, or 0 for free ports",
+        )

@@ -1,0 +1,1 @@
+"""Files of readings that other people publish, read into series on the grid."""

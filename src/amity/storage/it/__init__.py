@@ -1,0 +1,1 @@
+"""The IT zone's database: registry, channel-day blocks, deliveries, VEE findings, logins, undecodable messages."""

@@ -1,0 +1,220 @@
+"""The DeliveryStore: what came is kept for ever as it came, indexed by the intervals it brought."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import BigInteger, Connection, Row, cast, func, select
+from zstandard import ZstdCompressor, ZstdDecompressor
+
+from amity.domain.collection import Delivery, Outcome
+from amity.domain.events import EventKind, MeterEvent
+from amity.domain.readings import IntervalSeries, ReadingType, RegisterReading, UnknownObject
+from amity.kernel.time import SECONDS_PER_DAY, from_epoch_s, utc_day
+from amity.kernel.units import Unit
+from amity.storage.dialect import insert_or_ignore, insert_or_update
+from amity.storage.it import tables
+from amity.storage.it.collection_states import move_state
+from amity.storage.transactions import Transactions
+from amity.usecases.ports import CollectionState, StoredEvent
+
+_MICROSECONDS_PER_S = 1_000_000
+
+
+class SqlDeliveryStore:
+    """Deliveries in the table `delivery`; what they brought in the tables beside it, each row naming its message."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def record(self, delivery: Delivery, body: bytes, *, received_at: datetime) -> bool:
+        """Keep it with its events, registers, unknown objects and state; False (and no change) when known already."""
+        kept = {
+            "message_id": delivery.message_id,
+            "meter_id": delivery.meter_id,
+            "session_id": delivery.session_id,
+            "collected_at": delivery.collected_at,
+            "received_at": received_at,
+            "outcome": delivery.outcome,
+            "body": ZstdCompressor().compress(body),
+        }
+        with self._transactions.write() as connection:
+            if not connection.execute(insert_or_ignore(connection, tables.delivery), kept).rowcount:
+                return False
+            _put(connection, insert_or_ignore(connection, tables.delivered_day), _days(delivery))
+            newer_registers = insert_or_update(connection, tables.register_reading, newer_by="collected_at")
+            _put(connection, newer_registers, _registers(delivery))
+            _put(connection, insert_or_ignore(connection, tables.meter_event), _events(delivery))
+            newer_objects = insert_or_update(connection, tables.unknown_object, newer_by="at")
+            _put(connection, newer_objects, _unknown(delivery))
+            move_state(connection, delivery)
+        return True
+
+    def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:
+        """(message id, body) of deliveries that brought this interval, or the register at this second, newest first."""
+        sent, day, register = tables.delivery.c, tables.delivered_day.c, tables.register_reading.c
+        of_day = (
+            select(sent.message_id, sent.body, day.interval_s, day.slots)
+            .join(tables.delivered_day)
+            .where(day.meter_id == meter_id, day.obis == reading_type_obis, day.day == utc_day(start_s))
+            .order_by(sent.collected_at.desc(), sent.message_id)
+        )
+        of_register = (
+            select(sent.message_id, sent.body)
+            .join(tables.register_reading)
+            .where(register.meter_id == meter_id, register.obis == reading_type_obis)
+            .where(register.at == from_epoch_s(start_s))
+        )
+        with self._transactions.read() as connection:
+            brought = [row for row in connection.execute(of_day) if _brought(row, start_s)]
+            rows: list[Any] = [*brought, *connection.execute(of_register)]
+        return [(row.message_id, ZstdDecompressor().decompress(row.body)) for row in rows]
+
+    def states(self) -> Sequence[CollectionState]:
+        """The latest state of every meter that was ever tried, by meter."""
+        with self._transactions.read() as connection:
+            rows = connection.execute(select(tables.collection_state).order_by(tables.collection_state.c.meter_id))
+            return [CollectionState(**{**row._asdict(), "outcome": Outcome(row.outcome)}) for row in rows]
+
+    def registers(self, meter_id: str, *, obis: bytes | None = None, limit: int = 500) -> Sequence[RegisterReading]:
+        """Register readings, newest first."""
+        register = tables.register_reading.c
+        wanted = select(tables.register_reading).where(register.meter_id == meter_id)
+        if obis is not None:
+            wanted = wanted.where(register.obis == obis)
+        newest_first = wanted.order_by(register.at.desc(), register.obis).limit(limit)
+        with self._transactions.read() as connection:
+            return [_register(row) for row in connection.execute(newest_first)]
+
+    def snapshots(
+        self, meter_id: str, obis: bytes, start_s: int, end_s: int, *, every_s: int
+    ) -> Sequence[RegisterReading]:
+        """Readings on the grid of `every_s` that bracket [start_s, end_s], oldest first."""
+        register = tables.register_reading.c
+        start, end = from_epoch_s(start_s), from_epoch_s(end_s)
+        at_us = cast(register.at, BigInteger)
+        on_grid = (register.meter_id == meter_id, register.obis == obis, at_us % (every_s * _MICROSECONDS_PER_S) == 0)
+        first = select(func.max(register.at)).where(*on_grid, register.at <= start).scalar_subquery()
+        last = select(func.min(register.at)).where(*on_grid, register.at >= end).scalar_subquery()
+        bracketed = register.at.between(func.coalesce(first, start), func.coalesce(last, end))
+        wanted = select(tables.register_reading).where(*on_grid, bracketed).order_by(register.at)
+        with self._transactions.read() as connection:
+            return [_register(row) for row in connection.execute(wanted)]
+
+    def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
+        """Events, newest first."""
+        event = tables.meter_event.c
+        wanted = select(tables.meter_event).order_by(event.at.desc(), event.meter_id, event.code).limit(limit)
+        if meter_id is not None:
+            wanted = wanted.where(event.meter_id == meter_id)
+        with self._transactions.read() as connection:
+            return [_event(row) for row in connection.execute(wanted)]
+
+    def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:
+        """Objects that no mapping names, as last seen, with their meter."""
+        thing = tables.unknown_object.c
+        wanted = select(tables.unknown_object).order_by(*tables.unknown_object.primary_key).limit(limit)
+        if meter_id is not None:
+            wanted = wanted.where(thing.meter_id == meter_id)
+        with self._transactions.read() as connection:
+            return [
+                (row.meter_id, UnknownObject(row.class_id, row.obis, row.attribute, row.octets, row.at, row.evidence))
+                for row in connection.execute(wanted)
+            ]
+
+
+def _put(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+# ------------------------------------------------------------------ from a delivery to rows
+def _days(delivery: Delivery) -> list[dict[str, Any]]:
+    return [row for series in delivery.intervals for row in _days_of(series, delivery)]
+
+
+def _days_of(series: IntervalSeries, delivery: Delivery) -> list[dict[str, Any]]:
+    """One row for each day of the series, with one bit for each slot that it brought."""
+    interval_s = series.reading_type.interval_s
+    days, seconds = np.divmod(series.starts, SECONDS_PER_DAY)
+    rows = []
+    for day in np.unique(days).tolist():
+        brought = np.zeros(SECONDS_PER_DAY // interval_s, bool)
+        brought[seconds[days == day] // interval_s] = True
+        rows.append(
+            {
+                "meter_id": delivery.meter_id,
+                "obis": series.reading_type.obis,
+                "day": day,
+                "message_id": delivery.message_id,
+                "interval_s": interval_s,
+                "slots": np.packbits(brought).tobytes(),
+            }
+        )
+    return rows
+
+
+def _brought(row: Row[*tuple[Any, ...]], start_s: int) -> bool:
+    slot = start_s % SECONDS_PER_DAY // row.interval_s
+    return bool(row.slots[slot // 8] >> (7 - slot % 8) & 1)
+
+
+def _registers(delivery: Delivery) -> list[dict[str, Any]]:
+    return [
+        {
+            "meter_id": delivery.meter_id,
+            "obis": reading.reading_type.obis,
+            "at": reading.at,
+            "unit": int(reading.reading_type.unit),
+            "exponent": reading.reading_type.exponent,
+            "value": str(reading.value),
+            "evidence": reading.evidence,
+            "message_id": delivery.message_id,
+            "collected_at": delivery.collected_at,
+        }
+        for reading in delivery.registers
+    ]
+
+
+def _events(delivery: Delivery) -> list[dict[str, Any]]:
+    return [
+        {
+            "meter_id": delivery.meter_id,
+            "at": event.at,
+            "code": event.code,
+            "kind": event.kind,
+            "text": event.text,
+            "pushed": event.pushed,
+            "evidence": event.evidence,
+            "message_id": delivery.message_id,
+        }
+        for event in delivery.events
+    ]
+
+
+def _unknown(delivery: Delivery) -> list[dict[str, Any]]:
+    return [
+        {
+            "meter_id": delivery.meter_id,
+            "class_id": thing.class_id,
+            "obis": thing.obis,
+            "attribute": thing.attribute,
+            "octets": thing.octets,
+            "at": thing.at,
+            "evidence": thing.evidence,
+            "message_id": delivery.message_id,
+        }
+        for thing in delivery.unknown
+    ]
+
+
+# ------------------------------------------------------------------ and back
+def _register(row: Row[Any]) -> RegisterReading:
+    reading_type = ReadingType(row.obis, Unit(row.unit), row.exponent)
+    return RegisterReading(reading_type, int(row.value), row.at, row.evidence)
+
+
+def _event(row: Row[Any]) -> StoredEvent:
+    event = MeterEvent(EventKind(row.kind), row.code, row.at, row.text, row.pushed, row.evidence)
+    return StoredEvent(row.meter_id, event)

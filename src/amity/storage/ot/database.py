@@ -1,0 +1,38 @@
+"""The OT zone's database, opened and brought up to date."""
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+
+from amity.storage.migrations import upgrade
+from amity.storage.ot.collection import SqlCollection
+from amity.storage.ot.counters import SqlCounters, SqlPushCounters
+from amity.storage.ot.endpoints import SqlEndpoints
+from amity.storage.sqlite import open_sqlite
+from amity.storage.transactions import Transactions
+
+MIGRATIONS: Final = "amity.storage.ot:migrations"
+
+
+class OtDatabase:
+    """All stores of the OT zone on one engine; safe to share between threads and asyncio tasks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        transactions = Transactions(engine)
+        self.endpoints = SqlEndpoints(transactions)
+        self.counters = SqlCounters(transactions)
+        self.push_counters = SqlPushCounters(transactions)
+        self.collection = SqlCollection(transactions)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def open_database(path: Path) -> OtDatabase:
+    """Open or create `ot.sqlite` and migrate it; raise StorageError when the disk or the file does not allow it."""
+    engine = open_sqlite(path)
+    upgrade(engine, MIGRATIONS)
+    return OtDatabase(engine)

@@ -1,0 +1,77 @@
+"""The OT zone's tables, in SQLAlchemy Core; the migrations bring a database to exactly this shape."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+
+from amity.storage.columns import Instant, JsonTuple
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("meter_id", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("client", Integer, nullable=False),
+    Column("server", Integer, nullable=False),
+    Column("auth", String, nullable=False),
+    Column("profile", String, nullable=False),
+    Column("system_title", LargeBinary, nullable=False),
+    Column("ciphering", String, nullable=False),
+    Column("protection", String, nullable=False),
+)
+
+# The lowest invocation counter that was never handed out.
+invocation_counter = Table(
+    "invocation_counter",
+    metadata,
+    Column("meter_id", String, primary_key=True),
+    Column("next_counter", BigInteger, nullable=False),
+)
+
+# The highest invocation counter that a meter used in a push.
+push_counter = Table(
+    "push_counter",
+    metadata,
+    Column("meter_id", String, primary_key=True),
+    Column("last_counter", BigInteger, nullable=False),
+)
+
+standing = Table(
+    "standing",
+    metadata,
+    Column("meter_id", String, primary_key=True),
+    Column("intervals_until", Instant),
+    Column("registers_until", Instant),
+    Column("events_until", Instant),
+    Column("outcome", String),
+    Column("attempted_at", Instant),
+    Column("failures_in_a_row", Integer, nullable=False),
+)
+
+# Outbox and raw frames are one thing: the encoded delivery waits here (`sent` is 0), then stays for a while.
+# Names of columns that a person may ask for stand beside the body.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("message_id", String, nullable=False),
+    Column("meter_id", String, nullable=False),
+    Column("collected_at", Instant, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("detail", JsonTuple, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("sent", Integer, nullable=False),
+    UniqueConstraint("message_id"),
+    sqlite_autoincrement=True,
+)
+Index(None, delivery.c.sent, delivery.c.sequence)
+Index(None, delivery.c.collected_at)

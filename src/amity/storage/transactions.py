@@ -1,0 +1,43 @@
+"""One transaction per thing done: writes inside `write()` commit together, and a `write()` within another joins it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from sqlalchemy import Connection, Engine
+
+WRITES = "amity_writes"
+"""Execution option of a transaction that is going to write: engines that need it take the write lock first."""
+
+
+class Transactions:
+    """The connection that this thread or task is to use; safe to share between threads and asyncio tasks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._reader = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._open: ContextVar[Connection | None] = ContextVar("open_transaction", default=None)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Commit at the end, roll back on any exception; raise StorageError when the database does not take it."""
+        joined = self._open.get()
+        if joined is not None:
+            yield joined
+            return
+        with self._writer.begin() as connection:
+            token = self._open.set(connection)
+            try:
+                yield connection
+            finally:
+                self._open.reset(token)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot; inside `write()` the same connection, so that it sees its own writes."""
+        joined = self._open.get()
+        if joined is not None:
+            yield joined
+            return
+        with self._reader.connect() as connection:
+            yield connection

@@ -1,0 +1,72 @@
+"""How the path to a meter fails, in the words that field staff know, each with the next thing to try.
+
+TransportError
+├── ConnectionRefusedByPeerError   nothing listens on the port
+├── ConnectionFailedError          no way to the host, or no connection in time
+├── PartialFrameError              a frame began and never became whole
+├── TimerT1Error                   not one octet of an answer in time
+└── ConnectionClosedError          the meter closed instead of answering
+"""
+
+from amity.kernel.errors import TransportError
+
+
+class ConnectionRefusedByPeerError(TransportError):
+    """Nothing listens on the port."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            "Connection Refused (Error 111)",
+            tried=f"TCP connection to {address}",
+            answer="refused",
+            next_step="the meter's port is closed or the address is wrong: check power and address of the meter, then"
+            " whether a firewall drops the port (iptables -L)",
+        )
+
+
+class ConnectionFailedError(TransportError):
+    """No way to the host, or no connection in time."""
+
+    def __init__(self, address: str, answer: str) -> None:
+        super().__init__(
+            "Connection Failed",
+            tried=f"TCP connection to {address}",
+            answer=answer,
+            next_step="check the address, the route to the meter and its modem",
+        )
+
+
+class PartialFrameError(TransportError):
+    """A frame began and never became whole."""
+
+    def __init__(self, address: str, octet_count: int, ending: str) -> None:
+        super().__init__(
+            "Partial Frame Received",
+            tried=f"a request to {address}",
+            answer=f"{octet_count} octets of an unfinished frame, then {ending}",
+            next_step="check the line or radio for attenuation and noise, then read again",
+        )
+
+
+class TimerT1Error(TransportError):
+    """Not one octet of an answer in time."""
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        super().__init__(
+            "Timer T1 Timeout",
+            tried=f"a request to {address}",
+            answer=f"nothing within {timeout_s:g} s",
+            next_step="read again; if the meter is just slow, raise the request timeout",
+        )
+
+
+class ConnectionClosedError(TransportError):
+    """The meter closed instead of answering."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            "Connection Closed by the Meter",
+            tried=f"a request to {address}",
+            answer="the connection was closed without an answer",
+            next_step="another client may have taken the meter: try again in a minute",
+        )

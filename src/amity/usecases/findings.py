@@ -1,0 +1,21 @@
+"""What validation found and what meters said on their own, newest first."""
+
+from collections.abc import Sequence
+
+from amity.domain.blocks import Channel
+from amity.usecases.ports import StoredEvent, VeeException
+from amity.usecases.services import Services
+
+
+def open_findings(
+    services: Services, meter_id: str | None = None, *, limit: int = 500
+) -> list[tuple[VeeException, Channel | None]]:
+    """Open VEE findings of one meter or of all, each with its channel."""
+    channels = {channel.channel_id: channel for channel in services.database.blocks.channels(meter_id)}
+    found = services.database.exceptions.open(meter_id, limit=limit)
+    return [(finding, channels.get(finding.channel_id)) for finding in found]
+
+
+def recent_events(services: Services, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
+    """Entries of event logs and alarms of one meter or of all."""
+    return services.database.deliveries.events(meter_id, limit=limit)

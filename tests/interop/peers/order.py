@@ -1,0 +1,73 @@
+"""What the foreign readers share: the order they are given and the JSON answer they print.
+
+Runs in a peer's own virtual environment: standard library only, nothing of Amity is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+LOGICAL_DEVICE_NAME = "0.0.42.0.0.255"
+CLOCK = "0.0.1.0.0.255"
+
+
+@dataclass(frozen=True)
+class Order:
+    """One meter of the simulator's connection document, and what to read from it.
+
+    Keys and titles are octets; `start` and `end` are aware UTC instants, both included as a range access has it.
+    `newest` asks for so many of the newest rows by their entry number instead. `release` is False for meters that
+    ignore a release request.
+    """
+
+    host: str
+    port: int
+    client: int
+    server: int
+    auth: str
+    protection: str
+    password: bytes
+    guek: bytes
+    gak: bytes
+    client_title: bytes
+    invocation_counter: int
+    max_pdu: int
+    register: str
+    register_class: int
+    with_list: bool
+    profile: str
+    start: datetime
+    end: datetime
+    newest: int | None
+    release: bool
+
+    @property
+    def ciphered(self) -> bool:
+        """Whether the association runs in the ciphered application context."""
+        return self.protection != "none"
+
+
+def read_order() -> Order:
+    """The order as JSON text in the file named by the first argument, or on standard input."""
+    text = Path(sys.argv[1]).read_text(encoding="utf-8") if len(sys.argv) > 1 else sys.stdin.read()
+    fields: dict[str, Any] = json.loads(text)
+    for name in ("guek", "gak", "client_title"):
+        fields[name] = bytes.fromhex(fields[name])
+    for name in ("start", "end"):
+        fields[name] = datetime.fromisoformat(fields[name])
+    return Order(**{**fields, "password": fields["password"].encode("ascii")})
+
+
+def utc_text(instant: datetime) -> str:
+    """An aware instant as ISO 8601 text in UTC, to the second."""
+    return instant.astimezone(UTC).replace(microsecond=0).isoformat()
+
+
+def print_answer(answer: dict[str, Any]) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(answer) + "\n")

@@ -1,0 +1,154 @@
+"""`amity read` against a simulated meter on a real socket, as a process of its own would do it."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from amity.cli.main import app
+from amity.devices.client import AssociationRejectedError
+from amity.devices.settings import Authentication
+from amity.kernel.errors import AmityError, ConfigurationError, TransportError
+from amity.runtime.system import SystemClock
+from amity.simulation.fleet import FleetSettings, build_fleet
+from amity.simulation.serving import serve_fleet
+
+
+class Fleets:
+    """Serves a fleet of one meter in a thread of its own until told."""
+
+    def __init__(self, auth: Authentication) -> None:
+        self._auth = auth
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self.entry: dict[str, Any] = {}
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self) -> dict[str, Any]:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self.entry
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        fleet = build_fleet(FleetSettings(meters=1, seed=5, anchor=datetime.now(UTC), auth=self._auth))
+        async with serve_fleet(fleet, clock=SystemClock(), host="127.0.0.1", port_base=0) as document:
+            self.entry = document[0]
+            self._ready.set()
+            await self._stop.wait()
+
+
+@pytest.fixture(params=list(Authentication))
+def entry(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    with Fleets(request.param) as one:
+        yield one
+
+
+@pytest.fixture
+def ciphered() -> Iterator[dict[str, Any]]:
+    with Fleets(Authentication.HLS_GMAC) as one:
+        yield one
+
+
+def words(entry: dict[str, Any], **changed: str) -> list[str]:
+    options = {
+        "client": str(entry["client"]),
+        "server": str(entry["server"]),
+        "auth": entry["auth"],
+        "ciphering": entry["ciphering"],
+    }
+    if entry["auth"] == "lls":
+        options["password"] = entry["password"]
+    if entry["auth"] == "hls-gmac":
+        options |= {"key": entry["guek"], "auth-key": entry["gak"], "system-title": entry["system_title"]}
+    options |= changed
+    return [f"{entry['host']}:{entry['port']}", *(word for name in options for word in (f"--{name}", options[name]))]
+
+
+def run(*argv: str) -> Result:
+    return CliRunner().invoke(app, ["read", *argv], catch_exceptions=False)
+
+
+def test_name_clock_register_and_profile_are_read(entry: dict[str, Any]) -> None:
+    result = run(*words(entry), "--profile-from", "2026-11-01T00:00Z", "--json", "--obis", "1.0.1.8.0.255",
+                 "--obis", "0.0.1.0.0.255", "--obis", "8/0.0.1.0.0.255/3")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    reading = json.loads(result.stdout)
+    assert reading["logical_device_name"] == entry["logical_device_name"]
+    total, clock, zone = reading["readings"]
+    assert total["unit"] == "Wh"
+    assert total["value"] > 0
+    assert str(clock["value"]).startswith("20")
+    assert isinstance(zone["value"], int)
+    assert "1.0.1.8.0.255 Wh" in reading["profile"]["columns"]
+
+
+def test_an_object_the_meter_does_not_have_is_said_and_the_status_tells(entry: dict[str, Any]) -> None:
+    result = run(*words(entry), "--obis", "1.0.99.99.99.255")
+    assert result.exit_code == 4
+    assert "object-undefined" in result.stdout
+
+
+def test_the_trace_shows_the_conversation_and_no_secret(ciphered: dict[str, Any]) -> None:
+    result = run(*words(ciphered), "--trace")
+    assert "aarq" in result.stderr
+    assert "get-request-normal" in result.stderr
+    for secret in (ciphered["guek"], ciphered["gak"]):
+        assert secret not in result.output
+        assert secret not in result.stderr
+
+
+def test_a_wrong_key_is_called_one(ciphered: dict[str, Any]) -> None:
+    with pytest.raises(AmityError) as caught:
+        run(*words(ciphered, key="00" * 16))
+    assert "key" in " ".join(caught.value.lines())
+
+
+def test_a_meter_with_another_title_than_expected_is_refused(ciphered: dict[str, Any]) -> None:
+    with pytest.raises(AmityError):
+        run(*words(ciphered, **{"system-title": "4141410000000001"}))
+
+
+def test_an_association_the_meter_does_not_know_is_rejected_in_the_fields_words() -> None:
+    with Fleets(Authentication.LLS) as entry, pytest.raises(AssociationRejectedError) as caught:
+        run(*words(entry, password="wrong"))
+    assert "DLMS Association Rejected" in caught.value.what
+    assert caught.value.next_step
+
+
+def test_a_closed_port_is_refused_in_the_fields_words() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening
+        with pytest.raises(TransportError) as caught:
+            run(f"127.0.0.1:{taken.getsockname()[1]}")
+    assert caught.value.what == "Connection Refused (Error 111)"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("127.0.0.1",),
+        ("127.0.0.1:99999",),
+        ("127.0.0.1:1", "--auth-key", "00" * 16),
+        ("127.0.0.1:1", "--auth", "lls"),
+        ("127.0.0.1:1", "--auth", "hls-gmac"),
+        ("127.0.0.1:1", "--key", "0" * 32, "--client-title", "4141410000000001"),
+        ("127.0.0.1:1", "--profile-to", "2026-01-01"),
+        ("127.0.0.1:1", "--profile-from", "yesterday"),
+        ("127.0.0.1:1", "--profile-from", "2026-01-02", "--profile-to", "2026-01-01"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_anything_is_sent(argv: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError):
+        run(*argv)

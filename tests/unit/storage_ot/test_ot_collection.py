@@ -1,0 +1,79 @@
+"""Outbox, frames and standings of the OT database."""
+
+from datetime import UTC, datetime, timedelta
+
+from amity.domain.collection import Delivery, Outcome
+from amity.headend.ports import Endpoint, Progress, Standing
+from amity.storage.ot.database import OtDatabase
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def delivery(name: str, meter_id: str = "M1", outcome: Outcome = Outcome.COMPLETE, at: datetime = NOON) -> Delivery:
+    return Delivery(name, meter_id, f"s-{name}", at, outcome, detail=("what", "next: that"))
+
+
+def save(database: OtDatabase, one: Delivery, progress: Progress | None = None) -> None:
+    database.collection.save(one, "amity.ot.deliveries", one.message_id.encode(), progress=progress or Progress())
+
+
+def test_what_is_queued_comes_oldest_first_until_it_is_sent(database: OtDatabase) -> None:
+    for name in "abc":
+        save(database, delivery(name))
+    queued = database.collection.queued(2)
+    assert [(one.message_id, one.subject, one.body) for one in queued] == [
+        ("a", "amity.ot.deliveries", b"a"),
+        ("b", "amity.ot.deliveries", b"b"),
+    ]
+    database.collection.sent(one.sequence for one in queued)
+    assert [one.message_id for one in database.collection.queued(10)] == ["c"]
+    database.collection.sent([])
+
+
+def test_the_same_delivery_twice_is_queued_once_and_moves_nothing_twice(database: OtDatabase) -> None:
+    save(database, delivery("a", outcome=Outcome.SILENT))
+    save(database, delivery("a", outcome=Outcome.SILENT))
+    assert len(database.collection.queued(10)) == 1
+    assert database.collection.standings()["M1"].failures_in_a_row == 1
+
+
+def test_progress_moves_forward_only_and_each_part_by_itself(database: OtDatabase) -> None:
+    save(database, delivery("a"), Progress(intervals_until=NOON, events_until=NOON))
+    save(database, delivery("b"), Progress(intervals_until=NOON - HOUR, registers_until=NOON - HOUR))
+    save(database, delivery("c"), Progress(intervals_until=NOON + HOUR))
+    assert database.collection.standings()["M1"].progress == Progress(NOON + HOUR, NOON - HOUR, NOON)
+
+
+def test_failures_are_counted_until_the_meter_answers(database: OtDatabase) -> None:
+    for name, outcome in (("a", Outcome.SILENT), ("b", Outcome.REFUSED), ("c", Outcome.PUSHED)):
+        save(database, delivery(name, outcome=outcome))
+    assert database.collection.standings() == {"M1": Standing(Progress(), Outcome.REFUSED, NOON, 2)}
+    save(database, delivery("d", outcome=Outcome.PARTIAL, at=NOON + HOUR))
+    assert database.collection.standings() == {"M1": Standing(Progress(), Outcome.PARTIAL, NOON + HOUR, 0)}
+
+
+def test_a_meter_that_only_ever_pushed_has_no_attempt(database: OtDatabase) -> None:
+    save(database, delivery("a", outcome=Outcome.PUSHED), Progress(intervals_until=NOON))
+    assert database.collection.standings() == {"M1": Standing(Progress(intervals_until=NOON))}
+
+
+def test_frames_go_when_they_are_old_and_delivered(database: OtDatabase) -> None:
+    for name, age in (("old", 3), ("waits", 3), ("new", 1)):
+        save(database, delivery(name, at=NOON - age * HOUR))
+    queued = {one.message_id: one.sequence for one in database.collection.queued(10)}
+    database.collection.sent([queued["old"], queued["new"]])
+    assert database.collection.prune_frames(NOON - 2 * HOUR) == 1
+    assert database.collection.prune_frames(NOON - 2 * HOUR) == 0
+    assert [one.message_id for one in database.collection.queued(10)] == ["waits"]
+
+
+def test_endpoints_are_added_and_replaced_by_meter_id(database: OtDatabase) -> None:
+    one = Endpoint("M1", "127.0.0.1", 4059, 1, 1, "hls-gmac", "castellan_c3", bytes(range(8)))
+    other = Endpoint("M2", "127.0.0.1", 4060, 16, 1, "none", "norrvik_n1", b"")
+    database.endpoints.put([other, one])
+    assert database.endpoints.all() == [one, other]
+    moved = Endpoint("M2", "127.0.0.2", 4060, 16, 1, "none", "norrvik_n1", b"")
+    database.endpoints.put([moved])
+    assert database.endpoints.all() == [one, moved]
+    database.endpoints.put([])

@@ -1,0 +1,57 @@
+"""The key file: private, whole or not at all, and silent about its contents."""
+
+from pathlib import Path
+
+import pytest
+
+from amity.headend.ports import MeterSecrets
+from amity.kernel.errors import ConfigurationError, StorageError
+from amity.storage.ot.keys import KeyFile
+
+KEYS = MeterSecrets(b"secret", bytes(range(16)), bytes(range(16, 32)))
+
+
+def test_secrets_are_found_again_by_another_process(tmp_path: Path) -> None:
+    KeyFile(tmp_path / "keys.json").put({"M1": KEYS, "M2": MeterSecrets()})
+    KeyFile(tmp_path / "keys.json").put({"M2": KEYS})
+    found = KeyFile(tmp_path / "keys.json")
+    assert (found.secrets("M1"), found.secrets("M2")) == (KEYS, KEYS)
+    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_meter_without_keys_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="meter M9"):
+        KeyFile(tmp_path / "keys.json").secrets("M9")
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    KeyFile(tmp_path / "keys.json").put({"M1": KEYS})
+    (tmp_path / "keys.json").chmod(0o640)
+    with pytest.raises(ConfigurationError, match="can be read by others"):
+        KeyFile(tmp_path / "keys.json")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"M1": {"guek": "c0ffee-not-hex"}}', '{"M1": 5}', '{"M1": {"gak": 5}}'])
+def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys.json"
+    path.touch(mode=0o600)
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="not a key file") as caught:
+        KeyFile(path)
+    assert "c0ffee" not in str(caught.value.lines())
+    assert caught.value.__cause__ is None
+
+
+def test_a_disk_that_refuses_leaves_the_old_secrets_in_force(tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    keys.put({"M1": KEYS})
+    (tmp_path / "keys.unfinished").mkdir()
+    with pytest.raises(StorageError, match=r"keys\.json"):
+        keys.put({"M1": MeterSecrets()})
+    assert keys.secrets("M1") == KEYS
+    assert KeyFile(tmp_path / "keys.json").secrets("M1") == KEYS
+
+
+def test_secrets_never_show() -> None:
+    assert "000102" not in repr(KEYS)
+    assert "secret" not in repr(KEYS).replace("MeterSecrets", "")

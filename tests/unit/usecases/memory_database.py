@@ -1,0 +1,216 @@
+"""Small in-memory stand-ins for the IT zone's stores, true to the words of `usecases/ports.py`."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+
+from amity.domain.blocks import Block, Channel, Stage, empty_block, merge
+from amity.domain.collection import Delivery
+from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
+from amity.domain.registry import Meter, Town, Transformer, UsagePoint
+from amity.usecases.ports import CollectionState, StoredEvent, VeeException
+
+
+class MemoryRegistry:
+    def __init__(self) -> None:
+        self._town: Town | None = None
+
+    def provision(self, town: Town) -> None:
+        self._town = town
+
+    def town(self) -> Town | None:
+        return self._town
+
+    def meter(self, meter_id: str) -> tuple[Meter, UsagePoint, Transformer] | None:
+        if self._town is None:
+            return None
+        points = {p.usage_point_id: p for p in self._town.usage_points}
+        transformers = {t.transformer_id: t for t in self._town.transformers}
+        for meter in self._town.meters:
+            if meter.meter_id == meter_id:
+                point = points[meter.usage_point_id]
+                return meter, point, transformers[point.transformer_id]
+        return None
+
+
+class MemoryBlocks:
+    def __init__(self) -> None:
+        self._channels: dict[tuple[str, bytes, int], Channel] = {}
+        self._versions: dict[tuple[Stage, int, int], list[Block]] = defaultdict(list)
+
+    def channel(self, meter_id: str, reading_type: ReadingType) -> Channel:
+        key = (meter_id, bytes(reading_type.obis), reading_type.interval_s)
+        if key not in self._channels:
+            number = len(self._channels) + 1
+            self._channels[key] = Channel(
+                number,
+                meter_id,
+                reading_type.obis,
+                int(reading_type.unit),
+                reading_type.exponent,
+                reading_type.interval_s,
+            )
+        return self._channels[key]
+
+    def channels(self, meter_id: str | None = None) -> Sequence[Channel]:
+        return [c for c in self._channels.values() if meter_id in {None, c.meter_id}]
+
+    def merge(self, stage: Stage, blocks: Sequence[Block], *, source: str, recorded_at: datetime) -> int:
+        return sum(self._merge_one(stage, block, source, recorded_at) for block in blocks)
+
+    def _merge_one(self, stage: Stage, block: Block, source: str, recorded_at: datetime) -> bool:
+        versions = self._versions[stage, block.channel_id, block.day]
+        stored = versions[-1] if versions else empty_block(block.channel_id, block.day, block.interval_s)
+        values, qualities = merge(stored, block)
+        if np.array_equal(values, stored.values) and np.array_equal(qualities, stored.qualities):
+            return False
+        revision = len(versions) + 1
+        versions.append(
+            replace(
+                block, values=values, qualities=qualities, revision=revision, source=source, recorded_at=recorded_at
+            )
+        )
+        return True
+
+    def read(
+        self,
+        stage: Stage,
+        channel_ids: Sequence[int],
+        first_day: int,
+        last_day: int,
+        *,
+        as_known_at: datetime | None = None,
+    ) -> Sequence[Block]:
+        found = []
+        for channel_id in sorted(set(channel_ids)):
+            for day in range(first_day, last_day + 1):
+                versions = [
+                    b
+                    for b in self._versions.get((stage, channel_id, day), [])
+                    if as_known_at is None or (b.recorded_at is not None and b.recorded_at <= as_known_at)
+                ]
+                found.extend(versions[-1:])
+        return found
+
+    def revisions(self, stage: Stage, channel_id: int, day: int) -> Sequence[Block]:
+        return list(self._versions.get((stage, channel_id, day), []))
+
+
+class MemoryDeliveries:
+    def __init__(self) -> None:
+        self._bodies: dict[str, tuple[Delivery, bytes]] = {}
+        self._states: dict[str, CollectionState] = {}
+        self._registers: dict[str, list[RegisterReading]] = defaultdict(list)
+        self._events: list[StoredEvent] = []
+        self._unknown: list[tuple[str, UnknownObject]] = []
+
+    def record(self, delivery: Delivery, body: bytes, *, received_at: datetime) -> bool:
+        if delivery.message_id in self._bodies:
+            return False
+        assert received_at.tzinfo is not None
+        self._bodies[delivery.message_id] = (delivery, body)
+        self._states[delivery.meter_id] = self._state(delivery)
+        self._registers[delivery.meter_id].extend(delivery.registers)
+        self._events.extend(StoredEvent(delivery.meter_id, event) for event in delivery.events)
+        self._unknown.extend((delivery.meter_id, unknown) for unknown in delivery.unknown)
+        return True
+
+    def _state(self, delivery: Delivery) -> CollectionState:
+        before = self._states.get(delivery.meter_id)
+        answered = delivery.outcome.answered
+        last = delivery.collected_at if answered else before.last_answer_at if before else None
+        return CollectionState(
+            delivery.meter_id,
+            delivery.outcome,
+            delivery.collected_at,
+            delivery.detail,
+            last,
+            delivery.attempts,
+            delivery.clock_offset_s,
+            0 if answered else 1 + (before.failures_in_a_row if before else 0),
+        )
+
+    def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:
+        found = [
+            (delivery.collected_at, delivery.message_id, body)
+            for delivery, body in self._bodies.values()
+            if delivery.meter_id == meter_id
+            and any(
+                s.reading_type.obis == reading_type_obis and start_s in s.starts.tolist() for s in delivery.intervals
+            )
+        ]
+        return [(message_id, body) for _, message_id, body in sorted(found, reverse=True)]
+
+    def states(self) -> Sequence[CollectionState]:
+        return list(self._states.values())
+
+    def registers(self, meter_id: str, *, obis: bytes | None = None, limit: int = 500) -> Sequence[RegisterReading]:
+        readings = [r for r in self._registers[meter_id] if obis in {None, bytes(r.reading_type.obis)}]
+        return sorted(readings, key=lambda r: r.at, reverse=True)[:limit]
+
+    def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
+        events = [e for e in self._events if meter_id in {None, e.meter_id}]
+        return sorted(events, key=lambda e: e.event.at, reverse=True)[:limit]
+
+    def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:
+        return [pair for pair in self._unknown if meter_id in {None, pair[0]}][:limit]
+
+
+class MemoryExceptions:
+    def __init__(self, blocks: MemoryBlocks) -> None:
+        self._blocks = blocks
+        self._open: list[VeeException] = []
+
+    def replace(self, channel_id: int, first_day: int, last_day: int, found: Sequence[VeeException]) -> None:
+        span = (first_day * 86_400, (last_day + 1) * 86_400)
+        self._open = [e for e in self._open if e.channel_id != channel_id or not span[0] <= e.start_s < span[1]]
+        self._open.extend(found)
+
+    def open(self, meter_id: str | None = None, *, limit: int = 500) -> Sequence[VeeException]:
+        channels = {c.channel_id for c in self._blocks.channels(meter_id)}
+        found = [e for e in self._open if e.channel_id in channels]
+        return sorted(found, key=lambda e: (e.found_at, e.start_s), reverse=True)[:limit]
+
+
+class MemoryDatabase:
+    def __init__(self) -> None:
+        self.registry = MemoryRegistry()
+        self.blocks = MemoryBlocks()
+        self.deliveries = MemoryDeliveries()
+        self.exceptions = MemoryExceptions(self.blocks)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        yield
+
+
+class MemoryLogins:
+    def __init__(self) -> None:
+        self.tokens: dict[bytes, tuple[str, datetime]] = {}
+        self.sessions: dict[bytes, tuple[str, datetime]] = {}
+
+    def add_token(self, token_hash: bytes, person: str, expires_at: datetime) -> None:
+        self.tokens[token_hash] = (person, expires_at)
+
+    def use_token(self, token_hash: bytes, now: datetime) -> str | None:
+        person, expires_at = self.tokens.pop(token_hash, (None, now))
+        return person if expires_at > now else None
+
+    def add_session(self, session_hash: bytes, person: str, expires_at: datetime) -> None:
+        self.sessions[session_hash] = (person, expires_at)
+
+    def session(self, session_hash: bytes, now: datetime) -> str | None:
+        person, expires_at = self.sessions.get(session_hash, (None, now))
+        return person if expires_at > now else None
+
+
+class FixedClock:
+    def __init__(self, now: datetime) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        return self.time
