@@ -64,10 +64,11 @@ def _check_rows(columns: ProfileColumns) -> None:
 
 def association_s() -> float:
     """Build the AARQ with its ciphered InitiateRequest, parse the AARE and what it grants."""
-    answer, keys = workload.aare(), workload.keys()
+    answer = workload.aare()
     initiate = InitiateRequest(CLIENT_CONFORMANCE, workload.MAX_PDU)
 
     def once() -> apdu.Apdu:
+        keys = workload.keys()
         information = wrap_glo(keys, SecurityControl.BOTH, workload.CLIENT_TITLE, 1, initiate.encode())
         Aarq(
             information, ApplicationContext.LN_CIPHERED, Mechanism.HLS_GMAC, workload.CHALLENGE, workload.CLIENT_TITLE

@@ -14,6 +14,7 @@ import pytest
 from amity.devices.profiles import CLOCK_COLUMN, DeviceProfile, Form, MeasuredObject, Quantity, Stamp
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s
+from amity.simulation.cosem_objects import cosem_objects
 from amity.simulation.meter import SimulatedMeter
 from tests.interop.fleets import Served
 
@@ -23,6 +24,7 @@ ANSWER_TIMEOUT_S = 60
 BLOCKS_MIN = 4
 CLIENT_TITLE = "414d590000000001"
 INTERVAL_S = 900
+ROWS = 96
 COUNTERS = count(1_000_000, 1_000)
 """Each session starts well above the last one: a meter takes no invocation counter twice."""
 
@@ -35,14 +37,14 @@ _INTERVAL_OBIS = {
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """96 rows: the stamps from `first` to `last`, both included."""
+    """The rows of a day: the stamps from `first` to `last`, both included."""
 
     first: datetime
 
     @property
     def last(self) -> datetime:
         """The last stamp."""
-        return self.first + timedelta(seconds=95 * INTERVAL_S)
+        return self.first + timedelta(seconds=(ROWS - 1) * INTERVAL_S)
 
 
 def yesterday() -> Day:
@@ -150,13 +152,17 @@ def true_wh(meter: SimulatedMeter, intervals: dict[tuple[str, int], int]) -> dic
 
 # ------------------------------------------------------------------ the comparison
 def check_reading(served: Served, peer: str, protection: str, **changes: Any) -> None:
-    """Everything that was ordered: name, clock, register with scaler and unit, with-list, the day's profile."""
-    meter, day = served.meter, yesterday()
-    order = order_for(served, protection, day, **changes)
+    """Everything that was ordered: name, clock, register with its scaler and unit, list, objects, the day's profile."""
+    order = order_for(served, protection, yesterday(), **changes)
     asked = datetime.now(UTC)
     answer = read_with(peer, order)
     answered = datetime.now(UTC)
+    _check_moment(served.meter, answer, asked, answered)
+    _check_objects(served.meter, answer["objects"])
+    _check_profile(served.meter, order, answer["profile"])
 
+
+def _check_moment(meter: SimulatedMeter, answer: dict[str, Any], asked: datetime, answered: datetime) -> None:
     assert answer["logical_device_name"] == meter.meter_id
     slack = timedelta(seconds=1)  # the clock travels in whole seconds
     clock = datetime.fromisoformat(answer["clock"])
@@ -165,15 +171,25 @@ def check_reading(served: Served, peer: str, protection: str, **changes: Any) ->
     least, most = register_between(meter, asked, answered)
     assert least <= answer["register"]["value"] <= most
     assert (answer["register"]["scaler"], answer["register"]["unit"]) == (register.scaler, register.unit)
-    if order["with_list"]:
+    if meter.profile.association.with_list:
         name, value = answer["with_list"]
         assert name == meter.meter_id
         assert least <= value <= most
 
-    profile = answer["profile"]
-    assert len(profile["capture_objects"]) == len(meter.profile.load_profile.columns)
-    assert len(profile["rows"]) == 96
+
+def _check_objects(meter: SimulatedMeter, listed: list[list[Any]]) -> None:
+    shown = [(class_id, obis) for class_id, obis in listed]
+    assert len(set(shown)) == len(shown)
+    assert {(cosem.interface.class_id, str(cosem.obis)) for cosem in cosem_objects(meter, "")} < set(shown)
+
+
+def _check_profile(meter: SimulatedMeter, order: dict[str, Any], profile: dict[str, Any]) -> None:
+    columns = meter.profile.load_profile.columns
+    assert len(profile["capture_objects"]) == len(columns)
     assert profile["blocks"] >= BLOCKS_MIN
+    stamps = [datetime.fromisoformat(row[columns.index(CLOCK_COLUMN)]) for row in profile["rows"]]
+    first = datetime.fromisoformat(order["start"]) if order["newest"] is None else stamps[0]
+    assert stamps == [first + timedelta(seconds=INTERVAL_S * row) for row in range(ROWS)]
     energies = energy_wh(meter, profile)
-    assert len(energies) >= 3 * 95
+    assert len(energies) >= len(_INTERVAL_OBIS) * (ROWS - 1)
     assert energies == true_wh(meter, energies)

@@ -241,13 +241,13 @@ def _blocks(database, meter, reading_type, starts, values, source, at, *, spiked
             qualities[first:last] = int(Quality.LINEAR)
             start_s = block.first_start_s + first * 900
             message = f"{last - first} intervals interpolated between {left} Wh and {right} Wh"
-            findings.append(VeeException(channel.channel_id, "missing-intervals", "1", start_s, start_s + (last - first) * 900, message, at))
+            findings.append(VeeException(channel.channel_id, "linear-interpolation", "1", start_s, start_s + (last - first) * 900, message, at, resolved=True))
         if spiked and values_.max() > 50_000:
             slot = int(values_.argmax())
             qualities[slot] |= int(Quality.QUESTIONABLE)
             start_s = block.first_start_s + slot * 900
             message = f"{values_.max()} Wh in one interval, the third highest of the day is {sorted(values_)[-3]} Wh"
-            findings.append(VeeException(channel.channel_id, "spike", "1", start_s, start_s + 900, message, at))
+            findings.append(VeeException(channel.channel_id, "spike-check", "1", start_s, start_s + 900, message, at))
         final.append(Block(channel.channel_id, block.day, 900, values_, qualities))
     database.blocks.merge(Stage.FINAL, final, source="vee 1", recorded_at=at + timedelta(seconds=2))
     database.exceptions.replace(channel.channel_id, raw[0].day, raw[-1].day, findings)

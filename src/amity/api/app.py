@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 
 from amity.api import collection, events, health, login, meters, readings, town, vee, why
 from amity.api.gate import LOOPBACK_HOSTS, Gate, SecurityHeaders
@@ -31,4 +32,5 @@ def create_app(services: Services, *, allowed_hosts: Collection[str] = LOOPBACK_
     answer_with_problems(app)
     app.add_middleware(Gate, services=services, allowed_hosts=allowed_hosts)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
     return app

@@ -113,7 +113,7 @@ class EventModel(BaseModel):
 
 
 class FindingModel(BaseModel):
-    """What one VEE rule found on one channel for the intervals in [start, end)."""
+    """What one VEE rule found for [start, end); a resolved finding only says how a value came about."""
 
     meter_id: str | None
     obis: str | None
@@ -123,6 +123,7 @@ class FindingModel(BaseModel):
     end: datetime
     message: str
     found_at: datetime
+    resolved: bool
 
     @classmethod
     def of(cls, found: VeeException, channel: Channel | None) -> "FindingModel":
@@ -136,6 +137,7 @@ class FindingModel(BaseModel):
             end=from_epoch_s(found.end_s),
             message=found.message,
             found_at=found.found_at,
+            resolved=found.resolved,
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from amity.devices.settings import SYSTEM_TITLE_OCTETS, Ciphering, Protection
-from amity.kernel.errors import RemoteProtocolError, SecurityError
+from amity.kernel.errors import SecurityError
 from amity.protocols.dlms.apdu import Ciphered, decode
 from amity.protocols.dlms.ciphering import Protector, SecurityControl, unwrap, wrap_general_glo, wrap_glo
 
@@ -69,12 +69,14 @@ class MessageSecurity:
             )
         self._check(apdu)
         plain = unwrap(self._protector, None, self.peer_title, apdu)
+        if not plain or apdu.tag.plain not in {None, plain[0]}:  # all that tells without an authentication tag
+            raise SecurityError(
+                f"a message of type {apdu.tag.name} does not hold what its type says", next_step="wrong key likely"
+            )
         self.last_received = apdu.invocation_counter
         if self._answers_in_kind:
             self.ciphering = Ciphering.GENERAL_GLO if apdu.tag.general else Ciphering.GLO
             self._control = apdu.security_control & SecurityControl.BOTH
-        if not plain:
-            raise RemoteProtocolError("a protected message is empty inside")
         return plain
 
     def _check(self, apdu: Ciphered) -> None:

@@ -15,7 +15,7 @@ from amity.devices.objects import CaptureObject
 from amity.devices.profiles import CLOCK_OBIS, ClockRules, Deviation, LoadProfileRules, Selector, Stamp
 from amity.kernel.errors import RemoteProtocolError
 from amity.kernel.obis import Obis
-from amity.protocols.dlms.apdu import Attribute, DataAccessResult
+from amity.protocols.dlms.apdu import Attribute, Conformance, DataAccessResult
 from amity.protocols.dlms.data import Data, octet_string
 from amity.protocols.dlms.datetime import OCTETS as DATE_TIME_OCTETS
 from amity.protocols.dlms.datetime import CosemDateTime
@@ -188,10 +188,12 @@ def read_profile(
     """Rows whose stamp lies from `start` to `end`, both included, by the best access the meter understands.
 
     By range where it can; by entry counted back from the newest row (`now` says how many there can be since `start`);
-    the whole buffer where it can neither.
+    the whole buffer where it can neither, or did not grant selective access.
     """
     before = len(session.exchanges)
     selected: Access | None = None
+    if not session.conformance & Conformance.SELECTIVE_ACCESS:
+        access = ()
     if Selector.RANGE in access and layout.clock_column is not None:
         selected = _range(layout, layout.clock_column, start, end, clock)
     elif Selector.ENTRY in access and layout.capture_period_s > 0:

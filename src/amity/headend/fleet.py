@@ -11,7 +11,7 @@ from amity.headend.outcomes import worth_retrying
 from amity.headend.ports import Endpoint, Progress, Standing
 from amity.headend.reader import Collected, MeterReader
 from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import ConfigurationError, StorageError
+from amity.kernel.errors import AmityError, ConfigurationError
 from amity.protocols.dlms.profile_buffer import TemplateCache
 
 CONCURRENT_SESSIONS: Final = 64
@@ -26,7 +26,7 @@ class Told:
     done: int
     total: int
     delivery: Delivery
-    not_kept: StorageError | None = None
+    not_kept: AmityError | None = None
 
 
 OnProgress = Callable[[Told], None]
@@ -37,7 +37,7 @@ class Round:
     """How a round ended: meters by outcome, and those whose delivery the disk did not take."""
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    not_kept: dict[str, StorageError] = field(default_factory=dict)
+    not_kept: dict[str, AmityError] = field(default_factory=dict)
 
     @property
     def answered(self) -> int:
@@ -104,7 +104,7 @@ class Fleet:
             delivery = await self._read(endpoint, standings.get(meter_id, Standing()))
         except _NotKeptError as error:
             delivery, not_kept = error.delivery, error.reason
-            finished.not_kept[meter_id] = not_kept
+            finished.not_kept[meter_id] = error.reason
         finished.outcomes[meter_id] = delivery.outcome
         if self._on_progress is not None:
             self._on_progress(Told(len(finished.outcomes), total, delivery, not_kept))
@@ -145,7 +145,7 @@ class Fleet:
 
         try:
             await surroundings.disk(encode_and_save)
-        except StorageError as error:
+        except AmityError as error:
             raise _NotKeptError(collected.delivery, error) from error
 
     def _reader(self, endpoint: Endpoint) -> MeterReader:
@@ -155,10 +155,10 @@ class Fleet:
         return reader
 
 
-class _NotKeptError(StorageError):
+class _NotKeptError(AmityError):
     """The disk did not take a delivery; the meter still has what was in it, and our progress did not move."""
 
-    def __init__(self, delivery: Delivery, reason: StorageError) -> None:
+    def __init__(self, delivery: Delivery, reason: AmityError) -> None:
         super().__init__(reason.what, tried=reason.tried, answer=reason.answer, next_step=reason.next_step)
         self.delivery = delivery
         self.reason = reason

@@ -47,7 +47,7 @@ _KINDS: Final[Dictionary[Place, frozenset[Kind]]] = {
 
 @dataclass(frozen=True, slots=True)
 class CosemObject:
-    """A vendor object: class, logical name and attribute."""
+    """A vendor object: class, logical name and attribute; class 0 where a push names the object without its class."""
 
     class_id: int
     obis: Obis
@@ -80,7 +80,8 @@ class Rule:
         """True when the rule speaks of this object of this model, met in this place."""
         return (
             self.kind in _KINDS[place]
-            and (self.class_id, self.attribute) == (met.class_id, met.attribute)
+            and met.class_id in {0, self.class_id}
+            and met.attribute == self.attribute
             and all(group is None or group == octet for group, octet in zip(self.obis, met.obis, strict=True))
             and fnmatchcase(profile, self.profile)
         )

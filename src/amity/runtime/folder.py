@@ -1,13 +1,11 @@
 """Where everything lives: one folder per installation, one subfolder per zone; delete it to forget."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from amity.kernel.errors import ConfigurationError
 
 PRIVATE_DIRECTORY = 0o700
-PRIVATE_FILE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +73,3 @@ class Folder:
                 answer=str(error),
                 next_step="name another one with --dir, or mend its owner and mode",
             ) from error
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by the owner only: a reader sees the old text or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def refuse_if_others_can_read(path: Path) -> None:
-    """Raise ConfigurationError, with the command that mends it, when a file with secrets is open to others."""
-    mode = path.stat().st_mode & 0o777
-    if mode & 0o077:
-        raise ConfigurationError(
-            f"{path} holds secrets and can be read by others (mode {mode:04o})",
-            next_step=f"chmod 600 {path}",
-        )

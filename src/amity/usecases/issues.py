@@ -12,7 +12,7 @@ from amity.domain.registry import Transformer
 from amity.kernel.time import from_epoch_s
 from amity.usecases.condition import Condition, clock_is_off, condition_of
 from amity.usecases.load import Gap
-from amity.usecases.ports import CollectionState, StoredEvent, VeeException
+from amity.usecases.ports import CollectionState, DeadLetter, StoredEvent, VeeException
 
 OUTAGE_METERS_MIN = 3  # fewer silent neighbours are more likely a modem or two than a transformer
 QUIET_AFTER = timedelta(minutes=30)
@@ -56,6 +56,7 @@ class Situation:
     events: Sequence[StoredEvent]
     exceptions: Sequence[VeeException]
     gaps: Sequence[Gap]
+    dead_letters: Sequence[DeadLetter]
 
 
 def find_issues(situation: Situation) -> list[Issue]:
@@ -202,10 +203,10 @@ def _findings(situation: Situation) -> Iterable[Issue]:
 
 _LOOK_AT_VALUES = "Open the meter, click the marked interval and follow “why” down to the frame."
 _RULE_WORDS: dict[str, tuple[str, str]] = {
-    "spike": ("Implausible peak", _LOOK_AT_VALUES),
-    "register-sum": ("Intervals and register disagree", _LOOK_AT_VALUES),
-    "missing-intervals": ("", ""),
-    "linear-interpolation": ("", ""),
+    "spike-check": ("Implausible peak", _LOOK_AT_VALUES),
+    "register-sum-check": ("Intervals and register disagree", _LOOK_AT_VALUES),
+    "missing-intervals": ("", ""),  # the finder of gaps has them
+    "ends-early": ("", ""),  # the finders of silence have them
 }
 
 
@@ -240,6 +241,19 @@ def _tampering(situation: Situation) -> Iterable[Issue]:
         )
 
 
+def _undecodable(situation: Situation) -> Iterable[Issue]:
+    letters = situation.dead_letters
+    if letters:
+        yield Issue(
+            "undecodable",
+            Severity.WARNING,
+            _count(letters, "message could not be decoded", "messages could not be decoded"),
+            f"They are kept as they came. The newest: {letters[0].reason}",
+            "Look for a head-end of another version, then feed the kept messages in again.",
+            since=min(letter.received_at for letter in letters),
+        )
+
+
 # ------------------------------------------------------------------ shared words
 def _meters_in(situation: Situation, condition: Condition) -> list[str]:
     return sorted(state.meter_id for state in situation.states if condition_of(state) is condition)
@@ -265,4 +279,5 @@ _FINDERS: tuple[Callable[[Situation], Iterable[Issue]], ...] = (
     _findings,
     _long_gaps,
     _tampering,
+    _undecodable,
 )

@@ -204,4 +204,5 @@ def _situation(
         events=events,
         exceptions=found,
         gaps=open_gaps,
+        dead_letters=database.dead_letters.all(),
     )

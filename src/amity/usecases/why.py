@@ -94,7 +94,8 @@ def why(services: Services, meter_id: str, obis: Obis, start: datetime) -> Expla
     final_versions = _versions(services, Stage.FINAL, channel, start_s)
     raw_versions = _versions(services, Stage.RAW, channel, start_s)
     final, raw = (versions[-1] if versions else None for versions in (final_versions, raw_versions))
-    findings = _findings(services, channel, start_s)
+    end_s = start_s + channel.interval_s
+    findings = tuple(services.database.exceptions.covering(channel.channel_id, start_s, end_s))
     estimated = final is not None and Quality.LINEAR in final.quality
     neighbours = _neighbours(services, channel, start_s) if estimated else ()
     sources, undecodable = _sources(services, channel, start_s)
@@ -102,8 +103,8 @@ def why(services: Services, meter_id: str, obis: Obis, start: datetime) -> Expla
         meter_id=meter_id,
         channel=channel,
         start=from_epoch_s(start_s),
-        end=from_epoch_s(start_s + channel.interval_s),
-        summary=_summary(final, raw, findings, neighbours),
+        end=from_epoch_s(end_s),
+        summary=_summary(final, raw, findings, _method(channel, final, neighbours)),
         final=final,
         findings=findings,
         neighbours=neighbours,
@@ -143,16 +144,6 @@ def _version(stage: Stage, block: Block, start_s: int) -> Version:
     quality = Quality(int(block.qualities[slot]))
     value = int(block.values[slot]) if quality else None
     return Version(stage, value, quality, block.revision, block.source, block.recorded_at)
-
-
-def _findings(services: Services, channel: Channel, start_s: int) -> tuple[VeeException, ...]:
-    return tuple(
-        finding
-        for finding in services.database.exceptions.open(channel.meter_id)
-        if finding.channel_id == channel.channel_id
-        and finding.start_s < start_s + channel.interval_s
-        and finding.end_s > start_s
-    )
 
 
 def _neighbours(services: Services, channel: Channel, start_s: int) -> tuple[Neighbour, ...]:
@@ -213,15 +204,15 @@ def _summary(
     final: Version | None,
     raw: Version | None,
     findings: Sequence[VeeException],
-    neighbours: Sequence[Neighbour],
+    method: str,
 ) -> str:
     if final is None or final.value is None:
         return "No value: no delivery brought this interval, and no rule was allowed to estimate it."
     if Quality.EDITED in final.quality:
         return f"A person changed it: {final.source}."
     if final.quality & (Quality.LINEAR | Quality.ESTIMATED):
-        return f"Estimated, for the meter sent nothing here: {_method(final.quality, neighbours)}."
-    doubts = ", ".join(sorted({finding.rule for finding in findings}))
+        return f"Estimated, for the meter sent nothing here: {method}."
+    doubts = ", ".join(sorted({finding.rule for finding in findings if not finding.resolved}))
     if Quality.QUESTIONABLE in final.quality:
         return f"Measured by the meter, but questioned{f' by {doubts}' if doubts else ''}; the value stands."
     if raw is not None and raw.value == final.value:
@@ -229,8 +220,9 @@ def _summary(
     return "Differs from what the meter sent; the versions below say since when and from what."
 
 
-def _method(quality: Quality, neighbours: Sequence[Neighbour]) -> str:
-    if Quality.LINEAR not in quality:
+def _method(channel: Channel, final: Version | None, neighbours: Sequence[Neighbour]) -> str:
+    if final is None or Quality.LINEAR not in final.quality:
         return "by a rule that takes other days as its pattern"
-    places = " and ".join(f"{isoformat(neighbour.start)} ({neighbour.value})" for neighbour in neighbours)
-    return f"linear interpolation between {places or 'measured neighbours'}"
+    values = " and ".join(str(neighbour.value) for neighbour in neighbours)
+    power = f" x 10^{channel.exponent}" if channel.exponent else ""
+    return f"linear interpolation between its measured neighbours, {values}{power} {Unit(channel.unit).symbol}"

@@ -60,7 +60,7 @@ def attach(app: FastAPI, services: Services) -> None:
         language="en-US",
         tailwind=False,
         binding_refresh_interval=None,
-        gzip_middleware_factory=None,  # the gate writes a nonce into pages; see api.app for compression
+        gzip_middleware_factory=None,  # the API compresses, after it has written its nonce into the page
         show_welcome_message=False,
     )
 

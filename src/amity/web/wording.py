@@ -9,6 +9,7 @@ from amity.usecases.condition import Condition
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 CONDITION_WORDS = {

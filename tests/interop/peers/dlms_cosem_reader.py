@@ -12,10 +12,10 @@ from dlms_cosem.cosem import CosemAttribute, Obis
 from dlms_cosem.cosem.capture_object import CaptureObject
 from dlms_cosem.cosem.selective_access import RangeDescriptor
 from dlms_cosem.enumerations import AuthenticationMechanism, CosemInterface
-from dlms_cosem.parsers import ProfileGenericBufferParser
+from dlms_cosem.parsers import AssociationObjectListParser, ProfileGenericBufferParser
 from dlms_cosem.time import datetime_from_bytes
 from dlms_cosem.utils import parse_as_dlms_data
-from order import CLOCK, LOGICAL_DEVICE_NAME, Order, print_answer, read_order, utc_text
+from order import CLOCK, CURRENT_ASSOCIATION, LOGICAL_DEVICE_NAME, Order, print_answer, read_order, utc_text
 
 MECHANISMS = {
     "none": AuthenticationMechanism.NONE,
@@ -140,6 +140,13 @@ def with_list(client: DlmsClient, order: Order) -> list[Any]:
     return [bytes(name).decode("ascii"), value]
 
 
+def object_list(client: DlmsClient) -> list[list[Any]]:
+    """Class and logical name of every object that the association shows."""
+    octets = client.get(attribute(CosemInterface.ASSOCIATION_LN, CURRENT_ASSOCIATION, 2))
+    shown = AssociationObjectListParser.parse_bytes(octets)
+    return [[int(item.interface), item.logical_name.to_string(".")] for item in shown]
+
+
 def readings(client: DlmsClient, order: Order, transport: CountingTransport) -> dict[str, Any]:
     """Everything that was ordered, in the open association."""
     instant, _status = datetime_from_bytes(bytes(read(client, CosemInterface.CLOCK, CLOCK, 2)))
@@ -149,6 +156,7 @@ def readings(client: DlmsClient, order: Order, transport: CountingTransport) -> 
         "clock": utc_text(instant),
         "register": register(client, order),
         "with_list": with_list(client, order) if order.with_list else None,
+        "objects": object_list(client),
         "profile": profile(client, order, transport),
     }
 

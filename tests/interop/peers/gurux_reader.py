@@ -152,6 +152,13 @@ def with_list(conversation: Conversation, order: Order) -> list[Any]:
     return [bytes(reply.value[0]).decode("ascii"), int(reply.value[1])]
 
 
+def object_list(conversation: Conversation) -> list[list[Any]]:
+    """Class and logical name of every object that the association shows."""
+    reply = conversation.ask(conversation.client.getObjectsRequest())
+    shown = conversation.client.parseObjects(reply.data, False)
+    return [[int(item.objectType), item.logicalName] for item in shown]
+
+
 def main() -> None:
     """Read what the order asks for, in one association."""
     order = read_order()
@@ -164,6 +171,7 @@ def main() -> None:
             "clock": clock(conversation),
             "register": register(conversation, order),
             "with_list": with_list(conversation, order) if order.with_list else None,
+            "objects": object_list(conversation),
             "profile": profile(conversation, order),
         }
         if order.release:

@@ -14,6 +14,7 @@ from typing import Any
 
 LOGICAL_DEVICE_NAME = "0.0.42.0.0.255"
 CLOCK = "0.0.1.0.0.255"
+CURRENT_ASSOCIATION = "0.0.40.0.0.255"
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def test_events_and_exceptions_can_be_asked_for_one_meter(client):
     events = client.get("/api/v1/events", params={"meter_id": meter_name(101)}).json()["events"]
     assert [event["kind"] for event in events] == ["terminal-cover-opened"]
     found = client.get("/api/v1/vee/exceptions", params={"meter_id": meter_name(12)}).json()["exceptions"]
-    assert {(f["rule"], f["meter_id"], f["obis"]) for f in found} == {("spike", meter_name(12), OBIS)}
+    assert {(f["rule"], f["meter_id"], f["obis"]) for f in found} == {("spike-check", meter_name(12), OBIS)}
 
 
 def test_why_goes_down_to_the_octets_of_the_cell(client):

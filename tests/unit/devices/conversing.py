@@ -41,6 +41,7 @@ CLIENT_TITLE, METER_TITLE = b"AMY\x00\x00\x00\x00\x01", b"XXX\x00\x00\x00\x00\x0
 PASSWORD = b"open sesame"
 KEYS = CipherKeys(0, bytes(range(16)), bytes(range(16, 32)))
 OTHER_KEYS = CipherKeys(0, bytes(range(1, 17)), bytes(range(16, 32)))
+ALL_OTHER_KEYS = CipherKeys(0, bytes(range(1, 17)), bytes(range(17, 33)))
 READER, PUBLIC = 1, 16
 
 IMPORT = Obis.parse("1.0.1.8.0.255")
@@ -112,9 +113,15 @@ def access(
     return ClientAccess(client, authentication, ciphering, protection, password=PASSWORD, protector=KEYS)
 
 
-def meter(*clients: ClientAccess, objects: Iterable[CosemObject] | None = None, **limits: object) -> MeterServer:
+def meter(
+    *clients: ClientAccess,
+    public: ClientAccess | None = None,
+    objects: Iterable[CosemObject] | None = None,
+    **limits: object,
+) -> MeterServer:
     """A meter with these clients and the public one."""
-    settings = MeterSettings("XXX0000000000007", METER_TITLE, (*clients, access(client=PUBLIC)), **limits)  # type: ignore[arg-type]
+    everybody = (*clients, public or access(client=PUBLIC))
+    settings = MeterSettings("XXX0000000000007", METER_TITLE, everybody, **limits)  # type: ignore[arg-type]
     tree = ObjectTree(measured_objects() if objects is None else objects)
     return MeterServer(settings, tree, random_octets=chance(99), next_invocation_counter=counter())
 

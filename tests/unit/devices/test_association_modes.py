@@ -35,6 +35,7 @@ from amity.protocols.dlms.apdu import (
 )
 from amity.protocols.dlms.data import Data, double_long_unsigned
 from tests.unit.devices.conversing import (
+    ALL_OTHER_KEYS,
     CLIENT_TITLE,
     IMPORT,
     KEYS,
@@ -145,6 +146,20 @@ def test_a_wrong_password_is_named():
 
 def test_a_wrong_key_is_named():
     assert "wrong key likely" in rejection(GMAC, protector=OTHER_KEYS).what
+
+
+@pytest.mark.parametrize("guard", PROTECTIONS)
+@pytest.mark.parametrize(("how", "words"), [(NONE, "wrong key likely"), (LLS, "wrong key or wrong password likely")])
+def test_a_wrong_key_is_named_in_every_protection(how: Authentication, words: str, guard: Protection):
+    assert words in rejection(access(how, Ciphering.GLO, guard), protector=ALL_OTHER_KEYS).what
+
+
+def test_a_password_needed_and_none_given_is_named():
+    line = Line(meter(), client=PUBLIC)
+    line.spoil = lambda _answer: bytes.fromhex("6117a109060760857405080101a203020101a305a10302010d")
+    with pytest.raises(AssociationRejectedError) as caught:
+        line.associate(settings_for(access()))
+    assert "--auth" in caught.value.next_step
 
 
 def test_a_wrong_key_in_an_unciphered_context_is_named():

@@ -127,6 +127,12 @@ def test_a_long_list_is_asked_for_in_parts():
     assert len(line.requests) - before == 3
 
 
+def test_a_list_is_never_longer_than_the_meter_takes():
+    line, session = connected(max_pdu_octets=128)
+    assert len(line.lead(get_list(session, [VALUE] * 40))) == 40
+    assert max(map(len, line.requests)) <= 128
+
+
 def test_no_attributes_need_no_request():
     line, session = connected()
     before = len(line.requests)

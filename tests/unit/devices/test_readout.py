@@ -305,6 +305,17 @@ def test_a_meter_that_selects_nothing_gives_the_whole_buffer():
     assert readout.columns(packaged_profile("norrvik_n1").clock).rows == 384
 
 
+def test_selective_access_that_was_not_granted_is_not_used():
+    line = Line(meter(conformance=Conformance.GET | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ), client=PUBLIC)
+    session = line.associate(settings_for(access()))
+    rules = packaged_profile("norrvik_n1")
+    layout = line.lead(read_profile_layout(session, LOAD_PROFILE))
+    readout = line.lead(
+        read_profile(session, layout, NOW, NOW, clock=rules.clock, access=rules.load_profile.access, now=NOW)
+    )
+    assert readout.columns(rules.clock).rows == 384
+
+
 @pytest.mark.parametrize(
     "definitions",
     [

@@ -1,23 +1,40 @@
 """The fleet is read: complete, by the truth, within its limits, and every failure is told."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
-from amity.domain.collection import Outcome
-from amity.headend.fleet import Fleet
+from amity.domain.collection import Delivery, Outcome
+from amity.domain.readings import Quality
+from amity.headend.fleet import Fleet, Told
+from amity.headend.plan import ReadingRules
+from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.surroundings import SessionRules
+from amity.kernel.backoff import Backoff
+from amity.kernel.errors import ConfigurationError, LocalProtocolError, StorageError
 from amity.kernel.obis import Obis
+from amity.kernel.time import epoch_s, from_epoch_s
+from amity.simulation.faults import FaultKind
 
 INTERVAL_OBIS = ("1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255")
+AT_ONCE = SessionRules(backoff=Backoff(0.0, 0.0))
+
+
+def fleet_of(bench: object, **changes: object) -> Fleet:
+    bench.surroundings = replace(bench.surroundings, **{"session": AT_ONCE, **changes})
+    return Fleet(bench.surroundings)
 
 
 @pytest.mark.parametrize("auth", [None, "none", "lls", "hls-gmac"])
 async def test_every_meter_of_every_model_is_read_completely(make_bench: Callable, auth: str | None) -> None:
     bench = make_bench(10, auth=auth)
-    finished = await Fleet(bench.surroundings).read_fleet_once()
+    finished = await fleet_of(bench).read_fleet_once()
     for one in bench.deliveries():
-        assert (one.outcome, one.detail) == (Outcome.COMPLETE, ()), one.detail
+        assert (one.outcome, one.detail) == (Outcome.COMPLETE, ())
         assert sorted(str(series.reading_type.obis) for series in one.intervals) == sorted(INTERVAL_OBIS)
         assert {len(series.starts) for series in one.intervals} == {3 * 96}
         assert one.unknown == ()
@@ -27,12 +44,347 @@ async def test_every_meter_of_every_model_is_read_completely(make_bench: Callabl
 
 async def test_the_intervals_are_the_simulated_truth(make_bench: Callable) -> None:
     bench = make_bench(10)
-    await Fleet(bench.surroundings).read_fleet_once()
+    await fleet_of(bench).read_fleet_once()
     for one in bench.deliveries():
         meter = bench.simulated.meter(one.meter_id)
+        step_wh = 10 if meter.profile.key.startswith("bergholm") else 1
         for series in one.intervals:
-            obis, exponent = Obis(series.reading_type.obis), series.reading_type.exponent
-            truth = [meter.truth_wh(obis, int(start)) for start in series.starts[-20:]]
-            read = series.values[-20:] * 10.0**exponent
-            step = 10 if meter.profile.key.startswith("bergholm") else 1
-            assert np.all(np.abs(read - truth) <= step), (one.profile, str(obis))
+            truth = [meter.truth_wh(series.reading_type.obis, int(start)) for start in series.starts[-20:]]
+            read = series.values[-20:] * 10.0**series.reading_type.exponent
+            assert np.all(np.abs(read - truth) <= step_wh), (one.profile, str(series.reading_type.obis))
+
+
+async def test_daily_snapshots_bound_the_intervals_between_them(make_bench: Callable) -> None:
+    bench = make_bench(10)
+    await fleet_of(bench).read_fleet_once()
+    total, amount = Obis.parse("1.0.1.8.0.255"), Obis.parse(INTERVAL_OBIS[0])
+    for one in bench.deliveries():
+        snapshots = sorted(
+            (epoch_s(reading.at), reading.quantity())
+            for reading in one.registers
+            if reading.reading_type.obis == total and epoch_s(reading.at) % 86_400 == 0
+        )
+        assert len(snapshots) >= 3
+        series = next(series for series in one.intervals if series.reading_type.obis == amount)
+        (first_s, first), (last_s, last) = snapshots[-2:]
+        inside = (series.starts >= first_s) & (series.starts < last_s)
+        counted = int(series.values[inside].sum()) * 10.0**series.reading_type.exponent
+        tolerance = 1000 if one.profile == "quillon_q5" else 96 * 10 / 2
+        assert abs(counted - float(last - first)) <= tolerance, one.profile
+
+
+async def test_evidence_holds_the_wire_octets_and_the_answer_in_the_clear(make_bench: Callable) -> None:
+    bench = make_bench(10)
+    await fleet_of(bench).read_fleet_once()
+    for one in bench.deliveries():
+        meter = bench.simulated.meter(one.meter_id)
+        for exchange in one.exchanges:
+            assert exchange.request[:2] == exchange.response[:2] == b"\x00\x01"
+            assert int.from_bytes(exchange.response[6:8], "big") == len(exchange.response) - 8
+            assert meter.keys.password not in exchange.request
+            assert meter.keys.guek not in exchange.request + exchange.response + exchange.plain
+        proof = [one.exchanges[position].plain for position in one.intervals[0].evidence]
+        assert proof
+        assert all(plain[0] == 0xC4 for plain in proof)
+
+
+async def test_the_second_round_reads_only_what_is_new(make_bench: Callable) -> None:
+    bench = make_bench(10)
+    fleet = fleet_of(bench)
+    await fleet.read_fleet_once()
+    first = {one.meter_id: one for one in bench.deliveries()}
+    bench.clock.advance(minutes=30)
+    await fleet.read_fleet_once()
+    for one in bench.deliveries()[10:]:
+        before = first[one.meter_id]
+        assert one.outcome is Outcome.COMPLETE, one.detail
+        for series, earlier in zip(one.intervals, before.intervals, strict=True):
+            assert series.starts.tolist() == [earlier.starts[-1] + 900, earlier.starts[-1] + 1800]
+        assert not [reading for reading in one.registers if epoch_s(reading.at) % 86_400 == 0]
+        assert not {event.at for event in one.events} & {event.at for event in before.events}
+        assert len(one.exchanges) < len(before.exchanges)
+
+
+async def test_a_round_without_a_new_interval_reads_the_registers_only(make_bench: Callable) -> None:
+    bench = make_bench(10)
+    fleet = fleet_of(bench)
+    await fleet.read_fleet_once()
+    bench.clock.advance(seconds=60)
+    await fleet.read_fleet_once()
+    for one in bench.deliveries()[10:]:
+        assert (one.outcome, one.intervals) == (Outcome.COMPLETE, ())
+        assert one.registers
+
+
+async def test_a_long_absence_is_made_up_in_pieces_that_are_safe_one_by_one(make_bench: Callable) -> None:
+    bench = make_bench(5)
+    rules = ReadingRules(first_read=timedelta(days=5), session_span=timedelta(days=2))
+    await fleet_of(bench, reading=rules).read_fleet_once()
+    by_meter: dict[str, list[Delivery]] = {}
+    for one in bench.deliveries():
+        by_meter.setdefault(one.meter_id, []).append(one)
+    for pieces in by_meter.values():
+        assert [len(piece.intervals[0].starts) for piece in pieces] == [192, 192, 96]
+        starts = np.concatenate([piece.intervals[0].starts for piece in pieces])
+        assert np.all(np.diff(starts) == 900)
+
+
+async def test_a_restarted_head_end_goes_on_where_the_disk_says(make_bench: Callable) -> None:
+    bench = make_bench(5)
+    await fleet_of(bench).read_fleet_once()
+    bench.clock.advance(minutes=15)
+    await fleet_of(bench).read_fleet_once()
+    assert {len(one.intervals[0].starts) for one in bench.deliveries()[5:]} == {1}
+
+
+async def test_the_limit_of_sessions_at_a_time_is_kept(make_bench: Callable) -> None:
+    bench = make_bench(20)
+
+    async def slowly(work: Callable[[], object]) -> object:
+        await asyncio.sleep(0)
+        return work()
+
+    bench.surroundings = replace(bench.surroundings, disk=slowly)
+    await Fleet(bench.surroundings, concurrent_sessions=3).read_fleet_once()
+    assert bench.connector.open_most == 3
+    assert len(bench.deliveries()) == 20
+
+
+async def test_a_meter_has_one_association_at_a_time(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    meter_id = bench.simulated.meters[0].meter_id
+    fleet = fleet_of(bench)
+    await asyncio.gather(*(fleet.read_meter(meter_id) for _ in range(4)))
+    assert bench.connector.sessions[meter_id] == 4
+    assert bench.connector.open_most == 1
+
+
+async def test_reading_a_meter_that_is_not_known_says_so(make_bench: Callable) -> None:
+    with pytest.raises(ConfigurationError, match="NOBODY"):
+        await fleet_of(make_bench(1)).read_meter("NOBODY")
+
+
+async def test_each_meter_that_is_done_is_told(make_bench: Callable) -> None:
+    bench, told = make_bench(4), []
+    await Fleet(bench.surroundings, on_progress=told.append).read_fleet_once()
+    assert [(one.done, one.total) for one in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert all(isinstance(one, Told) and one.not_kept is None for one in told)
+
+
+# ------------------------------------------------------------------ failures
+
+
+async def only(bench: object, **changes: object) -> Delivery:
+    await fleet_of(bench, **changes).read_fleet_once()
+    return bench.deliveries()[-1]
+
+
+async def test_a_refused_meter_is_tried_three_times_and_told(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    meter_id = bench.simulated.meters[0].meter_id
+    bench.connector.refused.add(meter_id)
+    one = await only(bench)
+    assert (one.outcome, one.attempts, bench.connector.sessions[meter_id]) == (Outcome.REFUSED, 3, 3)
+    assert (one.intervals, one.registers) == ((), ())
+    assert one.detail[0] == f"meter {meter_id} at 127.0.0.1:4059, 3 attempts: Connection Refused (Error 111)"
+    assert one.detail[-1].startswith("next: ")
+
+
+async def test_a_meter_that_answers_the_second_time_is_complete(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    meter_id = bench.simulated.meters[0].meter_id
+    bench.connector.scripts[meter_id] = lambda _apdu, number: (
+        b"\xff\xff" if number == 3 and bench.connector.sessions[meter_id] == 1 else None
+    )
+    one = await only(bench)
+    assert (one.outcome, one.attempts) == (Outcome.COMPLETE, 2)
+    assert len(bench.deliveries()) == 1
+
+
+@pytest.mark.parametrize("at_request", [1, 2, 3, 5, 8])
+async def test_garbage_at_any_point_is_broken_and_told(make_bench: Callable, at_request: int) -> None:
+    bench = make_bench(1, auth="none")
+    meter_id = bench.simulated.meters[0].meter_id
+    bench.connector.scripts[meter_id] = lambda _apdu, number: b"\xa5\x5a" * 9 if number >= at_request else None
+    one = await only(bench)
+    assert one.outcome is Outcome.BROKEN
+    assert one.exchanges[at_request - 1].response[8:] == b"\xa5\x5a" * 9
+    assert meter_id in one.detail[0]
+
+
+async def test_a_wrong_key_is_named_and_not_tried_again(make_bench: Callable) -> None:
+    bench = make_bench(1, auth="hls-gmac")
+    meter_id = bench.simulated.meters[0].meter_id
+    bench.keys.by_meter[meter_id] = MeterSecrets(b"", bytes(16), bytes(range(16)))
+    one = await only(bench)
+    assert (one.outcome, one.attempts) == (Outcome.WRONG_KEY, 1)
+    assert "key" in " ".join(one.detail)
+
+
+async def test_a_wrong_password_is_named_and_not_tried_again(make_bench: Callable) -> None:
+    bench = make_bench(1, auth="lls")
+    meter_id = bench.simulated.meters[0].meter_id
+    bench.keys.by_meter[meter_id] = MeterSecrets(b"wrong-password", b"", b"")
+    one = await only(bench)
+    assert (one.outcome, one.attempts) == (Outcome.WRONG_KEY, 1)
+    assert "DLMS Association Rejected" in one.detail[0]
+    assert b"wrong-password" not in b"".join(exchange.request for exchange in one.exchanges)
+
+
+async def test_another_meter_at_the_address_is_refused(make_bench: Callable) -> None:
+    bench = make_bench(2, auth="none")
+    one, other = (meter.meter_id for meter in bench.simulated.meters)
+    bench.connector.servers[one] = bench.connector.servers[other]
+    finished = await fleet_of(bench).read_fleet_once()
+    assert finished.outcomes == {one: Outcome.REJECTED, other: Outcome.COMPLETE}
+    told = next(delivery for delivery in bench.deliveries() if delivery.meter_id == one)
+    assert f"meter {other} answers where {one} was expected" in told.detail[0]
+    assert told.intervals == ()
+
+
+async def test_a_counter_that_is_behind_is_raised_to_what_the_meter_expects(make_bench: Callable) -> None:
+    bench = make_bench(1, auth="hls-gmac")
+    meter_id = bench.simulated.meters[0].meter_id
+    client = bench.database.endpoints.all()[0].client
+    bench.connector.servers[meter_id].note_counter(client, 5000)
+    one = await only(bench)
+    assert (one.outcome, one.attempts) == (Outcome.COMPLETE, 2)
+    assert bench.database.counters.reserve(meter_id, 1) > 5000
+
+
+async def test_a_meter_without_keys_is_told_and_the_others_are_read(make_bench: Callable) -> None:
+    bench = make_bench(3, auth="hls-gmac")
+    meter_id = bench.simulated.meters[0].meter_id
+    bench.keys.by_meter[meter_id] = MeterSecrets()
+    finished = await fleet_of(bench).read_fleet_once()
+    assert sorted(finished.outcomes.values()) == [Outcome.COMPLETE, Outcome.COMPLETE, Outcome.REJECTED]
+
+
+async def test_a_defect_that_one_meter_brings_to_light_does_not_stop_the_others(make_bench: Callable) -> None:
+    bench = make_bench(3)
+    del bench.keys.by_meter[bench.simulated.meters[1].meter_id]  # this fake then raises KeyError
+    finished = await fleet_of(bench).read_fleet_once()
+    assert sorted(finished.outcomes.values()) == [Outcome.BROKEN, Outcome.COMPLETE, Outcome.COMPLETE]
+    assert any("a defect in Amity: KeyError" in line for one in bench.deliveries() for line in one.detail)
+
+
+async def test_a_meter_that_failed_for_long_is_tried_once_per_round(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    meter_id = bench.simulated.meters[0].meter_id
+    bench.connector.refused.add(meter_id)
+    fleet = fleet_of(bench)
+    for _ in range(4):
+        await fleet.read_fleet_once()
+        bench.clock.advance(minutes=1)
+    assert bench.connector.sessions[meter_id] == 3 + 3 + 3 + 1
+
+
+async def test_a_gap_in_the_profile_is_partial_and_counted(make_bench: Callable) -> None:
+    bench = make_bench(3, fault_of={0: FaultKind.GAP})
+    await fleet_of(bench, reading=ReadingRules(first_read=timedelta(days=7))).read_fleet_once()
+    gapped = bench.simulated.meters[0].meter_id
+    pieces = [one for one in bench.deliveries() if one.meter_id == gapped]
+    assert Outcome.PARTIAL in {one.outcome for one in pieces}
+    assert "intervals are missing in the meter's load profile" in " ".join(
+        line for one in pieces for line in one.detail
+    )
+
+
+async def test_a_clock_that_is_off_makes_its_readings_suspect(make_bench: Callable) -> None:
+    bench = make_bench(1, auth="none", fault_of={0: FaultKind.CLOCK_JUMP})
+    one = await only(bench)
+    assert one.clock_offset_s is not None
+    if abs(one.clock_offset_s) > 60:
+        assert any("the meter's clock is" in line for line in one.detail)
+        assert all(np.all(series.qualities & Quality.CLOCK_SUSPECT) for series in one.intervals)
+
+
+async def test_the_clock_offset_is_the_meters_minus_ours(make_bench: Callable) -> None:
+    bench = make_bench(3)
+    await fleet_of(bench).read_fleet_once()
+    for one in bench.deliveries():
+        meter = bench.simulated.meter(one.meter_id)
+        drift = (meter.clock_now(bench.clock.now()) - bench.clock.now()).total_seconds()
+        assert one.clock_offset_s == pytest.approx(drift, abs=2)
+
+
+class FullDisk:
+    """A collection store whose disk takes nothing."""
+
+    def __init__(self, real: object) -> None:
+        self._real = real
+        self.full = True
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def save(self, *arguments: object, **named: object) -> None:
+        if self.full:
+            raise StorageError("the disk is full", next_step="free space")
+        self._real.save(*arguments, **named)
+
+
+async def test_a_full_disk_loses_nothing_and_the_next_round_reads_again(make_bench: Callable) -> None:
+    bench = make_bench(2)
+    store, told = FullDisk(bench.database.collection), []
+    fleet = Fleet(replace(bench.surroundings, collection=store, session=AT_ONCE), on_progress=told.append)
+    finished = await fleet.read_fleet_once()
+    assert {error.what for error in finished.not_kept.values()} == {"the disk is full"}
+    assert all(one.not_kept is not None for one in told)
+    assert bench.deliveries() == []
+    store.full = False
+    assert (await fleet.read_fleet_once()).not_kept == {}
+    assert {len(one.intervals[0].starts) for one in bench.deliveries()} == {288}
+
+
+async def test_a_delivery_that_cannot_be_encoded_does_not_end_the_round(make_bench: Callable) -> None:
+    bench = make_bench(2)
+
+    class Refusing:
+        def encode(self, delivery: Delivery) -> bytes:
+            raise LocalProtocolError(f"too large: {delivery.meter_id}")
+
+    finished = await fleet_of(bench, codec=Refusing()).read_fleet_once()
+    assert len(finished.not_kept) == 2
+
+
+async def test_an_edit_of_the_mapping_counts_from_the_next_meter_on(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    fleet = fleet_of(bench)
+    await fleet.read_fleet_once()
+    path = bench.mappings._path
+    path.write_text(path.read_text().replace('"2026-11-20"', '"my own version"'))
+    await fleet.read_fleet_once()
+    assert [one.mapping_version for one in bench.deliveries()] == ["2026-11-20", "my own version"]
+
+
+async def test_an_object_without_a_rule_is_delivered_raw(make_bench: Callable) -> None:
+    bench = make_bench(1, auth="none")
+    bench.mappings._path.write_text('{"version": "bare", "rules": []}')
+    one = await only(bench)
+    assert (one.intervals, one.registers) == ((), ())
+    assert {str(kept.obis) for kept in one.unknown} >= {"1.0.1.8.0.255", "1.0.2.8.0.255", "1.0.32.7.0.255"}
+    assert all(kept.octets for kept in one.unknown)
+
+
+async def test_a_moved_meter_is_read_at_its_new_address(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    fleet = fleet_of(bench)
+    await fleet.read_fleet_once()
+    old: Endpoint = bench.database.endpoints.all()[0]
+    bench.database.endpoints.put([replace(old, port=4999)])
+    bench.connector.refused.add(old.meter_id)
+    await fleet.read_fleet_once()
+    assert "127.0.0.1:4999" in bench.deliveries()[-1].detail[0]
+
+
+async def test_message_ids_are_all_different_and_events_lie_in_the_past(make_bench: Callable) -> None:
+    bench = make_bench(10)
+    fleet = fleet_of(bench)
+    for _ in range(3):
+        await fleet.read_fleet_once()
+        bench.clock.advance(minutes=1)
+    deliveries = bench.deliveries()
+    assert len({one.message_id for one in deliveries}) == 30
+    assert all(event.at <= bench.clock.now() for one in deliveries for event in one.events)
+    assert all(one.collected_at >= from_epoch_s(0) for one in deliveries)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.folder import Folder, refuse_if_others_can_read, write_private
+from amity.runtime.folder import Folder
 
 
 def test_each_zone_has_a_folder_of_its_own_that_others_cannot_read(tmp_path: Path) -> None:
@@ -20,13 +20,3 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be used") as caught:
         Folder(tmp_path / "here").create()
     assert "--dir" in (caught.value.next_step or "")
-
-
-def test_secrets_open_to_others_are_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    write_private(path, "{}")
-    refuse_if_others_can_read(path)
-    path.chmod(0o640)
-    with pytest.raises(ConfigurationError) as caught:
-        refuse_if_others_can_read(path)
-    assert caught.value.next_step == f"chmod 600 {path}"

@@ -157,10 +157,14 @@ def test_who_loses_the_race_goes_round_again_and_loses_no_reading(
 
 
 def test_writes_in_a_transaction_stay_or_go_together(database: ItDatabase, channel: Channel) -> None:
-    with pytest.raises(KeyError), database.transaction():
-        merge(database, block(channel.channel_id, {0: 1}))
-        assert stored(database, channel) == {DAY: {0: 1}}
-        raise KeyError("on the way")
+    def fail_half_way() -> None:
+        with database.transaction():
+            merge(database, block(channel.channel_id, {0: 1}))
+            assert stored(database, channel) == {DAY: {0: 1}}
+            raise KeyError("on the way")
+
+    with pytest.raises(KeyError):
+        fail_half_way()
     assert stored(database, channel) == {}
 
 

@@ -170,9 +170,13 @@ def test_an_unknown_object_is_kept_as_last_seen(database: ItDatabase, order: tup
 
 
 def test_what_is_recorded_in_a_failed_transaction_was_never_recorded(database: ItDatabase) -> None:
-    with pytest.raises(KeyError), database.transaction():
-        record(database, delivery("a", series(0, [1]), registers=(register(1, 0),)))
-        raise KeyError("on the way")
+    def fail_half_way() -> None:
+        with database.transaction():
+            record(database, delivery("a", series(0, [1]), registers=(register(1, 0),)))
+            raise KeyError("on the way")
+
+    with pytest.raises(KeyError):
+        fail_half_way()
     assert list(database.deliveries.states()) == []
     assert record(database, delivery("a"))
 

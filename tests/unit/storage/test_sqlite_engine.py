@@ -38,19 +38,27 @@ def test_file_and_log_are_for_their_owner_only(tmp_path: Path, transactions: Tra
 
 
 def test_an_exception_rolls_the_whole_transaction_back(transactions: Transactions) -> None:
-    with pytest.raises(KeyError), transactions.write() as connection:
-        connection.execute(text("INSERT INTO t VALUES (1)"))
-        raise KeyError("on the way")
+    def fail_half_way() -> None:
+        with transactions.write() as connection:
+            connection.execute(text("INSERT INTO t VALUES (1)"))
+            raise KeyError("on the way")
+
+    with pytest.raises(KeyError):
+        fail_half_way()
     assert rows(transactions) == []
 
 
 def test_a_write_inside_a_write_joins_it_and_reads_see_it(transactions: Transactions) -> None:
-    with pytest.raises(KeyError), transactions.write() as outer:
-        with transactions.write() as inner:
-            assert inner is outer
-            inner.execute(text("INSERT INTO t VALUES (1)"))
-        assert rows(transactions) == [1]
-        raise KeyError("after the inner one ended")
+    def fail_after_the_inner_one() -> None:
+        with transactions.write() as outer:
+            with transactions.write() as inner:
+                assert inner is outer
+                inner.execute(text("INSERT INTO t VALUES (1)"))
+            assert rows(transactions) == [1]
+            raise KeyError("after the inner one ended")
+
+    with pytest.raises(KeyError):
+        fail_after_the_inner_one()
     assert rows(transactions) == []
 
 
@@ -75,10 +83,15 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(transactions: Transactions
         connection.execute(text("INSERT INTO t VALUES (1)"))
         connection.execute(text("CREATE TABLE big (b BLOB)"))
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
-    with pytest.raises(StorageError, match="disk is full") as raised, transactions.write() as connection:
-        connection.execute(text(f"PRAGMA max_page_count = {pages}"))
-        connection.execute(text("INSERT INTO t VALUES (2)"))
-        connection.execute(text("INSERT INTO big VALUES (zeroblob(100000))"))
+
+    def write_too_much() -> None:
+        with transactions.write() as connection:
+            connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+            connection.execute(text("INSERT INTO t VALUES (2)"))
+            connection.execute(text("INSERT INTO big VALUES (zeroblob(100000))"))
+
+    with pytest.raises(StorageError, match="disk is full") as raised:
+        write_too_much()
     assert "free some space" in str(raised.value.next_step)
     assert rows(transactions) == [1]
 
@@ -106,7 +119,7 @@ def test_another_kind_of_file_is_not_taken_for_a_database(tmp_path: Path) -> Non
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="file/a.sqlite") as raised:
+    with pytest.raises(StorageError, match=r"file/a\.sqlite") as raised:
         open_sqlite(tmp_path / "file" / "a.sqlite")
     assert raised.value.answer
     assert "--dir" in str(raised.value.next_step)

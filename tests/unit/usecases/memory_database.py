@@ -12,7 +12,7 @@ from amity.domain.blocks import Block, Channel, Stage, empty_block, merge
 from amity.domain.collection import Delivery
 from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
-from amity.usecases.ports import CollectionState, StoredEvent, VeeException
+from amity.usecases.ports import CollectionState, DeadLetter, StoredEvent, VeeException
 
 
 class MemoryRegistry:
@@ -172,8 +172,24 @@ class MemoryExceptions:
 
     def open(self, meter_id: str | None = None, *, limit: int = 500) -> Sequence[VeeException]:
         channels = {c.channel_id for c in self._blocks.channels(meter_id)}
-        found = [e for e in self._open if e.channel_id in channels]
+        found = [e for e in self._open if e.channel_id in channels and not e.resolved]
         return sorted(found, key=lambda e: (e.found_at, e.start_s), reverse=True)[:limit]
+
+
+    def covering(self, channel_id: int, start_s: int, end_s: int) -> Sequence[VeeException]:
+        return [e for e in self._open if e.channel_id == channel_id and e.start_s < end_s and e.end_s > start_s]
+
+
+class MemoryDeadLetters:
+    def __init__(self) -> None:
+        self._letters: list[DeadLetter] = []
+
+    def add(self, subject: str, body: bytes, *, reason: str, received_at: datetime) -> bool:
+        self._letters.append(DeadLetter(subject, body, reason, received_at))
+        return True
+
+    def all(self, *, limit: int = 200) -> Sequence[DeadLetter]:
+        return list(reversed(self._letters))[:limit]
 
 
 class MemoryDatabase:
@@ -182,6 +198,7 @@ class MemoryDatabase:
         self.blocks = MemoryBlocks()
         self.deliveries = MemoryDeliveries()
         self.exceptions = MemoryExceptions(self.blocks)
+        self.dead_letters = MemoryDeadLetters()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -26,6 +26,8 @@ ANSWER_OCTETS_MAX = 16 << 20
 """A long answer is cut off here: a year of quarter hours with 30 columns stays below."""
 
 _LIST_ATTRIBUTES_MAX = 16  # what small meters still take in one request
+_LIST_ATTRIBUTE_OCTETS = 10  # class id, logical name, attribute, no access
+_LIST_FRAME_OCTETS = 40  # the head of the request, and what sealing adds
 _LIST_HEAD = bytes([GetResponseWithList.TAG, 3, 0])
 _Response = GetResponseNormal | GetResponseWithBlock | GetResponseWithList
 _INVOKE_ID = 0x0F
@@ -65,10 +67,17 @@ def get_list(session: Session, attributes: Sequence[Attribute]) -> Conversation[
     """
     results: list[Data | DataAccessResult] = []
     together = bool(session.conformance & Conformance.MULTIPLE_REFERENCES)
-    read, step = (_get_some, _LIST_ATTRIBUTES_MAX) if together else (_get_one, 1)
+    read, step = (_get_some, _attributes_per_request(session)) if together else (_get_one, 1)
     for start in range(0, len(attributes), step):
         results += yield from read(session, attributes[start : start + step])
     return tuple(results)
+
+
+def _attributes_per_request(session: Session) -> int:
+    if not session.max_pdu_octets:
+        return _LIST_ATTRIBUTES_MAX
+    room_octets = session.max_pdu_octets - _LIST_FRAME_OCTETS
+    return max(1, min(_LIST_ATTRIBUTES_MAX, room_octets // _LIST_ATTRIBUTE_OCTETS))
 
 
 def _get_one(session: Session, attributes: Sequence[Attribute]) -> Conversation[tuple[Data | DataAccessResult, ...]]:

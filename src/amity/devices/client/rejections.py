@@ -35,14 +35,7 @@ _BUSY = (
     "the meter is busy with another association",
     "try again in a minute; one client at a time can be associated",
 )
-_FAILURES = {
-    Authentication.NONE: ("authentication failure", "this client needs a password or keys: set --auth"),
-    Authentication.LLS: ("authentication failure: wrong password likely", "check the LLS password of this meter"),
-    Authentication.HLS_GMAC: (
-        "authentication failure: wrong key likely",
-        "check encryption key, authentication key and system title of this meter",
-    ),
-}
+_WRONG_KEY = "check encryption key, authentication key and system title of this meter"
 
 
 def rejection(aare: Aare, settings: AssociationSettings) -> AssociationRejectedError:
@@ -61,9 +54,19 @@ def rejection(aare: Aare, settings: AssociationSettings) -> AssociationRejectedE
 
 def _cause(aare: Aare, settings: AssociationSettings) -> tuple[str, str]:
     if aare.diagnostic is SourceDiagnostic.AUTHENTICATION_FAILURE:
-        return _FAILURES[settings.authentication]
+        return _failure(settings)
     if aare.result is AssociationResult.REJECTED_TRANSIENT:
         return _BUSY
     if aare.diagnostic is ProviderDiagnostic.NO_COMMON_ACSE_VERSION:
         return _NO_COMMON_VERSION
     return _CAUSES.get(aare.diagnostic, _CAUSES[SourceDiagnostic.NO_REASON_GIVEN])
+
+
+def _failure(settings: AssociationSettings) -> tuple[str, str]:
+    if settings.authentication is Authentication.LLS and not settings.ciphered:
+        return "authentication failure: wrong password likely", "check the LLS password of this meter"
+    if settings.authentication is Authentication.LLS:
+        return "authentication failure: wrong key or wrong password likely", f"{_WRONG_KEY}, then its LLS password"
+    if settings.keyed:
+        return "authentication failure: wrong key likely", _WRONG_KEY
+    return "authentication failure", "this client needs a password or keys: set --auth"

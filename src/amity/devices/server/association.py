@@ -1,4 +1,12 @@
-"""One client's association as the meter sees it: a state machine over APDUs (IEC 62056-5-3, 6.2)."""
+"""One client's association as the meter sees it: a state machine over APDUs (IEC 62056-5-3, 6.2).
+
+state      AARQ                       reply_to_HLS          GET, SET, ACTION        RLRQ
+IDLE       PROVING, OPEN or IDLE      exception             exception               IDLE
+PROVING    as in IDLE                 OPEN, IDLE if wrong   exception               IDLE
+OPEN       as in IDLE                 read-write-denied     answer                  IDLE
+
+Below the policy, replayed or undecipherable requests are answered with an exception in every state and change none.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime

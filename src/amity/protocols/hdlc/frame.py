@@ -228,6 +228,7 @@ class Reader:
     """Collects octets as a line delivers them; gives back frames and steps over noise to the next flag.
 
     A frame whose frame check fails is given back, marked, when its header check holds; the caller decides.
+    `noise_octets` counts what belongs to no frame, flags apart.
     """
 
     __slots__ = ("_buffer", "noise_octets")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, Connection, Row, cast, func, select
+from sqlalchemy import BigInteger, Connection, Row, cast, func, literal, select
 from zstandard import ZstdCompressor, ZstdDecompressor
 
 from amity.domain.collection import Delivery, Outcome
@@ -13,6 +13,7 @@ from amity.domain.events import EventKind, MeterEvent
 from amity.domain.readings import IntervalSeries, ReadingType, RegisterReading, UnknownObject
 from amity.kernel.time import SECONDS_PER_DAY, from_epoch_s, utc_day
 from amity.kernel.units import Unit
+from amity.storage.columns import Instant
 from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.it import tables
 from amity.storage.it.collection_states import move_state
@@ -92,7 +93,7 @@ class SqlDeliveryStore:
     ) -> Sequence[RegisterReading]:
         """Readings on the grid of `every_s` that bracket [start_s, end_s], oldest first."""
         register = tables.register_reading.c
-        start, end = from_epoch_s(start_s), from_epoch_s(end_s)
+        start, end = (literal(from_epoch_s(second), Instant) for second in (start_s, end_s))
         at_us = cast(register.at, BigInteger)
         on_grid = (register.meter_id == meter_id, register.obis == obis, at_us % (every_s * _MICROSECONDS_PER_S) == 0)
         first = select(func.max(register.at)).where(*on_grid, register.at <= start).scalar_subquery()

@@ -12,7 +12,7 @@ from amity.usecases.ports import StoredEvent
 from amity.usecases.town import TownOverview
 from amity.web.charts import completeness_bars, load_chart
 from amity.web.markup import Html, h, join
-from amity.web.pages.parts import card, condition_badge, empty, meter_link, region
+from amity.web.pages.parts import card, condition_badge, empty, facts, meter_link, region
 from amity.web.town_map import town_map
 from amity.web.wording import DASH, EVENT_WORDS, clock, count, day, duration, energy, moment, percent, power
 
@@ -180,7 +180,16 @@ def _completeness(town: TownOverview) -> Html:
         return card("How complete", empty("Nothing to count yet", "Days appear with their first interval."))
     keys = [h("span", h("i", class_=name), name) for name in ("measured", "estimated", "missing")]
     note = h("div", keys, class_="keys below")
-    return card("How complete", completeness_bars(town.days), note, aside="import, 15 min")
+    estimated = sum(one.estimated for one in town.days)
+    summary = facts(
+        (
+            ("Gaps", f"{count(len(town.gaps), 'gap')} open" if town.gaps else "none open"),
+            ("Longest", duration(town.gaps[0].seconds) if town.gaps else None),
+            ("Estimated", count(estimated, "interval")),
+            ("Validation", f"{count(town.findings, 'open finding')}"),
+        )
+    )
+    return card("How complete", completeness_bars(town.days), note, summary, aside="import, 15 min")
 
 
 # ------------------------------------------------------------------ lists

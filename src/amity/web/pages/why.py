@@ -1,5 +1,6 @@
 """The chain behind one number, from the value on the page down to the octets on the wire."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,7 +11,9 @@ from amity.usecases.evidence import Evidence, EvidenceRow, ExplainedExchange
 from amity.usecases.why import Explanation, Source, Version
 from amity.web.markup import Html, h, join
 from amity.web.pages.parts import facts
-from amity.web.wording import DASH, OUTCOME_WORDS, TIMES, clock, count, day, moment
+from amity.web.wording import DASH, ELLIPSIS, OUTCOME_WORDS, TIMES, clock, count, day, moment
+
+_HASH = re.compile(r"[0-9a-f]{16,}")
 
 OCTETS_A_LINE = 16
 LINES_AROUND = 2
@@ -23,7 +26,7 @@ def explanation(why: Explanation, now: datetime, timezone: ZoneInfo) -> Html:
         _value(why, timezone),
         _rules(why),
         _versions(why, now, timezone),
-        _raw(why),
+        _raw(why, now, timezone),
         *[_source(source, now, timezone) for source in why.sources],
         _no_source(why),
     ]
@@ -77,7 +80,7 @@ def _versions(why: Explanation, now: datetime, timezone: ZoneInfo) -> Html:
 
 def _version(version: Version, why: Explanation, now: datetime, timezone: ZoneInfo) -> Html:
     recorded = moment(version.recorded_at, timezone, now) if version.recorded_at else DASH
-    source = version.source if len(version.source) <= 16 else f"{version.source[:12]}…"  # noqa: PLR2004 - of a hash, enough
+    source = _HASH.sub(lambda found: f"{found[0][:8]}{ELLIPSIS}", version.source)
     return h(
         "tr",
         h("td", recorded),
@@ -87,10 +90,10 @@ def _version(version: Version, why: Explanation, now: datetime, timezone: ZoneIn
     )
 
 
-def _raw(why: Explanation) -> Html:
+def _raw(why: Explanation, now: datetime, timezone: ZoneInfo) -> Html:
     if why.raw is None or why.raw.value is None:
         leaning = [
-            h("li", f"{neighbour.start:%Y-%m-%d %H:%M}Z: {_amount(why, neighbour.value)}")
+            h("li", f"{moment(neighbour.start, timezone, now)}: {_amount(why, neighbour.value)}")
             for neighbour in why.neighbours
         ]
         text = "The meter sent no value for this interval."

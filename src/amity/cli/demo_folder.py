@@ -1,0 +1,120 @@
+"""What a demo folder remembers: which town, told from when, on which ports; and that only one demo runs in it."""
+
+import fcntl
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import isoformat
+from amity.runtime.folder import Folder
+from amity.runtime.settings import Settings, dump, load
+from amity.security.private_files import write_private
+
+_METER_PORTS = range(20_000, 32_000, 500)  # below the ports that systems hand out by themselves
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What makes the simulated utility the same one when the demo is started again."""
+
+    meters: int
+    seed: int
+    anchor: datetime
+    port_base: int
+
+    @property
+    def ports(self) -> range:
+        """The meters' ports."""
+        return range(self.port_base, self.port_base + self.meters)
+
+
+@contextmanager
+def sole_user(folder: Folder) -> Iterator[None]:
+    """Hold the folder; raise ConfigurationError when another demo holds it."""
+    with (folder.root / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(
+                f"a demo is running in {folder.root} already",
+                next_step="use that one, end it with Ctrl-C, or start another with --dir",
+            ) from error
+        yield
+
+
+def remembered_story(folder: Folder, *, meters: int | None, seed: int | None, now: datetime) -> Story:
+    """The story of this folder, or a new one; raise ConfigurationError when other meters or another seed are wanted."""
+    path = folder.root / "demo.json"
+    if not path.exists():
+        story = Story(meters or 200, 1 if seed is None else seed, now.replace(microsecond=0), 0)
+        return _keep(folder, _on_free_ports(story))
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        story = Story(**(stored | {"anchor": datetime.fromisoformat(stored["anchor"])}))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigurationError(
+            f"{path} is damaged", answer=str(error), next_step=f"delete {folder.root} and start again"
+        ) from error
+    for name, wanted, has in (("--meters", meters, story.meters), ("--seed", seed, story.seed)):
+        if wanted not in {None, has}:
+            raise ConfigurationError(
+                f"{folder.root} holds a town with {name} {has}, not {wanted}",
+                next_step=f"leave {name} out to go on with it, name another folder with --dir, or delete this one",
+            )
+    return story if _all_free(story.ports) else _keep(folder, _on_free_ports(story))
+
+
+def settings_with_free_ports(folder: Folder) -> Settings:
+    """The folder's settings; where a port is taken by somebody else, a free one takes its place and is written down."""
+    settings = load(folder.settings)
+    free = Settings(
+        headend=settings.headend.model_copy(update={"push_port": _free_port(settings.headend.push_port)}),
+        broker=settings.broker.model_copy(update={"port": _free_port(settings.broker.port)}),
+        web=settings.web.model_copy(update={"port": _free_port(settings.web.port)}),
+    )
+    if free != settings or not folder.settings.exists():
+        write_private(folder.settings, dump(free))
+    return free
+
+
+def _keep(folder: Folder, story: Story) -> Story:
+    write_private(folder.root / "demo.json", json.dumps(asdict(story) | {"anchor": isoformat(story.anchor)}, indent=1))
+    return story
+
+
+def _on_free_ports(story: Story) -> Story:
+    for base in _METER_PORTS:
+        moved = replace(story, port_base=base)
+        if _all_free(moved.ports):
+            return moved
+    raise ConfigurationError(
+        f"no {story.meters} free ports in a row between {_METER_PORTS[0]} and {_METER_PORTS[-1]}",
+        next_step="end what listens there, or ask for fewer --meters",
+    )
+
+
+def _free_port(wanted: int) -> int:
+    if wanted and _all_free(range(wanted, wanted + 1)):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _all_free(ports: range) -> bool:
+    return all(map(_is_free, ports))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the listeners do: a port just left is free
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,169 @@
+"""Listens for meters that call in (wrapper over TCP); strangers are parked and counted, never believed."""
+
+import asyncio
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from amity.domain.collection import Delivery, Exchange, Outcome
+from amity.headend.message_id import identified
+from amity.headend.ports import Progress, PushCounterStore
+from amity.headend.push_readings import normalised_push
+from amity.headend.push_senders import Opened, Senders, reason_of
+from amity.headend.surroundings import Surroundings
+from amity.kernel.errors import AmityError, TransportError
+from amity.protocols.wrapper.frame import Frame, Reader, WrapperError, encode
+
+_CHUNK_OCTETS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PushRules:
+    """Bounds against those who call in: connections at a time, silence, size of an APDU, pushes on one connection."""
+
+    connections_max: int = 512
+    idle_timeout_s: float = 30.0
+    apdu_octets_max: int = 16 * 1024
+    pushes_per_connection_max: int = 1000
+    parked_max: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A push that was not believed, as it came."""
+
+    at: datetime
+    peer: str
+    octets: bytes
+    error: AmityError
+
+
+class Parking:
+    """The newest pushes that were not believed, and how many there were of each kind, since the start."""
+
+    def __init__(self, size: int) -> None:
+        self.newest: deque[Parked] = deque(maxlen=size)
+        self.counts: Counter[str] = Counter()
+
+    def park(self, parked: Parked) -> None:
+        """Keep it; the oldest makes room."""
+        self.newest.append(parked)
+        self.counts[reason_of(parked.error)] += 1
+
+
+class PushListener:
+    """Takes pushes in, from `start` until `close`; `taken` counts those that became deliveries."""
+
+    def __init__(self, surroundings: Surroundings, counters: PushCounterStore, rules: PushRules | None = None) -> None:
+        self._surroundings = surroundings
+        self._rules = rules or PushRules()
+        self._senders = Senders(surroundings, counters)
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self.parking = Parking(self._rules.parked_max)
+        self.taken = 0
+        self.turned_away = 0
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; return the port (a free one for 0); raise TransportError when it cannot be had."""
+        try:
+            self._server = await asyncio.start_server(self._connected, host, port, limit=_CHUNK_OCTETS)
+        except OSError as error:
+            raise TransportError(
+                f"cannot listen for pushes on {host}:{port}: {error.strerror or error}",
+                next_step="choose another port for pushes or end the program that holds it",
+            ) from error
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if len(self._connections) >= self._rules.connections_max or task is None:
+            self.turned_away += 1
+            writer.close()
+            return
+        self._connections.add(task)
+        try:
+            await self._serve(reader, str(writer.get_extra_info("peername", ("unknown",))[0]))
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            pass  # silent for too long, gone, or we are closing: nothing is owed to a caller
+        finally:
+            self._connections.discard(task)
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, peer: str) -> None:
+        frames = Reader(self._rules.apdu_octets_max)
+        pushes = 0
+        while pushes < self._rules.pushes_per_connection_max:
+            async with asyncio.timeout(self._rules.idle_timeout_s):
+                octets = await reader.read(_CHUNK_OCTETS)
+            if not octets:
+                return
+            try:
+                arrived = frames.feed(octets)
+            except WrapperError as error:
+                self._park(peer, octets, error)
+                return
+            for frame in arrived:
+                pushes += 1
+                await self.take(frame, peer)
+
+    async def take(self, frame: Frame, peer: str) -> None:
+        """Make a delivery of one frame, or park it."""
+        octets = encode(*frame)
+        try:
+            opened = await self._senders.open(frame.payload, peer)
+            await self._deliver(self._delivery(opened, octets))
+        except AmityError as error:
+            self._park(peer, octets, error)
+        else:
+            self.taken += 1
+
+    def _delivery(self, opened: Opened, octets: bytes) -> Delivery:
+        surroundings, endpoint = self._surroundings, opened.endpoint
+        now, mapping = surroundings.clock.now(), surroundings.mappings.mapping
+        profile = surroundings.profile_of(endpoint.profile)
+        found = normalised_push(opened.notification, opened.readings, profile, mapping, now)
+        return identified(
+            Delivery(
+                message_id="",
+                meter_id=endpoint.meter_id,
+                session_id=f"{endpoint.meter_id}-push-{now:%Y%m%dT%H%M%S.%f}",
+                collected_at=now,
+                outcome=Outcome.PUSHED,
+                detail=tuple(found.remarks),
+                profile=profile.key,
+                mapping_version=mapping.version,
+                intervals=tuple(found.intervals),
+                registers=tuple(found.registers),
+                events=tuple(found.events),
+                unknown=tuple(found.unknown),
+                exchanges=(Exchange(now, b"", octets, opened.plain),),
+            )
+        )
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Progress stays where it is: the profile will be read from its last row as if nothing had been pushed."""
+        surroundings = self._surroundings
+        body = surroundings.codec.encode(delivery)
+
+        def save() -> None:
+            surroundings.collection.save(delivery, surroundings.subject, body, progress=Progress())
+
+        await surroundings.disk(save)
+
+    def _park(self, peer: str, octets: bytes, error: AmityError) -> None:
+        self.parking.park(Parked(self._surroundings.clock.now(), peer, octets, error))
