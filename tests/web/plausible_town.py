@@ -26,7 +26,16 @@ NOW = datetime(2026, 3, 18, 13, 40, tzinfo=UTC)
 IMPORT = ReadingType(Obis.parse("1.0.1.29.0.255"), Unit.WATT_HOUR, 0, 900)
 EXPORT = ReadingType(Obis.parse("1.0.2.29.0.255"), Unit.WATT_HOUR, 0, 900)
 DAYS = 3
-STREETS = ("Mill Lane", "Station Road", "Orchard Way", "Quay Street", "Hill Rise", "Chapel Row", "Weir Walk", "Green End")
+STREETS = (
+    "Mill Lane",
+    "Station Road",
+    "Orchard Way",
+    "Quay Street",
+    "Hill Rise",
+    "Chapel Row",
+    "Weir Walk",
+    "Green End",
+)
 PROFILES = ("aster-e1", "borealis-3p", "corvus-g3", "delta-classic")
 
 
@@ -41,7 +50,10 @@ def build_town(meters: int = 200, seed: int = 7) -> Town:
         angle, radius = t * 2.399963, 0.0042 * math.sqrt(t + 0.6)
         transformers.append(
             Transformer(
-                f"T-{t + 1:02d}", f"F{t % 4 + 1}", 47.402 + radius * math.sin(angle), 15.27 + radius * 1.5 * math.cos(angle)
+                f"T-{t + 1:02d}",
+                f"F{t % 4 + 1}",
+                47.402 + radius * math.sin(angle),
+                15.27 + radius * 1.5 * math.cos(angle),
             )
         )
     points, devices = [], []
@@ -76,7 +88,9 @@ def outcome_of(number: int, point: UsagePoint) -> Outcome:
     if point.transformer_id == "T-07":
         return Outcome.SILENT
     fixed = {31: Outcome.SILENT, 118: Outcome.REFUSED, 54: Outcome.WRONG_KEY, 161: Outcome.WRONG_KEY}
-    return fixed.get(number, {77: Outcome.BROKEN, 92: Outcome.PARTIAL, 140: Outcome.PARTIAL}.get(number, Outcome.COMPLETE))
+    return fixed.get(
+        number, {77: Outcome.BROKEN, 92: Outcome.PARTIAL, 140: Outcome.PARTIAL}.get(number, Outcome.COMPLETE)
+    )
 
 
 def household_wh(start_s: int, number: int, chance: random.Random) -> int:
@@ -114,10 +128,20 @@ def _fill_meter(
         keep[-60:-44] = False
     if outcome is Outcome.WRONG_KEY:
         keep[:] = False
-    _store(database, codec, now, number, meter, outcome, starts[keep], imported[keep], exported[keep] if point.has_solar else None)
+    _store(
+        database,
+        codec,
+        now,
+        number,
+        meter,
+        outcome,
+        starts[keep],
+        imported[keep],
+        exported[keep] if point.has_solar else None,
+    )
 
 
-def _store(database, codec, now, number, meter, outcome, starts, imported, exported) -> None:
+def _store(database: MemoryDatabase, codec: DeliveryCodec, now: datetime, number: int, meter: Meter, outcome: Outcome, starts: Int64Column, imported: Int64Column, exported: Int64Column | None) -> None:
     answered_at = datetime.fromtimestamp(int(starts[-1]) + 1000, UTC) if len(starts) else None
     if len(starts):
         delivery = _delivery(meter, number, answered_at, starts, imported, exported)
@@ -155,7 +179,7 @@ def _failure(meter: Meter, number: int, outcome: Outcome, now: datetime) -> Deli
     )
 
 
-def _delivery(meter, number, at, starts, imported, exported) -> Delivery:
+def _delivery(meter: Meter, number: int, at: datetime, starts: Int64Column, imported: Int64Column, exported: Int64Column | None) -> Delivery:
     evidence, exchanges = _exchanges(at, starts[-96:], imported[-96:], exported[-96:] if exported is not None else None)
     quality = np.full(len(starts), int(Quality.MEASURED), np.uint8)
     series = [
@@ -188,7 +212,9 @@ def _delivery(meter, number, at, starts, imported, exported) -> Delivery:
         intervals=tuple(series),
         registers=registers,
         events=tuple(_events(number, at)),
-        unknown=(UnknownObject(1, Obis.parse("1.128.96.7.4.255"), 2, bytes.fromhex("0600000104"), at),) if number % 50 == 3 else (),
+        unknown=(UnknownObject(1, Obis.parse("1.128.96.7.4.255"), 2, bytes.fromhex("0600000104"), at),)
+        if number % 50 == 3
+        else (),
         exchanges=exchanges,
     )
 
@@ -201,7 +227,7 @@ def _events(number: int, at: datetime) -> list[MeterEvent]:
     return [MeterEvent(EventKind.CLOCK_ADJUSTED, 4, at - timedelta(hours=7 + number % 30))] if number % 17 == 0 else []
 
 
-def _exchanges(at, starts, imported, exported) -> tuple[tuple[int, ...], tuple[Exchange, ...]]:
+def _exchanges(at: datetime, starts: Int64Column, imported: Int64Column, exported: Int64Column | None) -> tuple[tuple[int, ...], tuple[Exchange, ...]]:
     rows = [
         cosem.structure(
             cosem.octet_string(CosemDateTime.from_utc(datetime.fromtimestamp(int(s) + 900, UTC), -60).to_octets()),
@@ -227,7 +253,7 @@ def _exchanges(at, starts, imported, exported) -> tuple[tuple[int, ...], tuple[E
     return tuple(range(len(blocks))), tuple(exchanges)
 
 
-def _blocks(database, meter, reading_type, starts, values, source, at, *, spiked=False) -> None:
+def _blocks(database: MemoryDatabase, meter: Meter, reading_type: ReadingType, starts: Int64Column, values: Int64Column, source: str, at: datetime, *, spiked: bool = False) -> None:
     channel = database.blocks.channel(meter.meter_id, reading_type)
     raw = [_block(channel, day, starts, values) for day in sorted({utc_day(int(s)) for s in starts})]
     database.blocks.merge(Stage.RAW, raw, source=source, recorded_at=at)
@@ -241,7 +267,18 @@ def _blocks(database, meter, reading_type, starts, values, source, at, *, spiked
             qualities[first:last] = int(Quality.LINEAR)
             start_s = block.first_start_s + first * 900
             message = f"{last - first} intervals interpolated between {left} Wh and {right} Wh"
-            findings.append(VeeException(channel.channel_id, "linear-interpolation", "1", start_s, start_s + (last - first) * 900, message, at, resolved=True))
+            findings.append(
+                VeeException(
+                    channel.channel_id,
+                    "linear-interpolation",
+                    "1",
+                    start_s,
+                    start_s + (last - first) * 900,
+                    message,
+                    at,
+                    resolved=True,
+                )
+            )
         if spiked and values_.max() > 50_000:
             slot = int(values_.argmax())
             qualities[slot] |= int(Quality.QUESTIONABLE)
@@ -253,7 +290,7 @@ def _blocks(database, meter, reading_type, starts, values, source, at, *, spiked
     database.exceptions.replace(channel.channel_id, raw[0].day, raw[-1].day, findings)
 
 
-def _block(channel, day, starts, values) -> Block:
+def _block(channel: Channel, day: date, starts: Int64Column, values: Int64Column) -> Block:
     inside = (starts // SECONDS_PER_DAY) == day
     slots = (starts[inside] % SECONDS_PER_DAY) // 900
     dense, qualities = np.zeros(96, np.int64), np.zeros(96, np.uint8)
@@ -261,7 +298,7 @@ def _block(channel, day, starts, values) -> Block:
     return Block(channel.channel_id, day, 900, dense, qualities)
 
 
-def _short_gaps(qualities) -> list[tuple[int, int]]:
+def _short_gaps(qualities: QualityColumn) -> list[tuple[int, int]]:
     known = np.flatnonzero(qualities)
     edges = zip(known, known[1:], strict=False)
     return [(int(a) + 1, int(b)) for a, b in edges if 1 < b - a <= 8]

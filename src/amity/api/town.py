@@ -86,7 +86,7 @@ class GapModel(BaseModel):
 
 
 class IssueModel(BaseModel):
-    """One thing that is going wrong; `severity` is notice, warning or critical."""
+    """One thing that is going wrong; `severity` is notice, warning, critical or blind (the rest may be old)."""
 
     kind: str
     severity: str

@@ -66,10 +66,11 @@ def _print(imported: Imported) -> None:
     console.print(
         f"{imported.source}: {imported.rows:,} rows, {imported.duplicates} duplicates,"
         f" {len(imported.rejected)} rejected, {totals['gaps']} gaps with {totals['missing']} missing intervals,"
-        f" {totals['interpolated']} of them interpolated"
+        f" {totals['interpolated']} of them interpolated",
+        soft_wrap=True,
     )
     for rejected in imported.rejected[:_ROWS_SHOWN]:
-        console.print(f"row {rejected.row} rejected: {rejected.reason}", markup=False)
+        console.print(f"row {rejected.row} rejected: {rejected.reason}", markup=False, soft_wrap=True)
     console.print(_table([meter for meter in imported.meters if _is_remarkable(meter)]))
 
 

@@ -7,6 +7,7 @@ objects in front; lists without any name, for which a layout is needed.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 from amity.devices.push_layout import Knowledge, Layout, knowledge
@@ -23,6 +24,7 @@ _NAME_OCTETS = 6
 _MEDIUM_MAX = 15  # value group A; text never starts so
 _ATTRIBUTE_PARTS = 3
 _DEFINITION_PARTS = 4
+_OBJECT_LIST_PLACE_MAX = 3
 _LIST_VERSION = Obis.parse("1.1.0.2.129.255")
 _DEVICE_NUMBER = Obis.parse("0.0.96.1.0.255")
 _DEVICE_NUMBER_DIGITS_MIN = 8
@@ -76,9 +78,9 @@ def _walk(data: Data) -> Iterator[NormalisedReading]:
         yield _unnamed(data, first=True, last=True)
         return
     items = data.items
-    objects = _object_list(items)
-    if objects is not None:
-        yield from _by_object_list(objects, items)
+    listed = _object_list(items)
+    if listed is not None:
+        yield from listed
     elif data.tag is not Tag.ARRAY and (entry := _entry(items)) is not None:
         yield entry
     else:
@@ -90,11 +92,8 @@ def _entry(items: tuple[Data, ...]) -> NormalisedReading | None:
     attribute = _attribute_of(items[:_ATTRIBUTE_PARTS])
     if attribute is not None and len(items) > _ATTRIBUTE_PARTS:
         return _named(attribute, items[_ATTRIBUTE_PARTS:])
-    described = _descriptor_of(items[0]) if len(items) > 1 else None
-    if described is not None:
-        return _named(described, items[1:])
-    name = name_of(items[0]) if items else None
-    if name is None or not 1 < len(items) <= _DEFINITION_PARTS or any(map(name_of, items[2:])):
+    name = _name_or_descriptor(items[0]) if 1 < len(items) <= _DEFINITION_PARTS else None
+    if name is None or any(map(_name_or_descriptor, items[2:])):
         return None
     return _named(name, items[1:])
 
@@ -103,7 +102,7 @@ def _sequence(items: tuple[Data, ...]) -> Iterator[NormalisedReading]:
     """Names, values and scalers in turn, inner structures in between, and values without a name."""
     at = 0
     while at < len(items):
-        name = name_of(items[at]) or _descriptor_of(items[at])
+        name = _name_or_descriptor(items[at])
         if name is not None and at + 1 < len(items):
             count = _extent(items, at + 1)
             yield _named(name, items[at + 1 : at + 1 + count])
@@ -123,20 +122,34 @@ def _extent(items: tuple[Data, ...], at: int) -> int:
     return 2 if at + 1 < len(items) and _scaling_of(items[at + 1]) is not None else 1
 
 
-def _object_list(items: tuple[Data, ...]) -> list[Attribute] | None:
-    """Names for every element when one of them is the push object list (class 40, attribute 2) itself."""
-    for item in items[:2]:
-        if item.tag is not Tag.ARRAY or len(item.items) != len(items):
-            continue
-        objects = [_attribute_of(one.items[:_ATTRIBUTE_PARTS]) if one.is_sequence else None for one in item.items]
-        if all(one is not None for one in objects) and all(len(one.items) >= _DEFINITION_PARTS for one in item.items):
-            return [one for one in objects if one is not None]
+def _object_list(items: tuple[Data, ...]) -> Iterator[NormalisedReading] | None:
+    """Readings named by a push object list (class 40, attribute 2) among the first elements, None without one.
+
+    The list names every element of the push, itself included, or only those that follow it.
+    """
+    for at, item in enumerate(items[:_OBJECT_LIST_PLACE_MAX]):
+        objects = _definitions(item)
+        if objects and len(objects) == len(items):
+            return map(_attribute_reading, objects, items)
+        if objects and len(objects) == len(items) - at - 1:
+            return chain(_sequence(items[:at]), map(_attribute_reading, objects, items[at + 1 :]))
     return None
 
 
-def _by_object_list(objects: list[Attribute], items: tuple[Data, ...]) -> Iterator[NormalisedReading]:
-    for attribute, item in zip(objects, items, strict=True):
-        yield _attribute_reading(attribute, item)
+def _definitions(data: Data) -> list[Attribute]:
+    """The attributes in an array of object definitions; empty when it is anything else."""
+    if data.tag is not Tag.ARRAY:
+        return []
+    found = [_definition(item) for item in data.items]
+    return [] if None in found else [one for one in found if one is not None]
+
+
+def _definition(data: Data) -> Attribute | None:
+    """Class, name and attribute, with the data index that sets a definition apart from a value."""
+    if data.tag is not Tag.STRUCTURE or len(data.items) < _DEFINITION_PARTS:
+        return None
+    index = data.items[_ATTRIBUTE_PARTS]
+    return _attribute_of(data.items[:_ATTRIBUTE_PARTS]) if index.tag is Tag.LONG_UNSIGNED else None
 
 
 # ------------------------------------------------------------------ one reading
@@ -202,6 +215,10 @@ def _attribute_of(parts: tuple[Data, ...]) -> Attribute | None:
 def _descriptor_of(data: Data) -> Attribute | None:
     """A structure that is nothing but class, name and attribute."""
     return _attribute_of(data.items) if data.tag is Tag.STRUCTURE else None
+
+
+def _name_or_descriptor(data: Data) -> Obis | Attribute | None:
+    return name_of(data) or _descriptor_of(data)
 
 
 def _scaling_of(data: Data) -> Scaling | None:

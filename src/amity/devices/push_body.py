@@ -43,17 +43,25 @@ def read_body(raw: bytes) -> Body:
     """Read the body of a push; raise DecodeError (of the strict reading) when nothing helps."""
     try:
         data, end = decode(raw)
-    except DecodeError as error:
-        return _read_with_slips(raw, error)
-    return Body(data, end, ())
+    except DecodeError:
+        with_slips = _read_with_slips(raw)
+        if with_slips is None:
+            raise
+        return with_slips
+    strict = Body(data, end, ())
+    if end == len(raw):
+        return strict
+    # A slip can pass for something else and leave octets over: then the reading that uses up more of them is right.
+    with_slips = _read_with_slips(raw)
+    return strict if with_slips is None or with_slips.octets <= end else with_slips
 
 
-def _read_with_slips(raw: bytes, strict_error: DecodeError) -> Body:
+def _read_with_slips(raw: bytes) -> Body | None:
     reader = _SlipReader(raw)
     try:
         data, end = reader.value(0, 0)
     except DecodeError:
-        raise strict_error from None
+        return None
     return Body(data, end, tuple(dict.fromkeys(reader.warnings)))
 
 

@@ -14,8 +14,8 @@ from amity.devices.telegrams import Content, Message, Telegram
 from amity.kernel.errors import RemoteProtocolError
 from amity.kernel.obis import Obis
 from amity.kernel.time import isoformat
-from amity.protocols.dlms.acse import Aarq, Mechanism
-from amity.protocols.dlms.apdu import Conformance, DataNotification, GetResponseNormal, InitiateRequest
+from amity.protocols.dlms.acse import Aare, Aarq, Mechanism
+from amity.protocols.dlms.apdu import Conformance, DataNotification, GetResponseNormal, InitiateRequest, decode
 from amity.protocols.dlms.data import Data, DecodeError, to_json
 from amity.protocols.dlms.datetime import OCTETS as DATE_TIME_OCTETS
 from amity.protocols.dlms.datetime import CosemDateTime
@@ -151,6 +151,8 @@ def _fields(content: Any, body: Data | None) -> dict[str, Any]:
     if isinstance(content, GetResponseNormal):
         return {"invoke-id-and-priority": content.invoke_id_and_priority, "result": _result(content)}
     shown = {one.name: getattr(content, one.name) for one in dataclasses.fields(content)}
+    if isinstance(content, Aarq | Aare):
+        shown["user_information"] = _user_information(content.user_information)
     return {_dashed(name): _tree(value) for name, value in _masked(content, shown).items()}
 
 
@@ -162,6 +164,16 @@ def _masked(content: Any, shown: dict[str, Any]) -> dict[str, Any]:
     if isinstance(content, Aarq) and content.mechanism not in {Mechanism.LLS, Mechanism.HLS}:
         return shown  # a challenge is no secret
     return shown | {secret: f"({len(shown[secret])} octets, not shown)"}
+
+
+def _user_information(octets: bytes | None) -> Any:
+    """The initiate request or response inside; octets that do not decode are counted, for they may hold a key."""
+    if octets is None:
+        return None
+    try:
+        return decode(octets)
+    except DecodeError:
+        return f"({len(octets)} octets that do not decode)"
 
 
 def _result(response: GetResponseNormal) -> Any:
@@ -189,7 +201,9 @@ def _tree(value: Any) -> Any:  # noqa: PLR0911 - one line a type
         case tuple():
             return [_tree(part) for part in value]
         case _ if dataclasses.is_dataclass(value):
-            return _fields(value, None)
+            return (
+                {_kebab(type(value).__name__): _fields(value, None)} if hasattr(value, "TAG") else _fields(value, None)
+            )
         case _:
             return value
 

@@ -89,16 +89,24 @@ def decode_telegram(
     """
     if not octets:
         raise RemoteProtocolError("there are no octets to decode", next_step="give a frame or an APDU in hexadecimal")
-    first_error: RemoteProtocolError | None = None
+    refusals: list[RemoteProtocolError] = []
     for carried in unpackings(octets):
         reader = _Reader(protector_for, system_title or b"")
         messages = tuple(reader.read(carried.payloads))
-        if not messages and reader.errors and isinstance(reader.errors[0], SecurityError):
-            raise reader.errors[0]
-        if (messages and not (carried.guessed and reader.errors)) or not reader.errors or _sound(carried):
+        if _convinces(carried, messages, reader.errors):
             return _telegram(octets, carried, messages, reader.errors)
-        first_error = first_error or reader.errors[0]
-    raise first_error or RemoteProtocolError(f"{len(octets)} octets hold nothing that decodes")
+        refusals += [error for error in reader.errors if not (carried.guessed and refusals)]
+    # A wrong key tells more than the failures of the other ways to see the same octets.
+    raise next((error for error in refusals if isinstance(error, SecurityError)), refusals[0])
+
+
+def _convinces(carried: Carried, messages: tuple[Message, ...], errors: list[RemoteProtocolError]) -> bool:
+    """True when this way to see the octets is the right one: it decodes, or its frames are sound in themselves."""
+    if not errors:
+        return True
+    if any(isinstance(error, SecurityError) for error in errors) and not messages:
+        return False
+    return bool(messages and not carried.guessed) or _sound(carried)
 
 
 def _sound(carried: Carried) -> bool:
@@ -119,7 +127,7 @@ class _Reader:
     def __init__(self, protector_for: ProtectorFor, system_title: bytes) -> None:
         self._protector_for = protector_for
         self._system_title = system_title
-        self._blocks: list[GeneralBlockTransfer] = []
+        self._blocks: dict[int, GeneralBlockTransfer] = {}
         self.errors: list[RemoteProtocolError] = []
 
     def read(self, payloads: tuple[Payload, ...]) -> Iterator[Message]:
@@ -130,7 +138,13 @@ class _Reader:
             yield from messages
             at += used
         if self._blocks:
-            self.errors.append(RemoteProtocolError("the last block of a general block transfer is missing"))
+            numbers = ", ".join(map(str, sorted(self._blocks)))
+            self.errors.append(
+                RemoteProtocolError(
+                    f"only blocks {numbers} of a general block transfer are here",
+                    next_step="capture the whole transfer, from block 1 to the one marked as last",
+                )
+            )
 
     def _read_from(self, payloads: tuple[Payload, ...], at: int) -> tuple[int, list[Message]]:
         octets, first_error = b"", None
@@ -180,17 +194,16 @@ class _Reader:
         return _plain_message(content, security), end
 
     def _collect(self, block: GeneralBlockTransfer, security: tuple[SecurityReport, ...], layer: int) -> Message | None:
-        self._blocks.append(block)
-        if not block.last_block:
+        """Join blocks; one that was sent again replaces itself, one that came late still finds its place."""
+        if block.block_number == 1 and self._blocks.get(1, block) != block:
+            self._blocks.clear()  # another transfer begins
+        self._blocks[block.block_number] = block
+        last = max((number for number, one in self._blocks.items() if one.last_block), default=None)
+        if last is None or any(number not in self._blocks for number in range(1, last + 1)):
             return None
-        blocks, self._blocks = self._blocks, []
-        numbers = [one.block_number for one in blocks]
-        if numbers != list(range(1, len(blocks) + 1)):
-            raise RemoteProtocolError(
-                f"blocks {numbers} of a general block transfer do not follow each other from 1",
-                next_step="capture the whole transfer again",
-            )
-        return self._open(b"".join(one.data for one in blocks), security, layer + 1)[0]
+        joined = b"".join(self._blocks[number].data for number in range(1, last + 1))
+        self._blocks.clear()
+        return self._open(joined, security, layer + 1)[0]
 
     def _decipher(
         self, ciphered: Ciphered | GeneralCiphering, security: tuple[SecurityReport, ...], layer: int

@@ -20,15 +20,18 @@ share of its range. 2**32 Wh / 64 is 67 MWh, beyond what any meter of this kind 
 
 
 class PlacedRows(NamedTuple):
-    """Positions of rows in the buffer, by what became of them.
+    """Where the rows of a buffer belong.
 
-    `kept` are in order of time, `starts` (epoch seconds) are theirs, each once; of rows for the same interval the one
-    that the meter wrote last is kept and the others are `doubled`; `off_grid` rows start at no multiple of the period.
+    `recorded` are the positions of the rows on the grid in the order in which the meter wrote them, `starts` (epoch
+    seconds) their intervals. Two rows for one interval come from a clock that was set back: the one written last counts
+    and is `repeated`, the others are `superseded`. `off_grid` are positions of rows that start at no multiple of the
+    period.
     """
 
-    kept: Positions
+    recorded: Positions
     starts: Int64Column
-    doubled: Positions
+    repeated: Mask
+    superseded: Mask
     off_grid: Positions
 
 
@@ -36,15 +39,24 @@ def place(timestamps_s: Int64Column, period_s: int, *, stamped_at_end: bool) -> 
     """Find the interval of each row from its time stamp."""
     starts = timestamps_s - period_s if stamped_at_end else timestamps_s
     on_grid = starts % period_s == 0
-    positions = np.flatnonzero(on_grid)
-    ordered = positions[np.argsort(starts[positions], kind="stable")]
-    last_of_its_interval = np.append(np.diff(starts[ordered]) != 0, np.ones(min(len(ordered), 1), np.bool_))
-    kept = ordered[last_of_its_interval]
-    return PlacedRows(kept, starts[kept], ordered[~last_of_its_interval], np.flatnonzero(~on_grid))
+    recorded = np.flatnonzero(on_grid)
+    if len(recorded) and starts[recorded[0]] > starts[recorded[-1]]:
+        recorded = recorded[::-1]  # newest first: sort method LIFO
+    repeated, superseded = _repetitions(starts[recorded])
+    return PlacedRows(recorded, starts[recorded], repeated, superseded, np.flatnonzero(~on_grid))
+
+
+def _repetitions(starts: Int64Column) -> tuple[Mask, Mask]:
+    by_time = np.argsort(starts, kind="stable")
+    same_as_next = np.append(np.diff(starts[by_time]) == 0, np.zeros(min(len(starts), 1), np.bool_))
+    repeated, superseded = np.zeros((2, len(starts)), np.bool_)
+    superseded[by_time] = same_as_next
+    repeated[by_time[1:]] = same_as_next[:-1]
+    return repeated & ~superseded, superseded
 
 
 def follows(starts: Int64Column, known: Mask, period_s: int) -> Mask:
-    """True for rows whose predecessor is the interval before them and has a value too."""
+    """True for rows written right after the row of the interval before them, where both have a value."""
     following = np.zeros(len(starts), np.bool_)
     following[1:] = (np.diff(starts) == period_s) & known[1:] & known[:-1]
     return following

@@ -5,7 +5,7 @@ sent them, as `UnknownObject`, with a remark that says so.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -148,8 +148,9 @@ class Normaliser:
             buffer.columns.timestamps_s, rules.capture_period_s, stamped_at_end=rules.stamp is Stamp.END
         )
         self._keep_misplaced(buffer, placed)
-        qualities = self._qualities(buffer, suspect_clock=suspect_clock)[placed.kept]
         wanted = (placed.starts >= from_s) & (placed.starts < until_s)
+        qualities = self._qualities(buffer, suspect_clock=suspect_clock)[placed.recorded]
+        qualities[placed.repeated] |= np.uint8(Quality.CLOCK_SUSPECT)
         for number in range(len(buffer.captures)):
             rule = self._column_rule(Place.LOAD_PROFILE, buffer, number)
             if rule is None:
@@ -158,37 +159,44 @@ class Normaliser:
             if column is None:
                 self._keep_column(buffer, number)
             else:
-                self._channel(buffer, number, rule, column, placed, qualities, wanted)
-        return placed.starts[wanted]
+                amounts = self._amounts(buffer, number, rule, column, placed, wanted)
+                self._channel(buffer, number, rule, amounts, placed.starts, qualities)
+        return np.unique(placed.starts[wanted])
+
+    def _amounts(
+        self, buffer: ProfileBuffer, number: int, rule: Rule, column: "_Column", placed: PlacedRows, wanted: Mask
+    ) -> "_Column":
+        """The amounts of the rows as recorded; `known` where a row has one and it is wanted."""
+        values, known = column.values[placed.recorded], column.known[placed.recorded]
+        wanted = wanted & ~placed.superseded
+        if rule.kind is Kind.CUMULATIVE_INTERVAL:
+            values, believable = interval_rows.differences(values, _modulus(rule, column, buffer.columns, number))
+            following = interval_rows.follows(placed.starts, known, self._profile.load_profile.capture_period_s)
+            self._keep_totals_around_gaps(buffer, number, column, placed, wanted & known & ~following)
+            self._remark_resets(buffer.captures[number], int(np.count_nonzero(following & ~believable & wanted)))
+            known = following & believable
+        return replace(column, values=values, known=known & wanted)
 
     def _channel(
         self,
         buffer: ProfileBuffer,
         number: int,
         rule: Rule,
-        column: "_Column",
-        placed: PlacedRows,
+        amounts: "_Column",
+        starts: Int64Column,
         qualities: QualityColumn,
-        wanted: Mask,
     ) -> None:
-        values, known = column.values[placed.kept], column.known[placed.kept]
-        if rule.kind is Kind.CUMULATIVE_INTERVAL:
-            period_s = self._profile.load_profile.capture_period_s
-            values, believable = interval_rows.differences(values, _modulus(rule, column, buffer.columns, number))
-            following = interval_rows.follows(placed.starts, known, period_s)
-            self._keep_totals_around_gaps(buffer, number, column, placed, wanted & known & ~following)
-            self._remark_resets(buffer.captures[number], int(np.count_nonzero(following & ~believable & wanted)))
-            known = following & believable
-        chosen = known & wanted
-        if chosen.any():
+        chosen = np.flatnonzero(amounts.known)
+        chosen = chosen[np.argsort(starts[chosen])]
+        if len(chosen):
             reading_type = ReadingType(
                 rule.reading_obis(buffer.captures[number]),
-                column.unit,
-                column.exponent,
+                amounts.unit,
+                amounts.exponent,
                 self._profile.load_profile.capture_period_s,
             )
             self.result.intervals.append(
-                IntervalSeries(reading_type, placed.starts[chosen], values[chosen], qualities[chosen], buffer.evidence)
+                IntervalSeries(reading_type, starts[chosen], amounts.values[chosen], qualities[chosen], buffer.evidence)
             )
 
     def _keep_totals_around_gaps(
@@ -201,8 +209,8 @@ class Normaliser:
             return
         ends_of_gaps = np.flatnonzero(orphans)
         bounds = np.union1d(ends_of_gaps, ends_of_gaps[ends_of_gaps > 0] - 1)
-        positions = placed.kept[bounds[column.known[placed.kept[bounds]]]]
-        self._snapshots(buffer, column, positions.tolist(), rule.reading_obis(met))
+        positions = placed.recorded[bounds]
+        self._snapshots(buffer, column, positions[column.known[positions]].tolist(), rule.reading_obis(met))
 
     def _remark_resets(self, met: CosemObject, count: int) -> None:
         if count:
@@ -281,7 +289,8 @@ class Normaliser:
 
     def _keep_misplaced(self, buffer: ProfileBuffer, placed: PlacedRows) -> None:
         """Rows off the grid, and rows for an interval that has another row, each as the structure that came."""
-        positions = [*placed.off_grid.tolist(), *placed.doubled.tolist()]
+        superseded = placed.recorded[placed.superseded]
+        positions = [*placed.off_grid.tolist(), *superseded.tolist()]
         if not positions:
             return
         rows = decode_all(buffer.readout.raw).items
@@ -291,7 +300,7 @@ class Normaliser:
             self._keep_unknown(profile, encode(rows[position]), at, buffer.evidence)
         self.result.remarks.append(
             f"{len(placed.off_grid)} rows of profile {buffer.readout.layout.obis} lie off the grid and"
-            f" {len(placed.doubled)} name an interval a second time: kept raw"
+            f" {len(superseded)} name an interval that was written again later: kept raw"
         )
 
 

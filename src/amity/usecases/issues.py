@@ -23,11 +23,12 @@ _TAMPER = {EventKind.COVER_OPENED, EventKind.TERMINAL_COVER_OPENED, EventKind.MA
 
 
 class Severity(IntEnum):
-    """How soon somebody should look; the higher the sooner."""
+    """How soon somebody should look; the higher the sooner. BLIND: everything else shown may be out of date."""
 
     NOTICE = 1
     WARNING = 2
     CRITICAL = 3
+    BLIND = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _quiet_headend(situation: Situation) -> Iterable[Issue]:
     if newest is not None and situation.now - newest > QUIET_AFTER:
         yield Issue(
             "head-end-quiet",
-            Severity.CRITICAL,
+            Severity.BLIND,
             "Nothing arrives from the head-end",
             "No collection session was reported for more than half an hour; what you see below is getting old.",
             "Look whether the head-end and the message broker run; their log says what they wait for.",

@@ -15,7 +15,7 @@ def readings_path(number: int) -> str:
     return f"/api/v1/meters/{meter_name(number)}/readings"
 
 
-def test_the_town_names_the_outage_first(client):
+def test_the_town_names_the_outage_first(client: Caller):
     town = client.get("/api/v1/town").json()
     assert town["name"] == "Ravensbrook"
     assert town["meters"] == 200
@@ -26,7 +26,7 @@ def test_the_town_names_the_outage_first(client):
     assert [day["expected"] - day["measured"] - day["estimated"] - day["missing"] for day in town["days"]] == [0, 0, 0]
 
 
-def test_meters_are_filtered_sorted_and_paged(client):
+def test_meters_are_filtered_sorted_and_paged(client: Caller):
     silent = client.get("/api/v1/meters", params={"condition": "silent", "limit": 5, "order": "transformer"}).json()
     assert silent["total"] == 12
     assert len(silent["meters"]) == 5
@@ -36,7 +36,7 @@ def test_meters_are_filtered_sorted_and_paged(client):
     assert len(rest["meters"]) == 2
 
 
-def test_a_meter_shows_channels_registers_and_events(client):
+def test_a_meter_shows_channels_registers_and_events(client: Caller):
     meter = client.get(f"/api/v1/meters/{meter_name(6)}").json()
     assert meter["meter"]["transformer_id"] == "T-07"
     assert {channel["obis"] for channel in meter["channels"]} >= {OBIS}
@@ -44,7 +44,7 @@ def test_a_meter_shows_channels_registers_and_events(client):
     assert meter["events"][0]["kind"] == "power-down"
 
 
-def test_readings_come_as_json_with_every_interval(client):
+def test_readings_come_as_json_with_every_interval(client: Caller):
     answer = client.get(readings_path(12), params=DAY).json()
     assert len(answer["intervals"]) == 96
     assert answer["intervals"][0]["start"] == "2026-03-17T00:00:00Z"
@@ -52,15 +52,17 @@ def test_readings_come_as_json_with_every_interval(client):
     assert all(interval["value"] is not None for interval in answer["intervals"])
 
 
-def test_a_missing_interval_is_null_and_says_so(client):
+def test_a_missing_interval_is_null_and_says_so(client: Caller):
     answer = client.get(readings_path(92), params=DAY).json()
     missing = [interval for interval in answer["intervals"] if interval["value"] is None]
     assert missing
     assert {tuple(interval["quality"]) for interval in missing} == {("missing",)}
 
 
-@pytest.mark.parametrize("how", [{"params": DAY | {"format": "csv"}}, {"params": DAY, "headers": {"accept": "text/csv"}}])
-def test_readings_come_as_csv_by_parameter_or_by_accept_header(client, how):
+@pytest.mark.parametrize(
+    "how", [{"params": DAY | {"format": "csv"}}, {"params": DAY, "headers": {"accept": "text/csv"}}]
+)
+def test_readings_come_as_csv_by_parameter_or_by_accept_header(client: Caller, how: dict[str, Any]):
     answer = client.get(readings_path(12), **how)
     assert answer.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -69,7 +71,7 @@ def test_readings_come_as_csv_by_parameter_or_by_accept_header(client, how):
     assert rows[0]["start"] == "2026-03-17T00:00:00Z"
 
 
-def test_readings_come_as_parquet_with_the_unit_in_the_metadata(client):
+def test_readings_come_as_parquet_with_the_unit_in_the_metadata(client: Caller):
     answer = client.get(readings_path(92), params=DAY | {"format": "parquet"})
     table = pq.read_table(io.BytesIO(answer.content))
     whole = client.get(readings_path(92), params=DAY).json()
@@ -78,14 +80,14 @@ def test_readings_come_as_parquet_with_the_unit_in_the_metadata(client):
     assert table.schema.metadata[b"unit"] == b"Wh"
 
 
-def test_a_long_parquet_answer_has_several_row_groups_and_stays_whole(client):
+def test_a_long_parquet_answer_has_several_row_groups_and_stays_whole(client: Caller):
     wide = {"obis": OBIS, "from": "2025-06-01T00:00:00Z", "to": "2026-03-19T00:00:00Z", "format": "parquet"}
     table = pq.ParquetFile(io.BytesIO(client.get(readings_path(12), params=wide).content))
     assert table.metadata.num_row_groups > 1
     assert table.metadata.num_rows == 291 * 96
 
 
-def test_as_known_at_shows_what_was_known_then(client):
+def test_as_known_at_shows_what_was_known_then(client: Caller):
     before = (NOW - timedelta(days=1)).isoformat().replace("+00:00", "Z")
     answer = client.get(readings_path(12), params=DAY | {"as_known_at": before}).json()
     assert answer["known"] == 0
@@ -104,7 +106,7 @@ def test_as_known_at_shows_what_was_known_then(client):
         ({"stage": "cooked"}, 422, "stage"),
     ],
 )
-def test_a_bad_question_is_answered_with_what_and_next(client, change, status, named):
+def test_a_bad_question_is_answered_with_what_and_next(client: Caller, change: dict[str, str], status: int, named: str):
     answer = client.get(readings_path(12), params=DAY | change)
     body = answer.json()
     assert set(body) == {"what", "tried", "answer", "next"}
@@ -113,14 +115,14 @@ def test_a_bad_question_is_answered_with_what_and_next(client, change, status, n
     assert answer.status_code == status
 
 
-def test_an_unknown_meter_is_404_with_a_next_step(client):
+def test_an_unknown_meter_is_404_with_a_next_step(client: Caller):
     answer = client.get("/api/v1/meters/NOBODY")
     assert answer.status_code == 404
     assert "NOBODY" in answer.json()["what"]
     assert answer.json()["next"]
 
 
-def test_collection_puts_trouble_first_and_names_the_next_step(client):
+def test_collection_puts_trouble_first_and_names_the_next_step(client: Caller):
     answer = client.get("/api/v1/collection").json()
     first = answer["rows"][0]
     assert first["meter"]["condition"] != "answered"
@@ -131,14 +133,14 @@ def test_collection_puts_trouble_first_and_names_the_next_step(client):
     assert only["outcomes"]["complete"] == answer["outcomes"]["complete"]
 
 
-def test_events_and_exceptions_can_be_asked_for_one_meter(client):
+def test_events_and_exceptions_can_be_asked_for_one_meter(client: Caller):
     events = client.get("/api/v1/events", params={"meter_id": meter_name(101)}).json()["events"]
     assert [event["kind"] for event in events] == ["terminal-cover-opened"]
     found = client.get("/api/v1/vee/exceptions", params={"meter_id": meter_name(12)}).json()["exceptions"]
     assert {(f["rule"], f["meter_id"], f["obis"]) for f in found} == {("spike-check", meter_name(12), OBIS)}
 
 
-def test_why_goes_down_to_the_octets_of_the_cell(client):
+def test_why_goes_down_to_the_octets_of_the_cell(client: Caller):
     answer = client.get(f"{readings_path(12)}/{OBIS}/2026-03-18T09:00:00Z/why").json()
     source = answer["sources"][0]
     marked = [row for row in source["rows"] if row["marked"]]
@@ -149,7 +151,7 @@ def test_why_goes_down_to_the_octets_of_the_cell(client):
     assert int.from_bytes(bytes.fromhex(exchange["plain"])[first + 1 : end]) == source["value"]
 
 
-def test_why_of_a_start_between_intervals_names_the_right_start(client):
+def test_why_of_a_start_between_intervals_names_the_right_start(client: Caller):
     answer = client.get(f"{readings_path(12)}/{OBIS}/2026-03-18T09:07:00Z/why")
     assert answer.status_code == 422
     assert "2026-03-18T09:00:00Z" in answer.json()["next"]

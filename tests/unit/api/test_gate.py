@@ -28,7 +28,7 @@ POST /logout public
 """
 
 
-def endpoints(routes):
+def endpoints(routes: Iterable[Any]):
     """(method, path) of every route, also those of routers that are kept as one entry."""
     for route in routes:
         inner = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
@@ -38,7 +38,7 @@ def endpoints(routes):
             yield from ((method, route.path) for method in route.methods - {"HEAD"})
 
 
-def test_every_endpoint_stands_in_the_golden_list_with_its_permission(services):
+def test_every_endpoint_stands_in_the_golden_list_with_its_permission(services: Services):
     app = create_app(services)
     found = {(method, path) for path, methods in app.openapi()["paths"].items() for method in map(str.upper, methods)}
     found |= set(endpoints(app.routes))
@@ -50,23 +50,23 @@ def test_whatever_is_not_in_the_short_list_is_closed():
     assert permission_of("/") == permission_of("/_nicegui/3/static/nicegui.js") == permission_of("/login/x") == "read"
 
 
-def test_without_identity_the_api_says_how_to_get_one(nobody):
+def test_without_identity_the_api_says_how_to_get_one(nobody: Caller):
     answer = nobody.get("/api/v1/town")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "login link" in answer.json()["next"]
 
 
-def test_without_identity_a_browser_is_sent_to_the_login_page(nobody):
+def test_without_identity_a_browser_is_sent_to_the_login_page(nobody: Caller):
     answer = nobody.get("/", headers={"accept": "text/html,*/*"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
 
 
-def test_health_needs_no_identity(nobody):
+def test_health_needs_no_identity(nobody: Caller):
     assert nobody.get("/healthz").json() == {"status": "ok"}
 
 
-def test_looking_at_a_link_does_not_spend_it_and_the_button_spends_it_once(nobody, services):
+def test_looking_at_a_link_does_not_spend_it_and_the_button_spends_it_once(nobody: Caller, services: Services):
     secret = offer_link(services, "anna").secret
     for _ in range(3):
         assert "Open Amity" in nobody.get("/login", params={"token": secret}).text
@@ -82,13 +82,13 @@ def test_looking_at_a_link_does_not_spend_it_and_the_button_spends_it_once(nobod
     assert "new link" in again.text
 
 
-def test_a_link_is_good_for_fifteen_minutes(nobody, services):
+def test_a_link_is_good_for_fifteen_minutes(nobody: Caller, services: Services):
     secret = offer_link(services, "anna").secret
     services.clock.time += LINK_LIFETIME
     assert nobody.post("/login", data={"token": secret}).status_code == 401
 
 
-def test_a_session_ends_after_twelve_hours(nobody, services):
+def test_a_session_ends_after_twelve_hours(nobody: Caller, services: Services):
     nobody.post("/login", data={"token": offer_link(services, "anna").secret})
     services.clock.time += SESSION_LIFETIME - timedelta(seconds=1)
     assert nobody.get("/api/v1/events").status_code == 200
@@ -96,7 +96,7 @@ def test_a_session_ends_after_twelve_hours(nobody, services):
     assert nobody.get("/api/v1/events").status_code == 401
 
 
-def test_a_link_can_be_spent_for_an_api_token_instead(nobody, services):
+def test_a_link_can_be_spent_for_an_api_token_instead(nobody: Caller, services: Services):
     answer = nobody.post("/api/v1/token", json={"token": offer_link(services, "meter-reader").secret})
     assert answer.json()["person"] == "meter-reader"
     bearer = {"authorization": f"Bearer {answer.json()['api_token']}"}
@@ -104,7 +104,7 @@ def test_a_link_can_be_spent_for_an_api_token_instead(nobody, services):
     assert nobody.get("/api/v1/town", headers={"authorization": "Bearer nonsense"}).status_code == 401
 
 
-def test_only_hashes_are_stored(nobody, services):
+def test_only_hashes_are_stored(nobody: Caller, services: Services):
     link = offer_link(services, "anna").secret
     stored = set(services.logins.tokens)
     nobody.post("/login", data={"token": link})
@@ -115,40 +115,40 @@ def test_only_hashes_are_stored(nobody, services):
     assert secret.encode() not in stored
 
 
-def test_no_secret_shows_in_the_repr_of_an_admission(services):
+def test_no_secret_shows_in_the_repr_of_an_admission(services: Services):
     admission = offer_link(services, "anna")
     assert admission.secret not in repr(admission)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.", "[::2]:80"])
-def test_a_name_that_was_rebound_to_us_is_refused(client, host):
+def test_a_name_that_was_rebound_to_us_is_refused(client: Caller, host: str):
     assert client.get("/healthz", headers={"host": host}).status_code == 421
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080"])
-def test_our_own_names_are_taken(client, host):
+def test_our_own_names_are_taken(client: Caller, host: str):
     assert client.get("/healthz", headers={"host": host}).status_code == 200
 
 
-def test_another_sites_form_cannot_act(nobody, services):
+def test_another_sites_form_cannot_act(nobody: Caller, services: Services):
     answer = nobody.post(
         "/login", data={"token": offer_link(services, "anna").secret}, headers={"origin": "http://evil.example"}
     )
     assert answer.status_code == 403
 
 
-def test_a_cookie_header_that_is_no_cookie_is_nobody(nobody):
+def test_a_cookie_header_that_is_no_cookie_is_nobody(nobody: Caller):
     assert nobody.get("/api/v1/town", headers={"cookie": f"{COOKIE}=\x01; ;;==,"}).status_code == 401
 
 
 @pytest.mark.parametrize("extra", [[], [(b"origin", b"http://evil.example")]])
-def test_a_web_socket_without_identity_is_closed_before_it_opens(services, extra):
+def test_a_web_socket_without_identity_is_closed_before_it_opens(services: Services, extra: list[tuple[bytes, bytes]]):
     sent = []
 
     async def receive():
         return {"type": "websocket.connect"}
 
-    async def send(message):
+    async def send(message: Message):
         sent.append(message)
 
     scope = {
@@ -163,7 +163,7 @@ def test_a_web_socket_without_identity_is_closed_before_it_opens(services, extra
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/login", "/api/v1/town", "/nowhere"])
-def test_every_answer_carries_the_security_headers(client, path):
+def test_every_answer_carries_the_security_headers(client: Caller, path: str):
     headers = client.get(path).headers
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
@@ -171,7 +171,7 @@ def test_every_answer_carries_the_security_headers(client, path):
     assert headers["referrer-policy"] == "same-origin"
 
 
-def test_scripts_need_a_fresh_nonce_and_nothing_comes_from_elsewhere(client):
+def test_scripts_need_a_fresh_nonce_and_nothing_comes_from_elsewhere(client: Caller):
     policies = {client.get("/login").headers["content-security-policy"] for _ in range(2)}
     assert len(policies) == 2
     for policy in policies:
@@ -180,7 +180,7 @@ def test_scripts_need_a_fresh_nonce_and_nothing_comes_from_elsewhere(client):
         assert "http" not in policy
 
 
-def test_the_login_page_cannot_be_made_to_carry_markup(nobody):
+def test_the_login_page_cannot_be_made_to_carry_markup(nobody: Caller):
     page = nobody.get("/login", params={"token": '"><script>alert(1)</script>'}).text
     assert "<script" not in page
 
@@ -203,12 +203,12 @@ def test_every_kind_of_error_has_a_status():
     assert set(STATUS_OF.values()) <= set(range(400, 600))
 
 
-def test_an_unknown_address_of_the_api_is_a_problem_too(client):
+def test_an_unknown_address_of_the_api_is_a_problem_too(client: Caller):
     answer = client.get("/api/v1/nothing")
     assert answer.status_code == 404
     assert set(answer.json()) == {"what", "tried", "answer", "next"}
 
 
-def test_the_description_is_served_and_names_every_noun(client):
+def test_the_description_is_served_and_names_every_noun(client: Caller):
     paths = client.get("/api/v1/openapi.json").json()["paths"]
     assert {"/api/v1/town", "/api/v1/meters", "/api/v1/collection", "/healthz"} <= set(paths)

@@ -323,7 +323,6 @@ def spoiled_aare(**changes: Any):
         ({"mechanism": acse.Mechanism.LLS}, DowngradeError),
         ({"authentication_value": None}, SecurityError),
         ({"authentication_value": b"short"}, SecurityError),
-        ({"responding_ap_title": CLIENT_TITLE}, SecurityError),
         ({"responding_ap_title": b"short"}, RemoteProtocolError),
         ({"responding_ap_title": b"OTHER123"}, AssociationRejectedError),
         ({"user_information": bytes.fromhex("0e010602")}, ServiceRefusedError),
@@ -336,6 +335,23 @@ def test_a_forged_aare_is_refused(changes: dict[str, Any], error: type[AmityErro
         error = SecurityError
     with pytest.raises(error):
         line.associate(settings_for(access(HLS)))
+
+
+def test_our_own_title_in_the_answer_is_a_reflection():
+    line = spoiled_aare(responding_ap_title=CLIENT_TITLE)
+    with pytest.raises(SecurityError, match="reflected"):
+        line.associate(settings_for(access(HLS)))
+    assert len(line.requests) == 1
+
+
+def test_a_message_from_another_title_is_refused_even_under_the_right_keys():
+    allowed = access(HLS, Ciphering.GENERAL_GLO, BOTH)
+    line = Line(meter(allowed))
+    session = line.associate(settings_for(allowed))
+    other = MessageSecurity(KEYS, b"OTHER123", counter(5000), ciphering=Ciphering.GENERAL_GLO, policy=BOTH)
+    line.spoil = lambda _answer: other.seal(bytes.fromhex("c401c2000600001267"))
+    with pytest.raises(SecurityError, match="the association is with"):
+        line.lead(get(session, IMPORT_VALUE))
 
 
 def test_our_own_challenge_is_not_answered():
@@ -383,7 +399,7 @@ def test_an_unciphered_context_for_a_ciphered_request_is_a_downgrade():
     line.spoil = lambda _answer: Aare(
         AssociationResult.ACCEPTED, SourceDiagnostic.NULL, plain, responding_ap_title=METER_TITLE
     ).encode()
-    with pytest.raises(DowngradeError):
+    with pytest.raises(DowngradeError, match="unciphered one"):
         line.associate(settings_for(GMAC))
 
 

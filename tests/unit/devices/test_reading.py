@@ -203,7 +203,6 @@ def spoiled_block(change: Callable[..., Apdu]):
     [
         lambda block: GetResponseWithBlock(block.invoke_id_and_priority, False, block.block_number + 1, block.result),
         lambda block: GetResponseWithBlock(block.invoke_id_and_priority ^ 1, False, block.block_number, block.result),
-        lambda block: GetResponseWithBlock(block.invoke_id_and_priority, False, block.block_number, b""),
         lambda block: GetResponseNormal(block.invoke_id_and_priority ^ 1, null()),
         lambda block: GetResponseWithList(block.invoke_id_and_priority, ()),
         lambda _block: ExceptionResponse(StateError.SERVICE_UNKNOWN, ServiceError.OTHER_REASON),
@@ -212,6 +211,14 @@ def spoiled_block(change: Callable[..., Apdu]):
 def test_a_block_out_of_order_is_an_error(change: Callable[..., Apdu]):
     line, session = spoiled_block(change)
     with pytest.raises((RemoteProtocolError, ServiceRefusedError)):
+        line.lead(get_octets(session, BUFFER))
+
+
+def test_a_transfer_without_progress_is_given_up():
+    line, session = spoiled_block(
+        lambda block: GetResponseWithBlock(block.invoke_id_and_priority, False, block.block_number, b"")
+    )
+    with pytest.raises(RemoteProtocolError, match="does not come to an end"):
         line.lead(get_octets(session, BUFFER))
 
 

@@ -12,6 +12,8 @@ from amity.devices.profiles import (
     CLOCK_COLUMN,
     CLOCK_OBIS,
     ClockEncoding,
+    ClockRules,
+    Deviation,
     DeviceProfile,
     Selector,
     Stamp,
@@ -19,6 +21,7 @@ from amity.devices.profiles import (
     packaged_profile,
 )
 from amity.devices.readout import (
+    ClockReadout,
     ProfileLayout,
     RegisterReadout,
     ScalerUnit,
@@ -346,6 +349,21 @@ def test_a_name_that_is_no_text_is_the_meters_fault():
     line.spoil = lambda answer: answer[:4] + encode(unsigned(7))
     with pytest.raises(RemoteProtocolError):
         line.lead(read_logical_device_name(session))
+
+
+@pytest.mark.parametrize(
+    ("deviation", "inverted", "octets"),
+    [
+        (Deviation.SPECIFIED, False, "ffc4"),
+        (Deviation.SPECIFIED, True, "003c"),
+        (Deviation.UNSPECIFIED, False, "8000"),
+    ],
+)
+def test_an_instant_as_the_meter_writes_it(deviation: Deviation, inverted: bool, octets: str):
+    rules = ClockRules(ClockEncoding.OCTET_STRING, deviation, 60, inverted)
+    written = meter_time(NOW, rules).to_octets()
+    assert written.hex() == "07ea0102" + "05" + "01000000" + octets + "00"
+    assert ClockReadout(CosemDateTime.from_octets(written), ()).to_utc(rules) == NOW
 
 
 def test_a_profile_without_a_clock_has_no_clock_column():

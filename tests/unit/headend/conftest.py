@@ -1,5 +1,6 @@
 """A head-end in memory: simulated meters answer in the same process; the OT database is a real file."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class MemoryChannel:
 
     async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:
         del timeout_s
+        await asyncio.sleep(0)
         self.requests.append(apdu)
         scripted = self.script(apdu, len(self.requests)) if self.script else None
         if scripted is not None:

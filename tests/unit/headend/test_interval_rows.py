@@ -21,25 +21,31 @@ def test_a_stamp_names_the_start_or_the_end(stamped_at_end: bool, first: int) ->
     assert placed.starts.tolist() == [first, first + 900]
 
 
-def test_rows_out_of_order_doubled_and_off_the_grid_are_told_apart() -> None:
-    placed = interval_rows.place(ints(T + 900, T, T + 7, T + 900, T + 1800), 900, stamped_at_end=False)
-    assert placed.kept.tolist() == [1, 3, 4]
-    assert placed.starts.tolist() == [T, T + 900, T + 1800]
-    assert placed.doubled.tolist() == [0]
+def test_rows_written_again_and_rows_off_the_grid_are_told_apart() -> None:
+    placed = interval_rows.place(ints(T, T + 900, T + 7, T, T + 900, T + 1800), 900, stamped_at_end=False)
+    assert placed.recorded.tolist() == [0, 1, 3, 4, 5]
+    assert placed.superseded.tolist() == [True, True, False, False, False]
+    assert placed.repeated.tolist() == [False, False, True, True, False]
     assert placed.off_grid.tolist() == [2]
+
+
+def test_a_buffer_with_the_newest_row_first_is_turned_round() -> None:
+    placed = interval_rows.place(ints(T + 1800, T + 900, T), 900, stamped_at_end=False)
+    assert placed.recorded.tolist() == [2, 1, 0]
+    assert placed.starts.tolist() == [T, T + 900, T + 1800]
 
 
 def test_no_rows_are_no_rows() -> None:
     placed = interval_rows.place(ints(), 900, stamped_at_end=True)
-    assert [len(part) for part in placed] == [0, 0, 0, 0]
+    assert [len(part) for part in placed] == [0, 0, 0, 0, 0]
 
 
 @given(st.lists(st.integers(0, 20).map(lambda slot: T + slot * 450)))
-def test_every_row_is_kept_doubled_or_off_the_grid(stamps: list[int]) -> None:
+def test_every_row_is_on_the_grid_or_off_it_and_every_interval_counts_once(stamps: list[int]) -> None:
     placed = interval_rows.place(ints(*stamps), 900, stamped_at_end=False)
-    assert sorted(np.concatenate([placed.kept, placed.doubled, placed.off_grid]).tolist()) == list(range(len(stamps)))
-    assert np.all(np.diff(placed.starts) > 0)
-    assert set(placed.starts.tolist()) == {stamp for stamp in stamps if stamp % 900 == 0}
+    assert sorted([*placed.recorded.tolist(), *placed.off_grid.tolist()]) == list(range(len(stamps)))
+    counted = placed.starts[~placed.superseded].tolist()
+    assert sorted(counted) == sorted({stamp for stamp in stamps if stamp % 900 == 0})
 
 
 def test_a_row_follows_only_a_known_row_one_period_before() -> None:

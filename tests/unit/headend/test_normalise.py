@@ -186,11 +186,25 @@ def test_of_two_rows_for_one_interval_the_later_written_counts_and_the_other_is_
     one = buffer(
         (CLOCK, register("1.0.1.29.0.255")),
         (None, WH),
-        [(stamp(T + at), double_long_unsigned(amount)) for at, amount in ((0, 1), (900, 2), (0, 3))],
+        [
+            (stamp(T + at), double_long_unsigned(amount))
+            for at, amount in ((0, 1), (900, 2), (0, 3), (900, 4), (1800, 5))
+        ],
     )
     result = normalised(packaged_profile("tarn_t4"), one)
-    assert shown(result.intervals[0])[3:] == ([0, 900], [3, 2])
-    assert result.unknown[0].octets == encode(structure(stamp(T), double_long_unsigned(1)))
+    assert shown(result.intervals[0])[3:] == ([0, 900, 1800], [3, 4, 5])
+    suspect = Quality.MEASURED | Quality.CLOCK_SUSPECT
+    assert result.intervals[0].qualities.tolist() == [suspect, suspect, Quality.MEASURED]
+    assert [kept.octets for kept in result.unknown] == [
+        encode(structure(stamp(T + at), double_long_unsigned(amount))) for at, amount in ((0, 1), (900, 2))
+    ]
+
+
+def test_totals_are_differenced_in_the_order_of_writing_when_the_clock_was_set_back() -> None:
+    """The clock ran an hour ahead for two rows: the energy of that hour must not land in one interval."""
+    written = ((900, 100), (1800, 110), (6300, 120), (7200, 130), (2700, 140), (3600, 150), (7200, 160), (8100, 170))
+    result = normalised(NORRVIK, norrvik(*((at, 0, total) for at, total in written)), wanted_from_s=T + 900)
+    assert set(result.intervals[0].values.tolist()) == {10}
 
 
 def test_a_missing_cell_leaves_its_interval_and_the_next_difference_open() -> None:

@@ -175,7 +175,6 @@ class MemoryExceptions:
         found = [e for e in self._open if e.channel_id in channels and not e.resolved]
         return sorted(found, key=lambda e: (e.found_at, e.start_s), reverse=True)[:limit]
 
-
     def covering(self, channel_id: int, start_s: int, end_s: int) -> Sequence[VeeException]:
         return [e for e in self._open if e.channel_id == channel_id and e.start_s < end_s and e.end_s > start_s]
 

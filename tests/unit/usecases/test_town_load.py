@@ -22,7 +22,7 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 M, LIN, Q = int(Quality.MEASURED), int(Quality.LINEAR), int(Quality.QUESTIONABLE)
 
 
-def grid_of(qualities, values=None) -> Grid:
+def grid_of(qualities: Any, values: Any = None) -> Grid:
     rows = np.array(qualities, np.uint8)
     numbers = np.array(values, np.int64) if values is not None else np.ones(rows.shape, np.int64)
     blocks = MemoryBlocks()
@@ -42,7 +42,7 @@ def stored(interval_s: int, values: list[int], qualities: list[int] | None = Non
     return blocks, [channel]
 
 
-def read(blocks, channels, first=0, slots=96) -> Grid:
+def read(blocks: MemoryBlocks, channels: Sequence[Channel], first: int = 0, slots: int = 96) -> Grid:
     return read_grid(blocks, Stage.FINAL, channels, Span(START + first * 900, START + (first + slots) * 900))
 
 
@@ -62,7 +62,7 @@ def test_finer_intervals_are_summed_and_an_incomplete_sum_is_no_value():
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=24))
-def test_coarser_intervals_are_spread_without_losing_a_watt_hour(values):
+def test_coarser_intervals_are_spread_without_losing_a_watt_hour(values: Any):
     blocks, channels = stored(3600, values)
     grid = read(blocks, channels)
     assert grid.values.sum() == sum(values)
@@ -105,7 +105,7 @@ def test_gaps_are_runs_of_missing_values_also_at_both_ends():
 
 
 @given(st.lists(st.lists(st.sampled_from([0, M, LIN]), min_size=12, max_size=12), min_size=1, max_size=4))
-def test_gaps_and_known_values_make_up_the_whole_grid(rows):
+def test_gaps_and_known_values_make_up_the_whole_grid(rows: list[list[int]]):
     grid = grid_of(rows)
     assert sum(gap.seconds for gap in gaps(grid, 12)) // 900 + np.count_nonzero(grid.qualities) == grid.qualities.size
 
@@ -120,14 +120,14 @@ def test_data_are_known_until_half_of_the_meters_have_them_and_never_from_the_fu
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 1, 1), 24)])
-def test_a_local_day_has_the_hours_that_the_clock_change_leaves(day, hours):
+def test_a_local_day_has_the_hours_that_the_clock_change_leaves(day: date, hours: int):
     span = local_day(day, zone("Europe/Vienna"))
     assert span.end_s - span.start_s == hours * 3600
     assert span.start_s == epoch_s(datetime(day.year, day.month, day.day, tzinfo=zone("Europe/Vienna")))
 
 
 @pytest.mark.parametrize("name", ["Europe/Nowhere", "", "../etc/passwd"])
-def test_a_time_zone_that_is_none_is_a_configuration_error(name):
+def test_a_time_zone_that_is_none_is_a_configuration_error(name: str):
     with pytest.raises(ConfigurationError, match="time zone"):
         zone(name)
 

@@ -20,11 +20,11 @@ from tests.web.plausible_town import NOW, build_town, fill
 QUIET = Situation(NOW, (), {}, {}, (), (), (), (), ())
 
 
-def services_of(database, now=NOW) -> Services:
+def services_of(database: MemoryDatabase, now: datetime = NOW) -> Services:
     return Services(database, MemoryLogins(), ProtobufCodec(), FixedClock(now), bytes)
 
 
-def state(meter_id, outcome=Outcome.COMPLETE, at=NOW, offset=0) -> CollectionState:
+def state(meter_id: str, outcome: Outcome = Outcome.COMPLETE, at: datetime = NOW, offset: int = 0) -> CollectionState:
     return CollectionState(meter_id, outcome, at, (), at, 1, offset, 0)
 
 
@@ -62,18 +62,18 @@ def test_a_provisioned_town_without_a_reading_waits_and_has_no_trouble():
     assert not town.today.meters.any()
 
 
-def test_conditions_add_up_to_the_meters(overview):
+def test_conditions_add_up_to_the_meters(overview: TownOverview):
     assert Counter(meter.condition for meter in overview.meters) == overview.conditions
     assert sum(overview.conditions.values()) == 200
 
 
-def test_days_run_up_to_today_and_each_adds_up(overview):
+def test_days_run_up_to_today_and_each_adds_up(overview: TownOverview):
     assert [day.day.isoformat() for day in overview.days] == ["2026-03-16", "2026-03-17", "2026-03-18"]
     assert all(day.missing >= 0 and day.measured > 0 for day in overview.days)
     assert overview.known_until == datetime(2026, 3, 18, 13, 30, tzinfo=UTC)
 
 
-def test_nothing_is_due_after_what_the_town_has(overview):
+def test_nothing_is_due_after_what_the_town_has(overview: TownOverview):
     assert max(gap.end_s for gap in overview.gaps) <= overview.known_until.timestamp()
 
 
@@ -90,8 +90,10 @@ def test_outcomes_map_to_conditions_without_a_hole():
     assert condition_of(None) is Condition.WAITING
 
 
-@pytest.mark.parametrize(("silent", "kind"), [(2, "silent"), (3, "silent"), (5, "outage-suspected"), (10, "outage-suspected")])
-def test_many_silent_meters_of_one_transformer_are_an_outage_and_few_are_not(silent, kind):
+@pytest.mark.parametrize(
+    ("silent", "kind"), [(2, "silent"), (3, "silent"), (5, "outage-suspected"), (10, "outage-suspected")]
+)
+def test_many_silent_meters_of_one_transformer_are_an_outage_and_few_are_not(silent: int, kind: str):
     assert [issue.kind for issue in find_issues(silent_town(silent))] == [kind]
 
 

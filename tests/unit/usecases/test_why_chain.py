@@ -14,10 +14,10 @@ from tests.web.plausible_town import IMPORT, NOW, fill, meter_name
 
 
 class BrokenCodec:
-    def encode(self, delivery):
+    def encode(self, delivery: Delivery):
         return b""
 
-    def decode(self, body):
+    def decode(self, body: bytes):
         raise RemoteProtocolError("no delivery")
 
 
@@ -28,11 +28,11 @@ def services() -> Services:
     return Services(database, MemoryLogins(), ProtobufCodec(), FixedClock(NOW), bytes)
 
 
-def ask(services, number, *start):
+def ask(services: Services, number: int, *start):
     return why(services, meter_name(number), IMPORT.obis, datetime(2026, 3, *start, tzinfo=UTC))
 
 
-def test_a_measured_value_leads_to_its_delivery(services):
+def test_a_measured_value_leads_to_its_delivery(services: Services):
     found = ask(services, 12, 18, 9, 0)
     assert found.summary.startswith("Measured by the meter")
     assert found.final.value == found.raw.value == found.sources[0].value
@@ -40,7 +40,7 @@ def test_a_measured_value_leads_to_its_delivery(services):
     assert found.end > found.start
 
 
-def test_an_estimate_names_its_rule_and_what_it_leans_on(services):
+def test_an_estimate_names_its_rule_and_what_it_leans_on(services: Services):
     found = ask(services, 4, 18, 6, 15)
     assert Quality.LINEAR in found.final.quality
     assert found.raw is None
@@ -51,24 +51,24 @@ def test_an_estimate_names_its_rule_and_what_it_leans_on(services):
     assert found.sources == ()
 
 
-def test_a_questionable_value_names_the_rule_that_doubts(services):
+def test_a_questionable_value_names_the_rule_that_doubts(services: Services):
     spike = ask(services, 12, 18, 3, 30)
     assert spike.final.value == 98_000
     assert "spike-check" in spike.summary
 
 
-def test_a_missing_value_says_so(services):
+def test_a_missing_value_says_so(services: Services):
     found = ask(services, 92, 18, 0, 0)
     assert found.final is None
     assert found.summary.startswith("No value")
 
 
-def test_a_delivery_that_no_longer_decodes_is_counted_and_not_thrown(services):
+def test_a_delivery_that_no_longer_decodes_is_counted_and_not_thrown(services: Services):
     found = ask(replace(services, codec=BrokenCodec()), 12, 18, 9, 0)
     assert (found.undecodable, found.sources) == (1, ())
 
 
-def test_the_wrong_start_meter_or_channel_is_answered_with_the_right_one(services):
+def test_the_wrong_start_meter_or_channel_is_answered_with_the_right_one(services: Services):
     with pytest.raises(RequestError) as off_grid:
         ask(services, 12, 18, 9, 1)
     assert "2026-03-18T09:00:00Z" in off_grid.value.next_step

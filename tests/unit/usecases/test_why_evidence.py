@@ -24,12 +24,14 @@ def clock(i: int) -> cosem.Data:
     return cosem.octet_string(CosemDateTime.from_utc(T0 + timedelta(minutes=15 * i), -60).to_octets())
 
 
-def series(values=VALUES, first=0) -> IntervalSeries:
+def series(values: Sequence[int] = VALUES, first: int = 0) -> IntervalSeries:
     starts = int(T0.timestamp()) + 900 * np.arange(first, first + len(values), dtype=np.int64)
-    return IntervalSeries(KIND, starts, np.array(values, np.int64), np.full(len(values), int(Quality.MEASURED), np.uint8))
+    return IntervalSeries(
+        KIND, starts, np.array(values, np.int64), np.full(len(values), int(Quality.MEASURED), np.uint8)
+    )
 
 
-def buffer(columns) -> bytes:
+def buffer(columns: Sequence[Sequence[cosem.Data]]) -> bytes:
     return cosem.encode(cosem.array(cosem.structure(*row) for row in zip(*columns, strict=True)))
 
 
@@ -45,7 +47,7 @@ def start_of(i: int) -> int:
     return int(T0.timestamp()) + 900 * i
 
 
-def marked_octets(evidence) -> bytes:
+def marked_octets(evidence: Evidence) -> bytes:
     return b"".join(e.plain[first:end] for e in evidence.exchanges for first, end in e.marks)
 
 
@@ -55,7 +57,7 @@ CLOCKS = [clock(i + 1) for i in range(6)]
 
 
 @pytest.mark.parametrize("position", range(6))
-def test_row_cell_and_octets_are_found_by_comparing_whole_columns(position):
+def test_row_cell_and_octets_are_found_by_comparing_whole_columns(position: int):
     evidence = explain(whole(buffer([CLOCKS, OTHER, NUMBERS])), series(), start_of(position))
     (row,) = [row for row in evidence.rows if row.marked]
     assert (row.position, row.marked_cell) == (position, 2)
@@ -82,7 +84,10 @@ def test_a_cumulative_column_marks_both_readings_of_the_difference():
 def test_a_cell_cut_by_a_block_border_is_marked_in_both_blocks():
     raw = buffer([CLOCKS, NUMBERS])
     cut = raw.index(cosem.encode(NUMBERS[2])) + 2
-    plains = [GetResponseWithBlock(0xC1, last, number, part).encode() for last, number, part in ((False, 1, raw[:cut]), (True, 2, raw[cut:]))]
+    plains = [
+        GetResponseWithBlock(0xC1, last, number, part).encode()
+        for last, number, part in ((False, 1, raw[:cut]), (True, 2, raw[cut:]))
+    ]
     evidence = explain([exchange(plain) for plain in plains], series(), start_of(2))
     assert [len(e.marks) for e in evidence.exchanges] == [1, 1]
     assert marked_octets(evidence) == cosem.encode(NUMBERS[2])
@@ -116,7 +121,9 @@ def test_a_push_with_one_flat_structure_is_one_row():
 
 def test_only_the_exchanges_that_hold_the_series_are_shown():
     exchanges = [exchange(b"\x61\x00"), *whole(buffer([CLOCKS, NUMBERS]))]
-    evidence = explain(exchanges, IntervalSeries(KIND, series().starts, series().values, series().qualities, (1,)), start_of(0))
+    evidence = explain(
+        exchanges, IntervalSeries(KIND, series().starts, series().values, series().qualities, (1,)), start_of(0)
+    )
     assert len(evidence.exchanges) == 1
 
 
@@ -143,6 +150,6 @@ def test_the_tree_knows_the_octets_of_each_part():
 
 
 @given(st.binary(max_size=60))
-def test_any_octets_give_evidence_and_never_an_exception(octets):
+def test_any_octets_give_evidence_and_never_an_exception(octets: bytes):
     evidence = explain([exchange(b"\xc4\x01\xc1\x00" + octets), exchange(octets)], series(), start_of(0))
     assert len(evidence.exchanges) == 2

@@ -44,14 +44,12 @@ class Journal:
     def sent(self, wire: bytes, plain: bytes, secret: bytes = b"") -> None:
         """Note a request; wherever `secret` stands in it, asterisks are kept instead."""
         self._request = wire.replace(secret, b"*" * len(secret)) if secret else wire
-        if self._trace is not None:
-            self._tell("->", plain, len(wire))
+        self._tell("->", plain, len(wire))
 
     def received(self, wire: bytes, plain: bytes) -> None:
         """Note the answer to the request noted last."""
         self.exchanges.append(Exchange(self._request, wire, plain))
-        if self._trace is not None:
-            self._tell("<-", plain, len(wire))
+        self._tell("<-", plain, len(wire))
 
     def _tell(self, direction: str, plain: bytes, octet_count: int) -> None:
         if self._trace is not None:

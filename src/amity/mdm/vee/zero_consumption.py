@@ -11,9 +11,10 @@ import numpy as np
 from amity.domain.readings import Int64Column, Quality, QualityColumn
 
 VACANT_ZERO_SHARE = 0.95
+JUDGED_FROM = 96  # measured intervals: a single night without use says nothing
 
 
 def is_vacant(values: Int64Column, qualities: QualityColumn, zero_share: float = VACANT_ZERO_SHARE) -> bool:
-    """Judge int64[n] values with uint8[n] qualities; False when nothing is measured."""
+    """Judge int64[n] values with uint8[n] qualities; False when hardly anything is measured."""
     measured = values[(qualities & Quality.MEASURED) != 0]
-    return bool(len(measured)) and float(np.mean(measured == 0)) >= zero_share
+    return len(measured) >= JUDGED_FROM and float(np.mean(measured == 0)) >= zero_share

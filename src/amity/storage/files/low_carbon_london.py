@@ -33,6 +33,7 @@ _COLUMNS = ("customer_id", "interval_label", "kwh")
 _NO_VALUE = ("", "Null")
 _KWH_MAX = 10_000  # in half an hour: no customer of a town, and far from where float32 loses the Wh of a home
 _WH_PER_KWH = 1000
+_AGE_S = (946_684_800, 4_102_444_800)  # 2000 to 2099: a label outside is a slip
 _DIGEST_CHARACTERS = 12
 _CHUNK_OCTETS = 1 << 20
 
@@ -124,13 +125,16 @@ def _csv_row(number: int, meter_id: str, label: str, kwh: str) -> _Row:
         instant = datetime.fromisoformat(label)
     except ValueError:
         raise _at(number, _HEADING[1], f"{label!r} is not a time like 2012-10-12 00:30:00") from None
+    label_s = epoch_s(instant.replace(tzinfo=UTC))
+    if not _AGE_S[0] <= label_s < _AGE_S[1]:
+        raise _at(number, _HEADING[1], f"{label!r} is not of this century")
     try:
         energy = Decimal(kwh)
     except InvalidOperation:
         raise _at(number, _HEADING[2], f"{kwh!r} is not a number") from None
     if not energy.is_finite() or not 0 <= energy <= _KWH_MAX:
         raise _at(number, _HEADING[2], f"{kwh!r} is no energy of half an hour")
-    return _Row(number, meter_id, epoch_s(instant.replace(tzinfo=UTC)), round(energy * _WH_PER_KWH))
+    return _Row(number, meter_id, label_s, round(energy * _WH_PER_KWH))
 
 
 def _column(numbers: Iterable[int]) -> Int64Column:
@@ -154,14 +158,16 @@ def _read_parquet(path: Path, source: str, label: Label) -> ReadingsFile:
         ) from error
     for name, column in zip(_COLUMNS, (ids, labels_s, kwh), strict=True):
         _expect_none(np.asarray(column.is_null()), name, lambda _row: "it is empty")
-    energy = np.asarray(kwh)
+    seconds, energy = np.asarray(labels_s), np.asarray(kwh)
+    in_age = (_AGE_S[0] <= seconds) & (seconds < _AGE_S[1])
+    _expect_none(~in_age, "interval_label", lambda row: f"{labels[row]} is not of this century")
     _expect_none(
         ~((energy >= 0) & (energy <= _KWH_MAX)), "kwh", lambda row: f"{energy[row]} is no energy of half an hour"
     )
     columns = IntervalRows(
         ids.dictionary.cast(pa.string()).to_pylist(),
         np.asarray(ids.indices).astype(np.int64),
-        np.asarray(labels_s),
+        seconds,
         np.rint(energy * _WH_PER_KWH).astype(np.int64),
         np.arange(1, len(energy) + 1),
     )

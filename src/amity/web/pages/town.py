@@ -143,7 +143,7 @@ def _issue(issue: Issue, town: TownOverview, timezone: ZoneInfo, *, first: bool)
         "details",
         summary,
         body,
-        open=first and issue.severity is Severity.CRITICAL,
+        open=first and issue.severity >= Severity.CRITICAL,
         data_key=issue.kind + ",".join(issue.transformer_ids),
         data_meters=" ".join(issue.meter_ids),
         class_=f"issue {issue.severity.name.lower()}",

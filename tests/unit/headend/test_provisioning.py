@@ -1,0 +1,76 @@
+"""The fleet document becomes endpoints and secrets; what cannot be used is named by meter and field."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.provisioning import read_fleet_document
+from amity.kernel.errors import ConfigurationError
+
+ENTRY: dict[str, Any] = {
+    "host": "127.0.0.1", "port": 4059, "client": 1, "server": 1, "auth": "hls-gmac", "password": "secret",
+    "guek": "00" * 16, "gak": "11" * 16, "system_title": "4352510000000001", "logical_device_name": "CQX0001",
+    "serial": "1", "profile": "castellan_c3", "ciphering": "glo", "protection": "authenticated-encrypted",
+    "faults": [], "simulated": True,
+}  # fmt: skip
+
+
+def test_a_meter_becomes_its_endpoint_and_its_secrets() -> None:
+    provision = read_fleet_document([ENTRY])
+    assert provision.endpoints == (
+        Endpoint("CQX0001", "127.0.0.1", 4059, 1, 1, "hls-gmac", "castellan_c3", bytes.fromhex("4352510000000001"),
+                 "glo", "authenticated-encrypted"),
+    )  # fmt: skip
+    assert provision.secrets == {"CQX0001": MeterSecrets(b"secret", bytes(16), b"\x11" * 16)}
+
+
+def test_what_a_plain_meter_does_not_have_is_empty() -> None:
+    needed = ("host", "port", "client", "server", "logical_device_name", "profile")
+    plain = {key: ENTRY[key] for key in needed} | {"auth": "none"}
+    provision = read_fleet_document([plain])
+    assert provision.secrets == {"CQX0001": MeterSecrets()}
+    assert (provision.endpoints[0].ciphering, provision.endpoints[0].system_title) == ("", b"")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"port": 0}, "meter CQX0001: port"),
+        ({"port": "4059"}, "meter CQX0001: port"),
+        ({"client": True}, "meter CQX0001: client"),
+        ({"host": ""}, "meter CQX0001: host"),
+        ({"profile": None}, "meter CQX0001: profile"),
+        ({"logical_device_name": 5}, "meter 1 of the fleet document: logical_device_name"),
+        ({"guek": "00"}, "meter CQX0001: guek must have 0 or 16 or 32 octets"),
+        ({"gak": "zz"}, "meter CQX0001: gak must be hexadecimal"),
+        ({"system_title": "00"}, "meter CQX0001: system_title"),
+    ],
+)
+def test_what_cannot_be_used_is_named(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_fleet_document([ENTRY | change])
+    assert told in caught.value.what
+    assert "zz" not in str(caught.value.lines())
+
+
+@pytest.mark.parametrize("document", [{}, None, "x", [5], [ENTRY, ENTRY]])
+def test_what_is_no_fleet_document_is_refused(document: Any) -> None:
+    with pytest.raises(ConfigurationError, match="fleet document"):
+        read_fleet_document(document)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(ENTRY)), JSON)))
+def test_any_json_is_a_fleet_or_the_one_error(document: Any) -> None:
+    try:
+        read_fleet_document(document)
+    except ConfigurationError as error:
+        assert error.next_step or "no object" in error.what  # noqa: PT017 - either way out is right
