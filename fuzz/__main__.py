@@ -68,7 +68,7 @@ def _mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
     work = bytearray(chance.choice(corpus))
     for _ in range(chance.choice((1, 1, 2, 4, 16))):
         at = chance.randrange(len(work) + 1)
-        match chance.randrange(6):
+        match chance.randrange(7):
             case 0 if at < len(work):
                 work[at] ^= 1 << chance.randrange(8)
             case 1:
@@ -79,8 +79,11 @@ def _mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
                 work[at] = chance.choice((0x00, 0x01, 0x02, 0x13, 0x7E, 0x68, 0x80, 0x82, 0x84, 0xDB, 0xE0, 0xFF))
             case 4:
                 work[at:at] = work[at : at + chance.randrange(1, 40)]
-            case _:
+            case 5:
                 work[at:] = chance.choice(corpus)
+            case _:  # what recursion and quadratic loops stumble over
+                start = chance.randrange(len(work) + 1)
+                work[at:at] = work[start : start + chance.randrange(1, 12)] * chance.choice((3, 40, 1500))
     return bytes(work)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from amity.devices.telegrams import decode_telegram
 from amity.kernel.errors import RemoteProtocolError
 from amity.protocols.dlms import acse, apdu, data
 from amity.protocols.dlms.datetime import CosemDateTime
@@ -104,6 +105,21 @@ def test_values_are_those_that_another_decoder_saw(vector: dict[str, Any]):
     decoded = apdu.decode(octets)
     assert isinstance(decoded, apdu.GetResponseNormal)
     assert data.to_json(decoded.result) == expected
+
+
+NO_DLMS_BEHIND_LLC = {"epri/UnitTest-HDLC-Client/static@90"}  # octets made up to test the carrier
+
+
+@each(*FILES, "wrapper_alarm_push_apache2", where=lambda vector: vector["layer"] in {"llc+apdu", "wrapper"})
+def test_what_others_carry_behind_llc_and_wrapper_is_found(vector: dict[str, Any]):
+    octets = bytes.fromhex(vector["hex"])
+    if vector["name"] in NO_DLMS_BEHIND_LLC:
+        with pytest.raises(RemoteProtocolError):
+            decode_telegram(octets)
+        return
+    telegram = decode_telegram(octets)
+    assert len(telegram.messages) == 1
+    assert telegram.frames[0].carrier == vector["layer"].split("+")[0]
 
 
 def test_alarm_pushes_in_wrapper_frames():

@@ -1,4 +1,4 @@
-"""Look at the console by hand: `python -m tests.web.dev_server [port]` fills a town in memory and prints a login link."""
+"""Look at the console by hand: `python -m tests.web.dev_server [port]` fills a town and prints login links."""
 
 import os
 import sys
@@ -31,7 +31,8 @@ def main() -> None:
     app = create_app(services)
     attach(app, services)
     for _ in range(8):
-        print(f"http://127.0.0.1:{port}/login?token={offer_link(services, 'operator').secret}", flush=True)
+        sys.stdout.write(f"http://127.0.0.1:{port}/login?token={offer_link(services, 'operator').secret}\n")
+    sys.stdout.flush()
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 

@@ -3,15 +3,25 @@
 import hashlib
 import math
 import random
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 
-from amity.domain.blocks import Block, Stage
+from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.collection import Delivery, Exchange, Outcome
 from amity.domain.events import EventKind, MeterEvent
 from amity.domain.ports import DeliveryCodec
-from amity.domain.readings import IntervalSeries, Quality, ReadingType, RegisterReading, UnknownObject
+from amity.domain.readings import (
+    Int64Column,
+    IntervalSeries,
+    Quality,
+    QualityColumn,
+    ReadingType,
+    RegisterReading,
+    UnknownObject,
+)
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
 from amity.kernel.obis import Obis
 from amity.kernel.time import SECONDS_PER_DAY, epoch_s, utc_day
@@ -106,6 +116,17 @@ def solar_wh(start_s: int, number: int, chance: random.Random) -> int:
     return int(1250 * (0.7 + number % 5 * 0.12) * height**1.3 * chance.uniform(0.75, 1))
 
 
+@dataclass(frozen=True)
+class Told:
+    """What one meter told, and how its last session ended."""
+
+    meter: Meter
+    outcome: Outcome
+    starts: Int64Column
+    imported: Int64Column
+    exported: Int64Column | None
+
+
 def _fill_meter(
     database: Database, codec: DeliveryCodec, now: datetime, number: int, meter: Meter, point: UsagePoint
 ) -> None:
@@ -128,27 +149,19 @@ def _fill_meter(
         keep[-60:-44] = False
     if outcome is Outcome.WRONG_KEY:
         keep[:] = False
-    _store(
-        database,
-        codec,
-        now,
-        number,
-        meter,
-        outcome,
-        starts[keep],
-        imported[keep],
-        exported[keep] if point.has_solar else None,
-    )
+    sold = exported[keep] if point.has_solar else None
+    _store(database, codec, now, number, Told(meter, outcome, starts[keep], imported[keep], sold))
 
 
-def _store(database: MemoryDatabase, codec: DeliveryCodec, now: datetime, number: int, meter: Meter, outcome: Outcome, starts: Int64Column, imported: Int64Column, exported: Int64Column | None) -> None:
-    answered_at = datetime.fromtimestamp(int(starts[-1]) + 1000, UTC) if len(starts) else None
+def _store(database: Database, codec: DeliveryCodec, now: datetime, number: int, told: "Told") -> None:
+    meter, outcome, starts = told.meter, told.outcome, told.starts
     if len(starts):
-        delivery = _delivery(meter, number, answered_at, starts, imported, exported)
+        answered_at = datetime.fromtimestamp(int(starts[-1]) + 1000, UTC)
+        delivery = _delivery(number, answered_at, told)
         _record(database, codec, delivery, answered_at)
-        _blocks(database, meter, IMPORT, starts, imported, delivery.message_id, answered_at, spiked=number == 12)
-        if exported is not None:
-            _blocks(database, meter, EXPORT, starts, exported, delivery.message_id, answered_at)
+        _blocks(database, told, IMPORT, delivery.message_id, answered_at)
+        if told.exported is not None:
+            _blocks(database, told, EXPORT, delivery.message_id, answered_at)
     if not outcome.answered or outcome is Outcome.PARTIAL:
         _record(database, codec, _failure(meter, number, outcome, now), now)
 
@@ -159,11 +172,25 @@ def _record(database: Database, codec: DeliveryCodec, delivery: Delivery, at: da
 
 def _failure(meter: Meter, number: int, outcome: Outcome, now: datetime) -> Delivery:
     words = {
-        Outcome.SILENT: ("no answer within 5 s", "tried: 4 times to open an association", "next: check power and modem at the site; ping the address"),
-        Outcome.REFUSED: ("the connection was refused", "tried: TCP 127.0.0.1:41118", "next: see whether the port of the modem is open"),
-        Outcome.WRONG_KEY: ("the tag of the answer does not verify", "tried: HLS-GMAC with the key of the import of 2 March", "answer: authentication failure", "next: import the key file of this serial number again"),
-        Outcome.BROKEN: ("the meter closed in the middle of a frame", "answer: 118 of 412 octets", "next: look at the last frames; a noisy line is likely"),
-        Outcome.PARTIAL: ("16 intervals are missing from the load profile", "next: nothing; the head-end asks again at each session"),
+        Outcome.SILENT: (
+            "no answer within 5 s", "tried: 4 times to open an association",
+            "next: check power and modem at the site; ping the address",
+        ),
+        Outcome.REFUSED: (
+            "the connection was refused", "tried: TCP 127.0.0.1:41118",
+            "next: see whether the port of the modem is open",
+        ),
+        Outcome.WRONG_KEY: (
+            "the tag of the answer does not verify", "tried: HLS-GMAC with the key of the import of 2 March",
+            "answer: authentication failure", "next: import the key file of this serial number again",
+        ),
+        Outcome.BROKEN: (
+            "the meter closed in the middle of a frame", "answer: 118 of 412 octets",
+            "next: look at the last frames; a noisy line is likely",
+        ),
+        Outcome.PARTIAL: (
+            "16 intervals are missing from the load profile", "next: nothing; the head-end asks again at each session",
+        ),
     }  # fmt: skip
     at = now - timedelta(seconds=60 + number % 300)
     return Delivery(
@@ -179,7 +206,8 @@ def _failure(meter: Meter, number: int, outcome: Outcome, now: datetime) -> Deli
     )
 
 
-def _delivery(meter: Meter, number: int, at: datetime, starts: Int64Column, imported: Int64Column, exported: Int64Column | None) -> Delivery:
+def _delivery(number: int, at: datetime, told: Told) -> Delivery:
+    meter, starts, imported, exported = told.meter, told.starts, told.imported, told.exported
     evidence, exchanges = _exchanges(at, starts[-96:], imported[-96:], exported[-96:] if exported is not None else None)
     quality = np.full(len(starts), int(Quality.MEASURED), np.uint8)
     series = [
@@ -227,7 +255,9 @@ def _events(number: int, at: datetime) -> list[MeterEvent]:
     return [MeterEvent(EventKind.CLOCK_ADJUSTED, 4, at - timedelta(hours=7 + number % 30))] if number % 17 == 0 else []
 
 
-def _exchanges(at: datetime, starts: Int64Column, imported: Int64Column, exported: Int64Column | None) -> tuple[tuple[int, ...], tuple[Exchange, ...]]:
+def _exchanges(
+    at: datetime, starts: Int64Column, imported: Int64Column, exported: Int64Column | None
+) -> tuple[tuple[int, ...], tuple[Exchange, ...]]:
     rows = [
         cosem.structure(
             cosem.octet_string(CosemDateTime.from_utc(datetime.fromtimestamp(int(s) + 900, UTC), -60).to_octets()),
@@ -253,8 +283,10 @@ def _exchanges(at: datetime, starts: Int64Column, imported: Int64Column, exporte
     return tuple(range(len(blocks))), tuple(exchanges)
 
 
-def _blocks(database: MemoryDatabase, meter: Meter, reading_type: ReadingType, starts: Int64Column, values: Int64Column, source: str, at: datetime, *, spiked: bool = False) -> None:
-    channel = database.blocks.channel(meter.meter_id, reading_type)
+def _blocks(database: Database, told: Told, reading_type: ReadingType, source: str, at: datetime) -> None:
+    starts = told.starts
+    values = told.imported if reading_type is IMPORT else told.exported
+    channel = database.blocks.channel(told.meter.meter_id, reading_type)
     raw = [_block(channel, day, starts, values) for day in sorted({utc_day(int(s)) for s in starts})]
     database.blocks.merge(Stage.RAW, raw, source=source, recorded_at=at)
     final, findings = [], []
@@ -279,7 +311,7 @@ def _blocks(database: MemoryDatabase, meter: Meter, reading_type: ReadingType, s
                     resolved=True,
                 )
             )
-        if spiked and values_.max() > 50_000:
+        if values_.max() > 50_000:
             slot = int(values_.argmax())
             qualities[slot] |= int(Quality.QUESTIONABLE)
             start_s = block.first_start_s + slot * 900
@@ -290,7 +322,7 @@ def _blocks(database: MemoryDatabase, meter: Meter, reading_type: ReadingType, s
     database.exceptions.replace(channel.channel_id, raw[0].day, raw[-1].day, findings)
 
 
-def _block(channel: Channel, day: date, starts: Int64Column, values: Int64Column) -> Block:
+def _block(channel: Channel, day: int, starts: Int64Column, values: Int64Column) -> Block:
     inside = (starts // SECONDS_PER_DAY) == day
     slots = (starts[inside] % SECONDS_PER_DAY) // 900
     dense, qualities = np.zeros(96, np.int64), np.zeros(96, np.uint8)
@@ -300,5 +332,4 @@ def _block(channel: Channel, day: date, starts: Int64Column, values: Int64Column
 
 def _short_gaps(qualities: QualityColumn) -> list[tuple[int, int]]:
     known = np.flatnonzero(qualities)
-    edges = zip(known, known[1:], strict=False)
-    return [(int(a) + 1, int(b)) for a, b in edges if 1 < b - a <= 8]
+    return [(int(a) + 1, int(b)) for a, b in pairwise(known) if 1 < b - a <= 8]

@@ -1,33 +1,42 @@
-"""`amity demo`: a living utility in one folder; every meter in it is simulated, everything else is the real thing."""
+"""`amity demo`: a living utility in one folder. Every meter in it is simulated, everything else is the real thing."""
 
 import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from amity.cli.demo_display import Display
-from amity.cli.demo_folder import Story, remembered_story, settings_with_free_ports, sole_user
-from amity.cli.demo_summary import Summary, summarise
-from amity.headend.provisioning import read_fleet_document
-from amity.kernel.errors import AmityError
-from amity.kernel.time import isoformat
+from amity.cli.demo_folder import remembered_story, settings_with_free_ports, sole_user
+from amity.cli.demo_utility import Utility
 from amity.runtime.folder import Folder
-from amity.runtime.settings import Settings
-from amity.runtime.supervisor import Program, Supervisor, until_told_to_stop
-from amity.runtime.system import SystemClock, random_octets
-from amity.simulation.faults import DEMO_MIX
-from amity.simulation.fleet import Fleet, FleetSettings, build_fleet, document_entry
-from amity.storage.it.database import ItDatabase
-from amity.storage.it.database import open_database as open_it_database
-from amity.storage.ot.database import open_database as open_ot_database
-from amity.storage.ot.keys import KeyFile
-from amity.usecases.login import offer_link
-from amity.usecases.provision import provision
-from amity.usecases.services import Services
+from amity.runtime.system import SystemClock
 
-_HOST = "127.0.0.1"
+
+def demo(
+    meters: Annotated[int | None, typer.Option(help="How many simulated meters; 200 for a new town.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Which town; the same seed gives the same one.")] = None,
+    directory: Annotated[Path, typer.Option("--dir", help="Where it lives; delete it to forget.")] = Path("amity-demo"),
+    once: Annotated[bool, typer.Option(help="Read everything once, print a summary, end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Start a utility in a box: simulated meters on real sockets, head-end, store, console.
+
+    Started again in the same folder it goes on. With --once the exit status is 0 only if every healthy meter is
+    complete.
+    """
+    folder = Folder(directory)
+    folder.create()
+    with sole_user(folder):
+        story = remembered_story(folder, meters=meters, seed=seed, now=SystemClock().now())
+        settings = settings_with_free_ports(folder)
+        display = Display(quiet=as_json)
+        utility = Utility(folder, story, settings, display)
+        if once:
+            summary = asyncio.run(utility.read_once())
+            display.summary(summary)
+            if as_json:
+                print(json.dumps(summary.to_json(), ensure_ascii=False, indent=2))
+            raise typer.Exit(0 if summary.good else 1)
+        asyncio.run(utility.live(as_json=as_json))

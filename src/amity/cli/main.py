@@ -5,8 +5,11 @@ import sys
 import typer
 
 from amity.cli.decode import decode
+from amity.cli.demo import demo
 from amity.cli.errors import exit_status, report
+from amity.cli.import_readings import import_file
 from amity.cli.read import read
+from amity.cli.serve import serve
 from amity.cli.simulate import simulate
 from amity.kernel.errors import AmityError
 
@@ -18,9 +21,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(demo)
 app.command()(simulate)
 app.command()(read)
 app.command()(decode)
+app.command("import")(import_file)
+app.command()(serve)
 
 
 def main() -> None:

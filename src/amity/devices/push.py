@@ -25,6 +25,7 @@ _MEDIUM_MAX = 15  # value group A; text never starts so
 _ATTRIBUTE_PARTS = 3
 _DEFINITION_PARTS = 4
 _OBJECT_LIST_PLACE_MAX = 3
+_PUSH_SETUP = 40
 _LIST_VERSION = Obis.parse("1.1.0.2.129.255")
 _DEVICE_NUMBER = Obis.parse("0.0.96.1.0.255")
 _DEVICE_NUMBER_DIGITS_MIN = 8
@@ -137,19 +138,27 @@ def _object_list(items: tuple[Data, ...]) -> Iterator[NormalisedReading] | None:
 
 
 def _definitions(data: Data) -> list[Attribute]:
-    """The attributes in an array of object definitions; empty when it is anything else."""
+    """The attributes in an array of object definitions; empty when it is anything else.
+
+    A value of 16 bits after class, name and attribute looks the same: but a data index is 0, or the push setup itself
+    is among the objects.
+    """
     if data.tag is not Tag.ARRAY:
         return []
     found = [_definition(item) for item in data.items]
-    return [] if None in found else [one for one in found if one is not None]
+    attributes = [attribute for attribute, _ in filter(None, found)]
+    sure = all(index == 0 for _, index in filter(None, found)) or any(one.class_id == _PUSH_SETUP for one in attributes)
+    return attributes if sure and len(attributes) == len(found) else []
 
 
-def _definition(data: Data) -> Attribute | None:
+def _definition(data: Data) -> tuple[Attribute, int] | None:
     """Class, name and attribute, with the data index that sets a definition apart from a value."""
     if data.tag is not Tag.STRUCTURE or len(data.items) < _DEFINITION_PARTS:
         return None
-    index = data.items[_ATTRIBUTE_PARTS]
-    return _attribute_of(data.items[:_ATTRIBUTE_PARTS]) if index.tag is Tag.LONG_UNSIGNED else None
+    attribute, index = _attribute_of(data.items[:_ATTRIBUTE_PARTS]), data.items[_ATTRIBUTE_PARTS]
+    if attribute is None or index.tag is not Tag.LONG_UNSIGNED or not isinstance(index.value, int):
+        return None
+    return attribute, index.value
 
 
 # ------------------------------------------------------------------ one reading

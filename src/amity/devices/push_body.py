@@ -26,6 +26,7 @@ _NAME_OCTETS = 6
 _SWAPPED_NAME = bytes([_NAME_OCTETS, Tag.OCTET_STRING])
 _CLASS_ID_MAX = 0xFF
 _ATTRIBUTE_MAX = 30
+_DAMAGED_MAX = 32
 _MEDIUM_MAX = 15  # value group A
 _ELEMENT_START = re.compile(rb"\x02[\x02-\x05](?:\x09\x06|\x06\x09|\x00)")
 _TAGS = frozenset(Tag)
@@ -70,6 +71,7 @@ class _SlipReader:
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
+        self._damaged_left = _DAMAGED_MAX
         self.warnings: list[str] = []
 
     def value(self, offset: int, depth: int) -> tuple[Data, int]:
@@ -97,7 +99,8 @@ class _SlipReader:
 
     def _skip_damaged(self, number: int, offset: int) -> int:
         following = _ELEMENT_START.search(self._raw, offset + 2)
-        if following is None:
+        self._damaged_left -= 1  # also bounds the time that nested lists of rubbish can take
+        if following is None or self._damaged_left < 0:
             raise DecodeError(f"list element {number + 1} does not decode", offset)
         damaged = self._raw[offset : following.start()]
         self.warnings.append(f"list element {number + 1} does not decode and is left out: {damaged[:32].hex()}")

@@ -17,6 +17,7 @@ LLC_RESPONSE = b"\xe6\xe7\x00"
 LLC_OCTETS = 3
 FIRST_OCTETS = apdu.known_tags() | {AARQ_TAG, AARE_TAG, RLRQ_TAG, RLRE_TAG}
 _NOISE_MAX = 256
+_GUESSED_OCTETS_MAX = 4096  # a bare message behind noise is short; guessing in long captures would take long
 _GATEWAY = frozenset({0xE6, 0xE7})
 
 
@@ -71,7 +72,7 @@ def unpackings(octets: bytes) -> Iterator[Carried]:
     yield from _behind_llc(octets)
     yield Carried((), (Payload(octets),), ())
     yield from _carried(octets, wrapped, _from_wrapper)
-    for start in range(1, min(len(octets), _NOISE_MAX)):
+    for start in range(1, min(len(octets), _NOISE_MAX)) if len(octets) <= _GUESSED_OCTETS_MAX else ():
         if octets[start] in FIRST_OCTETS:
             warnings = (f"{start} octets before the message belong to no frame",)
             yield Carried((), (Payload(octets[start:]),), warnings, guessed=True)
@@ -158,33 +159,42 @@ def _mbus_hits(octets: bytes) -> Iterator[_Hit]:
 def _from_mbus(hits: list[_Hit]) -> Carried:
     frames = [hit.frame for hit in hits if isinstance(hit.frame, mbus.Frame)]
     reports = tuple(_mbus_report(hit, frame) for hit, frame in zip(hits, frames, strict=True))
-    warnings = [
-        f"frame {n + 1}: checksum does not match; values may be altered"
-        for n, f in enumerate(frames)
-        if not f.checksum_ok
-    ]
-    reassemblers: dict[tuple[int, int, int], mbus.Reassembler] = {}
-    payloads: list[Payload] = []
-    for number, frame in enumerate(frames):
+    joiner = _MbusJoiner()
+    payloads = [joined for number, frame in enumerate(frames, 1) if (joined := joiner.add(number, frame))]
+    payloads += joiner.rest()
+    return Carried(reports, tuple(map(Payload, payloads)), tuple(joiner.warnings))
+
+
+class _MbusJoiner:
+    """Joins the segments of every sender and collects what was odd."""
+
+    def __init__(self) -> None:
+        self._reassemblers: dict[tuple[int, int, int], mbus.Reassembler] = {}
+        self.warnings: list[str] = []
+
+    def add(self, number: int, frame: mbus.Frame) -> bytes | None:
+        """The APDU that this frame completes."""
+        if not frame.checksum_ok:
+            self.warnings.append(f"frame {number}: checksum does not match; values may be altered")
         segment = frame.segment
         if segment is None:
-            warnings.append(
-                f"frame {number + 1} carries no DLMS (control information {frame.control_information:#04x})"
+            self.warnings.append(
+                f"frame {number} carries no DLMS (control information {frame.control_information:#04x})"
             )
-            continue
+            return None
         way = (frame.address, segment.source, segment.destination)
         try:
-            joined = reassemblers.setdefault(way, mbus.Reassembler()).add(segment)
+            return self._reassemblers.setdefault(way, mbus.Reassembler()).add(segment)
         except mbus.MbusError as error:
-            warnings.append(f"frame {number + 1}: {error.what}")
-            continue
-        if joined:
-            payloads.append(Payload(joined))
-    for reassembler in reassemblers.values():
-        if reassembler.pending:
-            warnings.append("the last M-Bus segment is missing")
-            payloads.append(Payload(reassembler.rest()))
-    return Carried(reports, tuple(payloads), tuple(warnings))
+            self.warnings.append(f"frame {number}: {error.what}")
+            return None
+
+    def rest(self) -> list[bytes]:
+        """What waits for a last segment that did not come."""
+        pending = [one.rest() for one in self._reassemblers.values() if one.pending]
+        if pending:
+            self.warnings.append("the last M-Bus segment is missing")
+        return pending
 
 
 def _mbus_report(hit: _Hit, frame: mbus.Frame) -> FrameReport:

@@ -15,7 +15,14 @@ from amity.kernel.errors import RemoteProtocolError
 from amity.kernel.obis import Obis
 from amity.kernel.time import isoformat
 from amity.protocols.dlms.acse import Aare, Aarq, Mechanism
-from amity.protocols.dlms.apdu import Conformance, DataNotification, GetResponseNormal, InitiateRequest, decode
+from amity.protocols.dlms.apdu import (
+    Conformance,
+    DataNotification,
+    EventNotification,
+    GetResponseNormal,
+    InitiateRequest,
+    decode,
+)
 from amity.protocols.dlms.data import Data, DecodeError, to_json
 from amity.protocols.dlms.datetime import OCTETS as DATE_TIME_OCTETS
 from amity.protocols.dlms.datetime import CosemDateTime
@@ -51,12 +58,20 @@ def _frame(frame: FrameReport) -> dict[str, Any]:
 def _message(message: Message) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "manufacturer": message.manufacturer,
+        "time": _sent_at(message.content),
         "security": [_security(report) for report in message.security],
         "apdu": None if message.content is None else _content(message.content, message.body),
         "readings": len(message.readings),
         "warnings": list(message.warnings),
     }
     return shown if message.text is None else shown | {"text": message.text}
+
+
+def _sent_at(content: Content | None) -> str | None:
+    """When the meter says that it sent a notification."""
+    if not isinstance(content, DataNotification | EventNotification) or not isinstance(content.time, CosemDateTime):
+        return None
+    return str(content.time)
 
 
 def _security(report: SecurityReport) -> dict[str, Any]:

@@ -227,37 +227,32 @@ class _Reader:
 
 # ------------------------------------------------------------------ one message
 def _read_content(octets: bytes) -> tuple[Content, int]:
-    """The APDU, association APDU or value at the start, and where it ends; raise DecodeError when there is none."""
+    """The APDU, association APDU or value at the start, and where it ends; raise DecodeError when there is none.
+
+    A gateway's prefix (E6 or E7, network, address) may stand before it (IEC 62056-5-3, annex on gateways).
+    """
+    prefix = _GATEWAY_HEAD_OCTETS + octets[2] if len(octets) > _GATEWAY_HEAD_OCTETS else 0
+    if not 0 < prefix < len(octets) or octets[0] not in _GATEWAY_TAGS:
+        return _read_plain_content(octets)
+    content, end = _read_plain_content(octets[prefix:])
+    return content, prefix + end
+
+
+def _read_plain_content(octets: bytes) -> tuple[Content, int]:
     if not octets:
         raise DecodeError("there is nothing inside", 0)
-    first_error: DecodeError | None = None
-    for read in (_read_gateway, _read_acse, _read_apdu, _read_data):
+    if octets[0] in _ACSE_TAGS:
+        return acse.decode_prefix(octets)
+    try:
+        return _read_apdu(octets)
+    except DecodeError as no_apdu:
         try:
-            found = read(octets)
-        except DecodeError as error:
-            first_error = first_error or error
-            continue
-        if found is not None:
-            return found
-    raise first_error or DecodeError("no APDU and no value starts here", 0)
+            return decode_all(octets), len(octets)
+        except DecodeError:
+            raise no_apdu from None
 
 
-def _read_gateway(octets: bytes) -> tuple[Content, int] | None:
-    """What a gateway's prefix (E6 or E7, network, address) stands before (IEC 62056-5-3, annex on gateways)."""
-    if len(octets) <= _GATEWAY_HEAD_OCTETS or octets[0] not in _GATEWAY_TAGS:
-        return None
-    start = _GATEWAY_HEAD_OCTETS + octets[2]
-    if start >= len(octets):
-        return None
-    content, end = _read_content(octets[start:])
-    return content, start + end
-
-
-def _read_acse(octets: bytes) -> tuple[Content, int] | None:
-    return acse.decode_prefix(octets) if octets[0] in _ACSE_TAGS else None
-
-
-def _read_apdu(octets: bytes) -> tuple[Content, int] | None:
+def _read_apdu(octets: bytes) -> tuple[Content, int]:
     content, end = apdu.decode_prefix(octets)
     if isinstance(content, DataNotification):
         body = read_body(content.raw)
@@ -273,10 +268,6 @@ def _cut(notification: DataNotification, octets_over: int) -> DataNotification:
         notification.long_invoke_id_and_priority, notification.date_time, notification.raw[:-octets_over],
         tagged_date_time=notification.tagged_date_time,
     )  # fmt: skip
-
-
-def _read_data(octets: bytes) -> tuple[Content, int] | None:
-    return decode_all(octets), len(octets)
 
 
 def _plain_message(content: Content, security: tuple[SecurityReport, ...]) -> Message:

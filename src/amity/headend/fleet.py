@@ -61,13 +61,21 @@ class Fleet:
         self._templates = TemplateCache()
         self._readers: dict[str, MeterReader] = {}
         self._lines: dict[str, asyncio.Lock] = {}
+        self.last_error: AmityError | None = None
 
     async def run_forever(self, interval_s: float) -> None:
-        """Read the fleet now and every `interval_s` seconds from now on, until cancelled."""
+        """Read the fleet now and every `interval_s` seconds from now on, until cancelled.
+
+        A disk that fails ends a round, not the head-end: `last_error` tells why until a round succeeds.
+        """
         clock = self._surroundings.clock
         due = clock.now()
         while True:
-            await self.read_fleet_once()
+            try:
+                await self.read_fleet_once()
+                self.last_error = None
+            except AmityError as error:
+                self.last_error = error
             due = max(due + timedelta(seconds=interval_s), clock.now())
             await asyncio.sleep((due - clock.now()).total_seconds())
 

@@ -129,6 +129,8 @@ class PushListener:
             await self._deliver(self._delivery(opened, octets))
         except AmityError as error:
             self._park(peer, octets, error)
+        except Exception as error:  # noqa: BLE001 - a defect that one push brings to light must not stop the others
+            self._park(peer, octets, AmityError(f"a defect in Amity: {type(error).__name__}: {error}"))
         else:
             self.taken += 1
 

@@ -14,7 +14,7 @@ from amity.devices.profiles import CLOCK_OBIS, DeviceProfile
 from amity.devices.push import normalise, normalise_event
 from amity.devices.push_reading import NormalisedReading
 from amity.devices.readout import LOGICAL_DEVICE_NAME, ProfileLayout, ProfileReadout, ScalerUnit
-from amity.headend.mapping import Mapping, Place
+from amity.headend.mapping import Kind, Mapping, Place
 from amity.headend.normalise import Normalised, Normaliser, ProfileBuffer
 from amity.kernel.errors import RemoteProtocolError
 from amity.kernel.obis import Obis
@@ -59,12 +59,17 @@ def normalised_push(
     """
     normaliser = Normaliser(profile, mapping)
     row = _one_row(notification, readings, profile, now)
-    if any(mapping.rule_for(profile.key, Place.EVENT_LOG, met) for met in row.captures):
+    if _holds_event_code(row, profile, mapping):
         normaliser.event_log(row)
     else:
         _values(normaliser, row, profile)
     normaliser.result.events = [replace(event, pushed=True) for event in normaliser.result.events]
     return normaliser.result
+
+
+def _holds_event_code(row: ProfileBuffer, profile: DeviceProfile, mapping: Mapping) -> bool:
+    rules = (mapping.rule_for(profile.key, Place.EVENT_LOG, met) for met in row.captures)
+    return any(rule is not None and rule.kind is Kind.EVENT for rule in rules)
 
 
 def _values(normaliser: Normaliser, row: ProfileBuffer, profile: DeviceProfile) -> None:

@@ -11,7 +11,7 @@ from amity.headend.ports import Endpoint, PushCounterStore
 from amity.headend.push_readings import Notification, meter_named_in, readings_of
 from amity.headend.session import association_settings
 from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import AmityError, RemoteProtocolError, SecurityError
+from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import apdu
 from amity.protocols.dlms.apdu import Ciphered, DataNotification, EventNotification
 from amity.protocols.dlms.ciphering import unwrap
@@ -138,7 +138,9 @@ def reason_of(error: AmityError) -> str:
     match error:
         case UnknownSenderError():
             return "unknown-sender"
-        case SecurityError():
+        case SecurityError() | ConfigurationError():
             return "not-believed"
-        case _:
+        case RemoteProtocolError():
             return "undecodable"
+        case _:
+            return "not-kept"

@@ -32,7 +32,7 @@ from amity.protocols.wrapper.frame import encode
 Choice = TypeVar("Choice", Authentication, Ciphering, Protection)
 
 _SUITE: Final = 0
-_COUNTERS_PER_SESSION: Final = 64
+_COUNTERS_PER_SESSION: Final = 128
 _RELEASE_TIMEOUT_S: Final = 1.0
 
 

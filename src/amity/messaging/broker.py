@@ -20,9 +20,10 @@ from amity.messaging.access import CONSUMER, STREAM, SUBJECT, Access
 
 CONNECT_TIMEOUT_S: Final = 3
 PUBLISH_TIMEOUT_S: Final = 10.0
-ACK_WAIT_S: Final = 60.0
+ACK_WAIT_S: Final = 10.0
+"""What was handed over and not acknowledged comes again after this; so it bounds the pause after a broker was killed."""
 FETCH_WAIT_S: Final = 5.0
-BATCH: Final = 16
+BATCH: Final = 8
 DEDUPLICATE_WINDOW_S: Final = 2 * 3600
 REDELIVER_AFTER_S: Final = 5.0
 DELIVERIES_BEFORE_SET_ASIDE: Final = 5
@@ -118,7 +119,14 @@ class Connection:
                 raise nats.errors.ConnectionClosedError
             return task.result()
         finally:
+            task.add_done_callback(_look_at_its_end)
             task.cancel()
+
+
+def _look_at_its_end(task: asyncio.Future[Any]) -> None:
+    """A cancelled call of the library may end with an error of its own; whoever waited has moved on."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Link:
@@ -282,6 +290,7 @@ class JetStreamConsumer:
 
     async def _settle(self, message: Msg, handle: Handler, dead_letter: DeadLetter) -> None:
         received = _received(message)
+        await message.in_progress()  # it waited for the others of its batch; its own time begins now
         try:
             reason = await _handled(received, handle)
             if reason is not None:

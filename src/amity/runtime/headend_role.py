@@ -11,7 +11,7 @@ import structlog
 
 from amity.domain.collection import Outcome
 from amity.headend.delivery import Courier
-from amity.headend.fleet import Fleet, Round, Told
+from amity.headend.fleet import Fleet, OnProgress, Round, Told
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.push_listener import PushListener
@@ -39,7 +39,7 @@ _WATCH_EVERY_S = 5.0
 
 async def run_headend(folder: Folder, settings: Settings) -> None:
     """Read the fleet round after round, take pushes in and carry deliveries, until cancelled."""
-    async with _headend(folder, settings) as (fleet, courier, listener, database):
+    async with _headend(folder, settings, _log_progress()) as (fleet, courier, listener, database):
         port = await listener.start(settings.headend.push_host, settings.headend.push_port)
         _log().info("listening for pushes", port=port)
         try:
@@ -51,9 +51,9 @@ async def run_headend(folder: Folder, settings: Settings) -> None:
             await listener.close()
 
 
-async def read_fleet_once(folder: Folder, settings: Settings) -> Round:
+async def read_fleet_once(folder: Folder, settings: Settings, tell: OnProgress) -> Round:
     """Read every meter once and carry all deliveries to the broker; raise StorageError or TransportError if not."""
-    async with _headend(folder, settings) as (fleet, courier, _, _database):
+    async with _headend(folder, settings, tell) as (fleet, courier, _, _database):
         finished = await fleet.read_fleet_once()
         await courier.drain()
         return finished
@@ -61,13 +61,13 @@ async def read_fleet_once(folder: Folder, settings: Settings) -> Round:
 
 @asynccontextmanager
 async def _headend(
-    folder: Folder, settings: Settings
+    folder: Folder, settings: Settings, tell: OnProgress
 ) -> AsyncIterator[tuple[Fleet, Courier, PushListener, OtDatabase]]:
     database = open_database(folder.ot_database)
     broker = BrokerFolder(folder.broker, settings.broker.port)
     publisher = JetStreamPublisher(load_access(folder.broker, OT, broker.url))
     surroundings = _surroundings(folder, settings.headend, database)
-    fleet = Fleet(surroundings, concurrent_sessions=settings.headend.concurrency, on_progress=_log_progress())
+    fleet = Fleet(surroundings, concurrent_sessions=settings.headend.concurrency, on_progress=tell)
     courier = Courier(database.collection, publisher, _on_a_thread, random.SystemRandom().random)
     watch = asyncio.create_task(_tell_of_trouble(courier, surroundings.mappings))
     try:
@@ -121,7 +121,7 @@ def _log() -> structlog.stdlib.BoundLogger:
     return log
 
 
-def _log_progress() -> Callable[[Told], None]:
+def _log_progress() -> OnProgress:
     """A line when a meter's outcome changes; the same outcome again is not news."""
     last: dict[str, Outcome] = {}
 

@@ -1,13 +1,14 @@
 """Logs as lines of `key=value` on standard error, which whoever started the process keeps."""
 
+import logging
 import sys
 
 import structlog
 
 
-def configure_logs(*, debug: bool = False) -> None:
+def configure_logs(*, quiet: bool = False) -> None:
     """Set structlog up once per process; times are UTC."""
-    level = 10 if debug else 20
+    level = logging.CRITICAL if quiet else logging.INFO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -18,7 +18,8 @@ _STREETS = (
     "Färbergasse", "Brunnengasse", "Lerchenfeld", "Tannenweg", "Uferstraße", "Am Teich", "Nussbaumweg",
 )  # fmt: skip
 _CENTRE = (47.18, 15.84)  # hills with nobody in particular
-_METERS_PER_TRANSFORMER = 17
+_METERS_PER_TRANSFORMER = (4, 17)  # from and to: a small town has small areas, so that an outage never takes most of it
+_AREAS = 12
 _TRANSFORMERS_PER_FEEDER = 4
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 _KM_PER_DEGREE = 111.2
@@ -44,7 +45,7 @@ class SimulatedTown:
 
 def build_town(seed: int, meters: int, profiles: tuple[DeviceProfile, ...]) -> SimulatedTown:
     """A town of `meters` premises; the models alternate over `profiles`. The same arguments give the same town."""
-    transformers = _transformers(seed, max(1, round(meters / _METERS_PER_TRANSFORMER)))
+    transformers = _transformers(seed, max(1, meters // _meters_per_transformer(meters)))
     premises = tuple(
         _premise(seed, number, transformers[number * len(transformers) // meters], profiles) for number in range(meters)
     )
@@ -56,6 +57,11 @@ def build_town(seed: int, meters: int, profiles: tuple[DeviceProfile, ...]) -> S
         meters=tuple(premise.meter for premise in premises),
     )
     return SimulatedTown(town, premises)
+
+
+def _meters_per_transformer(meters: int) -> int:
+    least, most = _METERS_PER_TRANSFORMER
+    return min(max(meters // _AREAS, least), most)
 
 
 def centre() -> tuple[float, float]:

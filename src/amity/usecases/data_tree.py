@@ -31,10 +31,15 @@ class DataNode:
     children: tuple["DataNode", ...] = ()
 
 
-def data_tree(buffer: bytes) -> DataNode:
-    """The tree of the one Data that starts the buffer; raise DecodeError when there is none."""
-    decode(buffer)  # bounds depth and counts before the walk below
-    return _node(buffer, 0)
+def data_trees(buffer: bytes) -> list[DataNode]:
+    """The trees of the Data that follow each other in the buffer; raise DecodeError when it holds anything else."""
+    trees: list[DataNode] = []
+    offset = 0
+    while offset < len(buffer):
+        decode(buffer, offset)  # bounds depth and counts before the walk below
+        trees.append(_node(buffer, offset))
+        offset = trees[-1].octets.end
+    return trees
 
 
 def _node(buffer: bytes, start: int) -> DataNode:

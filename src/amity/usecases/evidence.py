@@ -4,21 +4,23 @@ Answers are COSEM data (IEC 62056-5-3): the buffer of a profile generic object, 
 transfer) or pushed (DataNotification). No key is needed: an exchange keeps the answer as it was after decryption.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+
 from amity.domain.collection import Exchange
-from amity.domain.readings import IntervalSeries
+from amity.domain.readings import Int64Column, IntervalSeries
 from amity.kernel.errors import AmityError, RemoteProtocolError
 from amity.kernel.time import epoch_s
 from amity.protocols.dlms import apdu
 from amity.protocols.dlms.apdu import DataNotification, GetResponseNormal, GetResponseWithBlock
-from amity.usecases.data_tree import DataNode, OctetRange, data_tree
+from amity.usecases.data_tree import DataNode, OctetRange, data_trees
 
 _SCALES = tuple(10**power for power in range(7))  # meters count in Wh, in 10 Wh … in MWh
+_INT64_MAX = 2**63 - 1
 _NEIGHBOURS = 2
 
 
@@ -61,6 +63,9 @@ class _Place(NamedTuple):
     column: int | None
 
 
+_NOWHERE = _Place((), None)
+
+
 class _Piece(NamedTuple):
     """Data octets that one exchange brought: from `first` of the joined data, from `offset` of its APDU."""
 
@@ -70,13 +75,18 @@ class _Piece(NamedTuple):
     octets: bytes
 
 
-def explain(exchanges: Sequence[Exchange], series: IntervalSeries, start_s: int) -> Evidence:
-    """Find the interval that starts at `start_s` in the answers that brought `series`; never raises for bad octets."""
+def explain(
+    exchanges: Sequence[Exchange], series: IntervalSeries, start_s: int, siblings: Sequence[IntervalSeries] = ()
+) -> Evidence:
+    """Find the interval that starts at `start_s` in the answers that brought `series`; never raises for bad octets.
+
+    `siblings` came in the same answers: they find the row where the series itself cannot (a night without sun).
+    """
     chosen = [exchanges[i] for i in series.evidence if 0 <= i < len(exchanges)] or list(exchanges)
     try:
         pieces = _pieces(chosen)
-        rows = _rows(data_tree(b"".join(piece.octets for piece in pieces)))
-        place = _find(rows, series, start_s)
+        rows = [row for tree in data_trees(b"".join(piece.octets for piece in pieces)) for row in _rows(tree)]
+        place = _find(rows, series, start_s) or _row_of(rows, siblings, start_s) or _NOWHERE
     except RemoteProtocolError as error:
         return Evidence(tuple(_explained(exchange, ()) for exchange in chosen), 0, (), error.what)
     marks = _marks(rows, place, pieces)
@@ -103,53 +113,92 @@ def _data_octets(answer: apdu.Apdu) -> bytes:
     return answer.raw if isinstance(answer, GetResponseNormal | DataNotification) else b""
 
 
-def _rows(tree: DataNode) -> list[DataNode]:
-    """The rows of a buffer; a push that is one flat structure is one row."""
-    structures = [child for child in tree.children if child.children]
-    return structures if structures and len(structures) == len(tree.children) else [tree]
+def _rows(tree: DataNode) -> Sequence[DataNode]:
+    """The rows of a buffer; a push that is one flat structure is one row; a bare number (rows in use) is none."""
+    if tree.children and all(child.children for child in tree.children):
+        return tree.children
+    return [tree] if tree.children else []
 
 
 # ------------------------------------------------------------------ which row, which cell
-def _find(rows: Sequence[DataNode], series: IntervalSeries, start_s: int) -> _Place:
-    positions = [i for i, start in enumerate(series.starts) if start == start_s]
-    if not positions:
-        return _Place((), None)
-    by_column = _by_column(rows, [int(value) for value in series.values], positions[0])
-    return by_column or _by_clock(rows, series, start_s, int(series.values[positions[0]]))
+def _find(rows: Sequence[DataNode], series: IntervalSeries, start_s: int) -> _Place | None:
+    positions = np.flatnonzero(series.starts == start_s)
+    if not len(positions):
+        return None
+    position = int(positions[0])
+    return _by_column(rows, series, position) or _by_clock(rows, series, position)
 
 
-def _by_column(rows: Sequence[DataNode], values: list[int], position: int) -> _Place | None:
-    """The column whose numbers, or whose steps, are the whole series: sure without knowing the meter's profile."""
-    for column in range(min((len(row.children) for row in rows), default=0)):
-        cells = [row.children[column].number for row in rows]
-        numbers = [number for number in cells if number is not None]
-        if len(numbers) == len(cells) and any(values):
-            if _same(numbers, values):
-                return _Place((position,), column)
-            if _same([b - a for a, b in pairwise(numbers)], values):
-                return _Place((position, position + 1), column)
+def _row_of(rows: Sequence[DataNode], siblings: Sequence[IntervalSeries], start_s: int) -> _Place | None:
+    found = (place for sibling in siblings if (place := _find(rows, sibling, start_s)) is not None)
+    return next((_Place(place.rows, None) for place in found), None)
+
+
+def _by_column(rows: Sequence[DataNode], series: IntervalSeries, position: int) -> _Place | None:
+    """The column whose numbers, or whose steps, hold the whole series in a row: sure without knowing the profile.
+
+    A meter may send a few rows more than were asked for, so the series may begin later than the column.
+    """
+    for column, numbers in _number_columns(rows):
+        first = _find_slice(numbers, series.values)
+        if first is not None:
+            return _Place((first + position,), column)
+        first = _find_slice(np.diff(numbers), series.values)
+        if first is not None:
+            return _Place((first + position, first + position + 1), column)
     return None
 
 
-def _same(numbers: list[int], values: list[int]) -> bool:
-    return len(numbers) == len(values) and any([n * scale for n in numbers] == values for scale in _SCALES)
+def _by_clock(rows: Sequence[DataNode], series: IntervalSeries, position: int) -> _Place | None:
+    """The row whose clock shows the end or the start of the interval; the column that agrees in all such rows.
+
+    Only clocks that say how far they are from UTC count.
+    """
+    row_at = {clock: row for row, node in enumerate(rows) if (clock := _clock_s(node)) is not None}
+    for stamp in (series.reading_type.interval_s, 0):
+        matched = [row_at.get(int(start) + stamp) for start in series.starts]
+        row = matched[position]
+        if row is not None:
+            return _Place((row,), _agreeing_column(rows, matched, series.values))
+    return None
 
 
-def _by_clock(rows: Sequence[DataNode], series: IntervalSeries, start_s: int, value: int) -> _Place:
-    """The row whose clock shows the end or the start of the interval; the one cell in it that is the value."""
-    clocks = {clock: row for row, node in enumerate(rows) if (clock := _clock_s(node)) is not None}
-    row = clocks.get(start_s + series.reading_type.interval_s, clocks.get(start_s))
-    if row is None:
-        return _Place((), None)
-    cells = [cell.number for cell in rows[row].children]
-    equal = [i for i, number in enumerate(cells) if number is not None and value in {number * s for s in _SCALES}]
-    return _Place((row,), equal[0] if len(equal) == 1 else None)
+def _agreeing_column(rows: Sequence[DataNode], matched: Sequence[int | None], values: Int64Column) -> int | None:
+    pairs = [(row, int(value)) for row, value in zip(matched, values, strict=True) if row is not None]
+    wanted = np.array([value for _, value in pairs], np.int64)
+    agreeing = [
+        column
+        for column, numbers in _number_columns([rows[row] for row, _ in pairs])
+        if _find_slice(numbers, wanted) is not None
+    ]
+    return agreeing[0] if len(agreeing) == 1 else None
+
+
+def _number_columns(rows: Sequence[DataNode]) -> Iterator[tuple[int, Int64Column]]:
+    """The columns in which every row has a number that fits 64 bits."""
+    for column in range(min((len(row.children) for row in rows), default=0)):
+        numbers = [number for row in rows if (number := row.children[column].number) is not None]
+        if len(numbers) == len(rows) and max(map(abs, numbers)) <= _INT64_MAX:
+            yield column, np.array(numbers, np.int64)
+
+
+def _find_slice(numbers: Int64Column, values: Int64Column) -> int | None:
+    """Where `values`, divided by one power of ten, stand in `numbers`; None when nowhere, or all are zero."""
+    if not values.any():
+        return None
+    for scale in _SCALES:
+        if not (values % scale).any():
+            wanted = values // scale
+            for first in np.flatnonzero(numbers[: len(numbers) - len(wanted) + 1] == wanted[0]):
+                if np.array_equal(numbers[first : first + len(wanted)], wanted):
+                    return int(first)
+    return None
 
 
 def _clock_s(row: DataNode) -> int | None:
     moment = next((cell.moment for cell in row.children if cell.moment is not None), None)
     try:
-        return None if moment is None else epoch_s(moment.to_utc(0))
+        return None if moment is None else epoch_s(moment.to_utc())
     except AmityError:
         return None
 

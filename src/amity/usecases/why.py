@@ -188,9 +188,13 @@ def _source(delivery: Delivery, channel: Channel, start_s: int) -> Source | None
                 mapping_version=delivery.mapping_version,
                 value=int(series.values[position]),
                 quality=Quality(int(series.qualities[position])),
-                evidence=explain(delivery.exchanges, series, start_s),
+                evidence=explain(delivery.exchanges, series, start_s, _siblings(delivery, series)),
             )
     return None
+
+
+def _siblings(delivery: Delivery, series: IntervalSeries) -> list[IntervalSeries]:
+    return [other for other in delivery.intervals if other is not series and other.evidence == series.evidence]
 
 
 def _position(series: IntervalSeries, channel: Channel, start_s: int) -> int | None:

@@ -30,7 +30,7 @@ class Mdm:
         self.dead.append((received.message_id, reason))
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 45.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - the consumer has no event for it
             await asyncio.sleep(0.01)

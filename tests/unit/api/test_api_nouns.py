@@ -1,10 +1,12 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from tests.unit.api.caller import Caller
 from tests.web.plausible_town import IMPORT, NOW, meter_name
 
 OBIS = str(IMPORT.obis)

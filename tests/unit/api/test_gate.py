@@ -1,14 +1,19 @@
 import asyncio
 import re
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from amity.api.app import create_app
 from amity.api.gate import COOKIE, permission_of
 from amity.api.problems import STATUS_OF, status_of
 from amity.kernel import errors
 from amity.usecases.login import LINK_LIFETIME, SESSION_LIFETIME, offer_link
+from amity.usecases.services import Services
+from tests.unit.api.caller import Caller
 
 GOLDEN = """
 GET /api/v1/collection read
@@ -28,7 +33,7 @@ POST /logout public
 """
 
 
-def endpoints(routes: Iterable[Any]):
+def endpoints(routes: Iterable[Any]) -> Iterator[tuple[str, str]]:
     """(method, path) of every route, also those of routers that are kept as one entry."""
     for route in routes:
         inner = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
@@ -145,10 +150,10 @@ def test_a_cookie_header_that_is_no_cookie_is_nobody(nobody: Caller):
 def test_a_web_socket_without_identity_is_closed_before_it_opens(services: Services, extra: list[tuple[bytes, bytes]]):
     sent = []
 
-    async def receive():
+    async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    async def send(message: Message):
+    async def send(message: Message) -> None:
         sent.append(message)
 
     scope = {

@@ -248,3 +248,18 @@ def test_a_layout_that_cannot_be_used_names_its_file(text: str):
 def test_a_tag_of_its_own_for_a_date_time_needs_no_guess():
     (reading,) = normalise(data.structure(name(CLOCK), Data(Tag.DATE_TIME, b"\xff" * 12))).readings
     assert isinstance(reading.value, CosemDateTime)
+
+
+def test_sixteen_bit_values_after_class_name_and_attribute_are_no_object_list():
+    entries = [
+        data.structure(data.long_unsigned(3), name(obis), data.integer(2), data.long_unsigned(value))
+        for obis, value in ((ENERGY, 4711), (VOLTAGE, 2337))
+    ]
+    readings = normalise(data.structure(data.enum(1), data.array(entries))).readings
+    assert [(one.obis, one.value) for one in readings] == [(None, 1), (ENERGY, 4711), (VOLTAGE, 2337)]
+
+
+def test_nested_lists_of_rubbish_end_soon():
+    """Without a bound every level would try again what the level below it gave up on."""
+    body = read_body(bytes.fromhex("017f") * 30 + bytes.fromhex("02020906") * 2000)
+    assert len(body.warnings) <= 32

@@ -210,3 +210,26 @@ def test_every_apdu_has_a_json_tree():
             "access": {"from-entry": 1, "to-entry": 96, "from-column": 1, "to-column": 0},
         }
     }
+
+
+BOMBS = {
+    "flags and lengths": b"\x7e\xa7\xff" * 20_000,
+    "m-bus starts": b"\x68" * 60_000,
+    "wrapper headers": b"\x00\x01\x00\x01\x00\x01\x00\x10\xc0" * 6_000,
+    "gateway prefixes": LLC * 20_000,
+    "arrays of arrays": b"\x0f\0\0\0\0\0" + b"\x01\x82\xff\xff" * 10_000,
+    "blocks without end": b"\xe0\x00\x00\x01\x00\x00\x00" * 8_000,
+    "general-glo in general-glo": b"\xdb\x00" * 20_000,
+    "lists of attributes": b"\xc0\x03\xc1\x82\xff\xff" * 10_000,
+    "compact arrays": b"\x0f\0\0\0\0\0\x13" + b"\x01\xff\xff" * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_octets_made_to_exhaust_the_reader_are_one_typed_error(name: str):
+    with pytest.raises(RemoteProtocolError):
+        decode_telegram(BOMBS[name])
+
+
+def test_brackets_without_end_in_a_p1_text():
+    assert read(b"/ABC5x\r\n1-0:1.8.0" + b"(1)" * 20_000).readings[0].value == "1"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from amity.kernel.errors import ConfigurationError, LocalProtocolError, StorageE
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.simulation.faults import FaultKind
+from amity.simulation.virtual_time import VirtualClock, run_virtually
 
 INTERVAL_OBIS = ("1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255")
 AT_ONCE = SessionRules(backoff=Backoff(0.0, 0.0))
@@ -391,3 +393,76 @@ async def test_message_ids_are_all_different_and_events_lie_in_the_past(make_ben
     assert len({one.message_id for one in deliveries}) == 30
     assert all(event.at <= bench.clock.now() for one in deliveries for event in one.events)
     assert all(one.collected_at >= from_epoch_s(0) for one in deliveries)
+
+
+def test_rounds_come_at_their_interval_and_outlive_a_failing_disk(make_bench: Callable) -> None:
+    bench, rounds = make_bench(1), []
+
+    class Failing:
+        def all(self) -> list[Endpoint]:
+            rounds.append(len(rounds))
+            if len(rounds) == 2:
+                raise StorageError("the disk failed")
+            return []
+
+    async def story(clock: VirtualClock) -> None:
+        fleet = Fleet(replace(bench.surroundings, clock=clock, endpoints=Failing()))
+        task = asyncio.create_task(fleet.run_forever(60))
+        await asyncio.sleep(90)
+        assert (len(rounds), str(fleet.last_error)) == (2, "the disk failed")
+        await asyncio.sleep(60 * 3)
+        assert (len(rounds), fleet.last_error) == (5, None)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(story, bench.clock.now())
+
+
+def test_between_attempts_a_meter_waits_and_others_have_its_slot(make_bench: Callable) -> None:
+    bench = make_bench(3)
+    refused = bench.simulated.meters[0].meter_id
+    bench.connector.refused.add(refused)
+    rules = SessionRules(backoff=Backoff(base_s=100.0, limit_s=1000.0), attempts_max=3)
+    told: list[str] = []
+
+    async def story(clock: VirtualClock) -> float:
+        surroundings = replace(bench.surroundings, session=rules, chance=lambda: 0.5)
+        fleet = Fleet(surroundings, concurrent_sessions=1, on_progress=lambda one: told.append(one.delivery.meter_id))
+        began = clock.now()
+        await fleet.read_fleet_once()
+        return (clock.now() - began).total_seconds()
+
+    assert run_virtually(story, bench.clock.now()) == pytest.approx(50 + 100)
+    assert told[-1] == refused
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_day_of_rounds_with_flaky_lines_in_virtual_time_is_complete_and_repeatable(
+    make_bench: Callable, seed: int
+) -> None:
+    bench = make_bench(4)
+    chance = Random(seed)
+
+    def flaky(_apdu: bytes, _number: int) -> bytes | None:
+        return b"\xa5" * 8 if chance.random() < 0.01 else None
+
+    bench.connector.scripts = {meter.meter_id: flaky for meter in bench.simulated.meters}
+
+    async def story(clock: VirtualClock) -> None:
+        bench.connector.clock = clock
+        surroundings = replace(bench.surroundings, clock=clock)
+        task = asyncio.create_task(Fleet(surroundings).run_forever(900))
+        await asyncio.sleep(24 * 3600)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(story, bench.clock.now())
+    starts: dict[str, list[int]] = {}
+    for one in bench.deliveries():
+        for series in one.intervals:
+            if str(series.reading_type.obis) == INTERVAL_OBIS[0]:
+                starts.setdefault(one.meter_id, []).extend(series.starts.tolist())
+    assert len(starts) == 4
+    for found in starts.values():
+        assert len(found) >= 3 * 96 + 90
+        assert np.all(np.diff(found) == 900)

@@ -62,13 +62,10 @@ def test_what_is_no_fleet_document_is_refused(document: Any) -> None:
         read_fleet_document(document)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9), st.just([]), st.just({}))
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(sorted(ENTRY)), JSON)))
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(ENTRY)), VALUES), max_size=3))
 def test_any_json_is_a_fleet_or_the_one_error(document: Any) -> None:
     try:
         read_fleet_document(document)

@@ -1,11 +1,13 @@
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amity.domain.blocks import Block, Stage
+from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.readings import Quality, ReadingType
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis

@@ -13,7 +13,7 @@ from amity.usecases.issues import Severity, Situation, find_issues
 from amity.usecases.load import Gap
 from amity.usecases.ports import CollectionState, DeadLetter, StoredEvent, VeeException
 from amity.usecases.services import Services
-from amity.usecases.town import town_overview
+from amity.usecases.town import TownOverview, town_overview
 from tests.unit.usecases.memory_database import FixedClock, MemoryDatabase, MemoryLogins
 from tests.web.plausible_town import NOW, build_town, fill
 

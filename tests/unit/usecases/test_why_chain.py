@@ -3,21 +3,22 @@ from datetime import UTC, datetime
 
 import pytest
 
+from amity.domain.collection import Delivery
 from amity.domain.readings import Quality
 from amity.kernel.errors import NotFoundError, RemoteProtocolError, RequestError
 from amity.kernel.obis import Obis
 from amity.messaging.codec import ProtobufCodec
 from amity.usecases.services import Services
-from amity.usecases.why import why
+from amity.usecases.why import Explanation, why
 from tests.unit.usecases.memory_database import FixedClock, MemoryDatabase, MemoryLogins
 from tests.web.plausible_town import IMPORT, NOW, fill, meter_name
 
 
 class BrokenCodec:
-    def encode(self, delivery: Delivery):
+    def encode(self, _delivery: Delivery) -> bytes:
         return b""
 
-    def decode(self, body: bytes):
+    def decode(self, _body: bytes) -> Delivery:
         raise RemoteProtocolError("no delivery")
 
 
@@ -28,7 +29,7 @@ def services() -> Services:
     return Services(database, MemoryLogins(), ProtobufCodec(), FixedClock(NOW), bytes)
 
 
-def ask(services: Services, number: int, *start):
+def ask(services: Services, number: int, *start: int) -> Explanation:
     return why(services, meter_name(number), IMPORT.obis, datetime(2026, 3, *start, tzinfo=UTC))
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,8 +13,8 @@ from amity.kernel.units import Unit
 from amity.protocols.dlms import data as cosem
 from amity.protocols.dlms.apdu import DataNotification, GetResponseNormal, GetResponseWithBlock
 from amity.protocols.dlms.datetime import CosemDateTime
-from amity.usecases.data_tree import data_tree
-from amity.usecases.evidence import explain
+from amity.usecases.data_tree import data_trees
+from amity.usecases.evidence import Evidence, explain
 
 T0 = datetime(2026, 3, 18, tzinfo=UTC)
 KIND = ReadingType(Obis.parse("1.0.1.29.0.255"), Unit.WATT_HOUR, 0, 900)
@@ -97,11 +98,43 @@ def test_a_cell_cut_by_a_block_border_is_marked_in_both_blocks():
     ]
 
 
-def test_without_a_matching_column_the_clock_finds_the_row_and_an_equal_cell():
-    shorter = series(VALUES[:4])
-    evidence = explain(whole(buffer([CLOCKS, NUMBERS])), shorter, start_of(1))
+def test_rows_beyond_what_was_asked_for_do_not_shift_the_match():
+    evidence = explain(whole(buffer([CLOCKS, NUMBERS])), series(VALUES[2:5], first=2), start_of(3))
     (row,) = [row for row in evidence.rows if row.marked]
-    assert (row.position, row.marked_cell) == (1, 1)
+    assert (row.position, row.marked_cell) == (3, 1)
+
+
+def test_a_night_without_sun_is_found_through_its_sibling():
+    zeros = [cosem.double_long_unsigned(0)] * 6
+    naive = [cosem.octet_string(bytes(12))] * 6
+    exchanges = whole(buffer([naive, NUMBERS, zeros]))
+    assert explain(exchanges, series([0] * 6), start_of(2)).problem
+    (row,) = [row for row in explain(exchanges, series([0] * 6), start_of(2), [series()]).rows if row.marked]
+    assert (row.position, row.marked_cell) == (2, None)
+
+
+def test_a_number_that_was_asked_for_before_the_rows_is_no_row():
+    exchanges = whole(cosem.encode(cosem.double_long_unsigned(6))) + whole(buffer([CLOCKS, NUMBERS]))
+    evidence = explain(exchanges, series(), start_of(4))
+    assert evidence.row_count == 6
+    assert marked_octets(evidence) == cosem.encode(NUMBERS[4])
+
+
+def test_where_rows_in_the_middle_were_dropped_the_clock_and_all_agreeing_cells_decide():
+    kept = [0, 1, 4, 5]
+    some = IntervalSeries(KIND, series().starts[kept], series().values[kept], series().qualities[kept])
+    evidence = explain(whole(buffer([CLOCKS, OTHER, NUMBERS])), some, start_of(4))
+    (row,) = [row for row in evidence.rows if row.marked]
+    assert (row.position, row.marked_cell) == (4, 2)
+
+
+def test_a_clock_that_does_not_say_its_zone_is_not_trusted():
+    naive = [
+        cosem.octet_string(CosemDateTime.from_utc(T0 + timedelta(minutes=15 * i), None).to_octets()) for i in range(6)
+    ]
+    evidence = explain(whole(buffer([naive, OTHER])), series(), start_of(1))
+    assert evidence.problem
+    assert not any(row.marked for row in evidence.rows)
 
 
 def test_a_row_without_a_sure_cell_is_marked_as_a_whole():
@@ -142,7 +175,7 @@ def test_an_interval_the_series_does_not_have_is_said():
 
 def test_the_tree_knows_the_octets_of_each_part():
     raw = buffer([CLOCKS, NUMBERS])
-    tree = data_tree(raw)
+    (tree,) = data_trees(raw)
     for row, number in zip(tree.children, NUMBERS, strict=True):
         cell = row.children[1]
         assert raw[cell.octets.first : cell.octets.end] == cosem.encode(number)

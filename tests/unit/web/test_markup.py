@@ -8,7 +8,7 @@ from amity.web.markup import Html, h, join
 
 
 class Elements(HTMLParser):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.tags, self.text, self.attributes = [], "", []
 

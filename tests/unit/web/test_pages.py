@@ -29,7 +29,7 @@ EVIL = '<img src=x onerror="alert(1)">&\''
 class Balance(HTMLParser):
     """Fails on a tag that closes what is not open."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.open, self.ids, self.tags = [], [], set()
 
@@ -39,7 +39,7 @@ class Balance(HTMLParser):
         if tag not in {"input", "br"}:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]):
+    def handle_startendtag(self, tag: str, _attrs: list[tuple[str, str | None]]):
         self.tags.add(tag)
 
     def handle_endtag(self, tag: str):

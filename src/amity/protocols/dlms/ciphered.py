@@ -57,7 +57,7 @@ class CipherTag(IntEnum):
     @property
     def general(self) -> bool:
         """True for the two that carry a system title and any APDU."""
-        return self in {CipherTag.GENERAL_GLO, CipherTag.GENERAL_DED}
+        return self is CipherTag.GENERAL_GLO or self is CipherTag.GENERAL_DED
 
     @property
     def dedicated(self) -> bool:

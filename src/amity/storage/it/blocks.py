@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select, func, select, union_all
+from sqlalchemy import Row, Select, and_, bindparam, func, select, union_all
 
 from amity.domain.blocks import Block, Channel, Stage, merge
 from amity.domain.readings import ReadingType
@@ -83,12 +83,9 @@ class SqlBlockStore:
 
     def span_with_neighbours(self, stage: Stage, channel_id: int, first_day: int, last_day: int) -> tuple[int, int]:
         """[first_day, last_day] widened to the nearest stored day on either side, where there is one."""
-        day = tables.block.c.day
-        of_channel = (tables.block.c.stage == stage, tables.block.c.channel_id == channel_id)
-        before = select(func.max(day)).where(*of_channel, day < first_day).scalar_subquery()
-        after = select(func.min(day)).where(*of_channel, day > last_day).scalar_subquery()
+        span = {"stage": stage, "channel_id": channel_id, "first_day": first_day, "last_day": last_day}
         with self._transactions.read() as connection:
-            earlier, later = connection.execute(select(before, after)).one()
+            earlier, later = connection.execute(_NEIGHBOURS, span).one()
         return first_day if earlier is None else earlier, last_day if later is None else later
 
     def revisions(self, stage: Stage, channel_id: int, day: int) -> Sequence[Block]:
@@ -108,6 +105,18 @@ class SqlBlockStore:
         with self._transactions.write() as connection:
             writer = BlockMerge(connection, stage, combine, source, recorded_at)
             return sum(writer.settle(some) for group in alike.values() for some in _pieces(group, _BLOCKS_AT_ONCE))
+
+
+def _neighbours() -> Select[Any]:
+    """The nearest stored days before and after a span."""
+    day = tables.block.c.day
+    of_channel = and_(tables.block.c.stage == bindparam("stage"), tables.block.c.channel_id == bindparam("channel_id"))
+    before = select(func.max(day)).where(of_channel, day < bindparam("first_day")).scalar_subquery()
+    after = select(func.min(day)).where(of_channel, day > bindparam("last_day")).scalar_subquery()
+    return select(before, after)
+
+
+_NEIGHBOURS = _neighbours()  # built once: it is asked twice for every channel of every delivery
 
 
 def _newest(stage: Stage) -> Select[Any]:

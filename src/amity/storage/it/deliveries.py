@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, Connection, Row, cast, func, literal, select
+from sqlalchemy import BigInteger, Connection, Row, Select, and_, bindparam, cast, func, select
 from zstandard import ZstdCompressor, ZstdDecompressor
 
 from amity.domain.collection import Delivery, Outcome
@@ -21,6 +21,24 @@ from amity.storage.transactions import Transactions
 from amity.usecases.ports import CollectionState, StoredEvent
 
 _MICROSECONDS_PER_S = 1_000_000
+
+
+def _bracketing() -> Select[Any]:
+    """Readings from the last on the grid at or before `start` to the first at or after `end`."""
+    register = tables.register_reading.c
+    start, end = bindparam("start", type_=Instant), bindparam("end", type_=Instant)
+    on_grid = and_(
+        register.meter_id == bindparam("meter_id"),
+        register.obis == bindparam("obis"),
+        cast(register.at, BigInteger) % bindparam("every_us") == 0,
+    )
+    first = select(func.max(register.at)).where(on_grid, register.at <= start).scalar_subquery()
+    last = select(func.min(register.at)).where(on_grid, register.at >= end).scalar_subquery()
+    bracketed = register.at.between(func.coalesce(first, start), func.coalesce(last, end))
+    return select(tables.register_reading).where(on_grid, bracketed).order_by(register.at)
+
+
+_BRACKETING = _bracketing()  # built once: it is asked for every channel of every delivery
 
 
 class SqlDeliveryStore:
@@ -92,16 +110,10 @@ class SqlDeliveryStore:
         self, meter_id: str, obis: bytes, start_s: int, end_s: int, *, every_s: int
     ) -> Sequence[RegisterReading]:
         """Readings on the grid of `every_s` that bracket [start_s, end_s], oldest first."""
-        register = tables.register_reading.c
-        start, end = (literal(from_epoch_s(second), Instant) for second in (start_s, end_s))
-        at_us = cast(register.at, BigInteger)
-        on_grid = (register.meter_id == meter_id, register.obis == obis, at_us % (every_s * _MICROSECONDS_PER_S) == 0)
-        first = select(func.max(register.at)).where(*on_grid, register.at <= start).scalar_subquery()
-        last = select(func.min(register.at)).where(*on_grid, register.at >= end).scalar_subquery()
-        bracketed = register.at.between(func.coalesce(first, start), func.coalesce(last, end))
-        wanted = select(tables.register_reading).where(*on_grid, bracketed).order_by(register.at)
+        span = {"start": from_epoch_s(start_s), "end": from_epoch_s(end_s), "every_us": every_s * _MICROSECONDS_PER_S}
         with self._transactions.read() as connection:
-            return [_register(row) for row in connection.execute(wanted)]
+            rows = connection.execute(_BRACKETING, {"meter_id": meter_id, "obis": obis, **span})
+            return [_register(row) for row in rows]
 
     def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
         """Events, newest first."""

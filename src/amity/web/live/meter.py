@@ -37,7 +37,7 @@ async def open_meter(client: Client, services: Services, meter_id: str, wanted: 
         page.on(event, handler)
     page.every(REFRESH_S, desk.refresh)
     if wanted.get("why"):
-        await desk.why(wanted["why"])
+        await page.attempt(lambda: desk.why(wanted["why"]))
 
 
 class _Desk:

@@ -45,7 +45,7 @@ class LivePage:
         """Answer an event that the page's script emits with one text; an expected error is shown, not thrown."""
 
         async def answer(arguments: GenericEventArguments) -> None:
-            await self._guarded(lambda: handler(_text_of(arguments.args)))
+            await self.attempt(lambda: handler(_text_of(arguments.args)))
 
         ui.on(event, answer)
 
@@ -53,11 +53,12 @@ class LivePage:
         """Do this again and again while the page is open."""
 
         async def again() -> None:
-            await self._guarded(refresh)
+            await self.attempt(refresh)
 
         ui.timer(interval_s, again, immediate=False)
 
-    async def _guarded(self, action: Callable[[], Awaitable[None]]) -> None:
+    async def attempt(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Do it; an expected error stands at the head of the page until something works again."""
         try:
             await action()
         except AmityError as error:

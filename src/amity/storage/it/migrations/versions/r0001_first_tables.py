@@ -115,7 +115,6 @@ def _blocks() -> None:
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["channel_id"], ["channel.channel_id"], name="fk_block_channel_id"),
         sa.PrimaryKeyConstraint("stage", "channel_id", "day", name="pk_block"),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "block_history",
@@ -129,7 +128,6 @@ def _blocks() -> None:
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["channel_id"], ["channel.channel_id"], name="fk_block_history_channel_id"),
         sa.PrimaryKeyConstraint("stage", "channel_id", "day", "revision", name="pk_block_history"),
-        sqlite_with_rowid=False,
     )
 
 

@@ -1,0 +1,5 @@
+"""`python -m amity.cli` is `amity`."""
+
+from amity.cli.main import main
+
+main()

@@ -1,0 +1,6 @@
+"""A busy machine is no finding: examples are not timed here."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")

@@ -1,0 +1,286 @@
+"""Meters that call in: believed when they prove who they are, parked when not, never allowed to exhaust us."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+
+from amity.devices.objects import scaler_unit
+from amity.devices.profiles import packaged_keys
+from amity.domain.collection import Outcome
+from amity.domain.events import EventKind
+from amity.domain.readings import Quality
+from amity.headend.ports import Progress
+from amity.headend.push_listener import PushListener, PushRules
+from amity.kernel.errors import TransportError
+from amity.kernel.obis import Obis
+from amity.kernel.time import epoch_s, from_epoch_s
+from amity.kernel.units import Unit
+from amity.protocols.dlms.apdu import DataNotification, GetRequestNormal
+from amity.protocols.dlms.attributes import Attribute
+from amity.protocols.dlms.data import array, double_long_unsigned, octet_string, structure
+from amity.protocols.wrapper.frame import Frame, Reader, encode
+from amity.simulation.counters import TimeCounter
+from amity.simulation.happenings import Happening
+from amity.simulation.meter import SimulatedMeter
+from amity.simulation.pushes import Pusher
+
+HOME = "127.0.0.1"
+CIPHERED = ("castellan_c3", "quillon_q5", "tarn_t4")
+PLAIN = ("norrvik_n1", "bergholm_b20")
+
+
+def frame_of(octets: bytes | None) -> Frame:
+    assert octets is not None
+    (frame,) = Reader().feed(octets)
+    return frame
+
+
+def pusher(bench: object, meter: SimulatedMeter) -> Pusher:
+    return Pusher(meter, TimeCounter(bench.clock.now()))
+
+
+def interval_push(bench: object, meter: SimulatedMeter) -> bytes:
+    now = bench.clock.now()
+    octets = pusher(bench, meter).interval(epoch_s(now) // 900 * 900 - 900, now)
+    assert octets is not None
+    return octets
+
+
+@pytest.fixture
+def bench(make_bench: Callable) -> object:
+    made = make_bench(25)
+    made.clock.instant = from_epoch_s(epoch_s(made.clock.instant) // 900 * 900 + 20)
+    return made
+
+
+@pytest.fixture
+def listener(bench: object) -> PushListener:
+    return PushListener(bench.surroundings, bench.database.push_counters)
+
+
+@pytest.mark.parametrize("key", packaged_keys())
+async def test_an_alarm_of_every_model_is_an_event(bench: object, listener: PushListener, key: str) -> None:
+    meter = bench.meter_with(key)
+    happened = Happening(epoch_s(bench.clock.now()) - 2, EventKind.POWER_DOWN)
+    await listener.take(frame_of(pusher(bench, meter).alarm(happened)), HOME)
+    assert listener.parking.counts == {}
+    (one,) = bench.deliveries()
+    assert (one.meter_id, one.outcome, one.intervals, one.unknown) == (meter.meter_id, Outcome.PUSHED, (), ())
+    (event,) = one.events
+    assert (event.kind, event.pushed, event.evidence) == (EventKind.POWER_DOWN, True, (0,))
+    assert abs((event.at - bench.clock.now()).total_seconds()) < 120
+    assert one.exchanges[0].request == b""
+    assert one.exchanges[0].plain[0] in {0x0F, 0xC2}
+
+
+@pytest.mark.parametrize("key", packaged_keys())
+async def test_the_last_interval_of_every_model_is_the_truth(bench: object, listener: PushListener, key: str) -> None:
+    meter = bench.meter_with(key)
+    await listener.take(frame_of(interval_push(bench, meter)), HOME)
+    (one,) = bench.deliveries()
+    assert one.unknown == ()
+    end_s = epoch_s(bench.clock.now()) // 900 * 900
+    if key in {"norrvik_n1", "castellan_c3"}:  # totals: one alone gives no amount, but it is a register reading
+        totals = {str(reading.reading_type.obis): reading for reading in one.registers}
+        assert sorted(totals) == ["1.0.1.8.0.255", "1.0.2.8.0.255", "1.0.3.8.0.255"]
+        assert {epoch_s(reading.at) for reading in one.registers} == {end_s}
+    else:
+        step = 10 if key == "bergholm_b20" else 1
+        assert len(one.intervals) == 3
+        for series in one.intervals:
+            assert series.starts.tolist() == [end_s - 900]
+            truth = meter.truth_wh(series.reading_type.obis, end_s - 900)
+            assert abs(series.values[0] * 10.0**series.reading_type.exponent - truth) <= step
+            assert series.qualities.tolist() == [Quality.MEASURED]
+
+
+async def test_a_push_moves_no_progress(bench: object, listener: PushListener) -> None:
+    meter = bench.meter_with("tarn_t4")
+    await listener.take(frame_of(interval_push(bench, meter)), HOME)
+    standing = bench.database.collection.standings()[meter.meter_id]
+    assert (standing.progress, standing.outcome) == (Progress(), None)
+
+
+async def test_a_push_heard_before_is_refused_also_after_a_restart(bench: object, listener: PushListener) -> None:
+    frame = frame_of(interval_push(bench, bench.meter_with("castellan_c3")))
+    await listener.take(frame, HOME)
+    await listener.take(frame, HOME)
+    await PushListener(bench.surroundings, bench.database.push_counters).take(frame, HOME)
+    assert len(bench.deliveries()) == 1
+    assert listener.parking.counts == {"not-believed": 1}
+    assert "heard before" in listener.parking.newest[0].error.what
+
+
+@pytest.mark.parametrize("key", CIPHERED)
+async def test_an_altered_push_is_not_believed_and_spends_no_counter(
+    bench: object, listener: PushListener, key: str
+) -> None:
+    frame = frame_of(interval_push(bench, bench.meter_with(key)))
+    altered = frame._replace(payload=frame.payload[:-20] + bytes([frame.payload[-20] ^ 1]) + frame.payload[-19:])
+    await listener.take(altered, HOME)
+    assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
+    await listener.take(frame, HOME)
+    assert len(bench.deliveries()) == 1
+
+
+def named(meter_id: str) -> bytes:
+    body = array([structure(octet_string(bytes(Obis.parse("0.0.42.0.0.255"))), octet_string(meter_id.encode())),
+                  structure(octet_string(bytes(Obis.parse("1.0.1.8.0.255"))), double_long_unsigned(9))])  # fmt: skip
+    return DataNotification(1, b"", body).encode()
+
+
+@pytest.mark.parametrize("key", CIPHERED)
+async def test_nobody_speaks_in_the_clear_for_a_meter_that_has_keys(
+    bench: object, listener: PushListener, key: str
+) -> None:
+    await listener.take(Frame(1, 1, named(bench.meter_with(key).meter_id)), HOME)
+    assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
+
+
+@pytest.mark.parametrize("key", PLAIN)
+async def test_a_plain_meter_is_believed_at_its_own_address_only(
+    bench: object, listener: PushListener, key: str
+) -> None:
+    frame = frame_of(interval_push(bench, bench.meter_with(key)))
+    await listener.take(frame, "127.0.0.9")
+    assert (listener.parking.counts, bench.deliveries()) == ({"unknown-sender": 1}, [])
+    await listener.take(frame, HOME)
+    assert len(bench.deliveries()) == 1
+
+
+async def test_strangers_are_parked_with_their_octets(listener: PushListener) -> None:
+    for payload in (named("STRANGER"), DataNotification(1, b"", octet_string(b"?")).encode()):
+        await listener.take(Frame(1, 1, payload), "10.0.0.1")
+    assert listener.parking.counts == {"unknown-sender": 2}
+    assert listener.parking.newest[0].octets == encode(1, 1, named("STRANGER"))
+    assert listener.parking.newest[0].peer == "10.0.0.1"
+
+
+async def test_a_stranger_that_was_provisioned_meanwhile_is_known_soon(bench: object, listener: PushListener) -> None:
+    meter = bench.meter_with("norrvik_n1")
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    frame = frame_of(interval_push(bench, meter))
+    await listener.take(frame._replace(payload=frame.payload.replace(meter.meter_id.encode(), b"NEW56018303")), HOME)
+    bench.database.endpoints.put([replace(endpoint, meter_id="NEW56018303")])
+    bench.keys.by_meter["NEW56018303"] = bench.keys.by_meter[meter.meter_id]
+    bench.clock.advance(seconds=11)
+    await listener.take(frame._replace(payload=frame.payload.replace(meter.meter_id.encode(), b"NEW56018303")), HOME)
+    assert [one.meter_id for one in bench.deliveries()] == ["NEW56018303"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\x00", b"\xdb", b"\x0f\x00", b"\xa5" * 40, GetRequestNormal(1, Attribute(1, Obis(bytes(6)), 2)).encode()],
+)
+async def test_what_is_no_notification_is_parked(bench: object, listener: PushListener, payload: bytes) -> None:
+    await listener.take(Frame(1, 1, payload), HOME)
+    assert (listener.parking.counts, bench.deliveries()) == ({"undecodable": 1}, [])
+
+
+async def test_the_parking_is_bounded_and_the_count_is_not(bench: object) -> None:
+    listener = PushListener(bench.surroundings, bench.database.push_counters, PushRules(parked_max=3))
+    for number in range(10):
+        await listener.take(Frame(1, 1, named(f"STRANGER{number}")), HOME)
+    assert [b"STRANGER9" in parked.octets for parked in listener.parking.newest] == [False, False, True]
+    assert listener.parking.counts.total() == 10
+
+
+async def test_a_reading_without_a_rule_is_kept_raw(bench: object, listener: PushListener) -> None:
+    meter = bench.meter_with("norrvik_n1")
+    bench.mappings._path.write_text('{"version": "bare", "rules": []}')
+    bench.mappings.poll()
+    await listener.take(frame_of(interval_push(bench, meter)), HOME)
+    (one,) = bench.deliveries()
+    assert {str(kept.obis) for kept in one.unknown} >= {"1.0.1.8.0.255", "1.0.2.8.0.255"}
+
+
+async def test_totals_off_the_grid_are_register_readings(bench: object, listener: PushListener) -> None:
+    meter = bench.meter_with("norrvik_n1")
+    bench.clock.advance(seconds=123)
+    scaled = structure(
+        octet_string(bytes(Obis.parse("1.0.1.8.0.255"))), double_long_unsigned(42), scaler_unit(0, Unit.WATT_HOUR)
+    )
+    name = structure(octet_string(bytes(Obis.parse("0.0.42.0.0.255"))), octet_string(meter.meter_id.encode()))
+    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, scaled])).encode()), HOME)
+    (reading,) = bench.deliveries()[0].registers
+    assert (reading.value, reading.at) == (42, bench.clock.now())
+
+
+# ------------------------------------------------------------------ over TCP
+
+
+@pytest.fixture
+async def port(listener: PushListener) -> AsyncIterator[int]:
+    yield await listener.start(HOME, 0)
+    await listener.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the listener has no event for it
+            await asyncio.sleep(0.005)
+
+
+async def send(port: int, *pieces: bytes) -> asyncio.StreamReader:
+    reader, writer = await asyncio.open_connection(HOME, port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.01)
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    await writer.wait_closed()
+    return reader
+
+
+async def test_pushes_arrive_over_tcp_whole_split_and_several_at_once(
+    bench: object, listener: PushListener, port: int
+) -> None:
+    frames = [interval_push(bench, bench.meter_with(key)) for key in ("norrvik_n1", "tarn_t4")]
+    await send(port, frames[0][:5], frames[0][5:] + frames[1])
+    await until(lambda: listener.taken == 2)
+    assert len(bench.deliveries()) == 2
+
+
+async def test_noise_ends_the_connection_and_is_parked(listener: PushListener, port: int) -> None:
+    await send(port, b"GET / HTTP/1.1\r\n\r\n")
+    await until(lambda: listener.parking.counts.total() == 1)
+    assert listener.parking.counts == {"undecodable": 1}
+
+
+async def test_an_announced_giant_is_refused_before_it_is_read(listener: PushListener, port: int) -> None:
+    await send(port, b"\x00\x01\x00\x01\x00\x01\xff\xff")
+    await until(lambda: listener.parking.counts.total() == 1)
+
+
+async def test_too_many_callers_are_turned_away_and_silent_ones_let_go(bench: object) -> None:
+    rules = PushRules(connections_max=2, idle_timeout_s=0.2)
+    listener = PushListener(bench.surroundings, bench.database.push_counters, rules)
+    port = await listener.start(HOME, 0)
+    callers = [await asyncio.open_connection(HOME, port) for _ in range(3)]
+    await until(lambda: listener.turned_away == 1)
+    for reader, writer in callers:
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        await writer.wait_closed()
+    await listener.close()
+
+
+async def test_a_taken_port_says_what_to_do(bench: object, port: int) -> None:
+    with pytest.raises(TransportError, match=str(port)) as caught:
+        await PushListener(bench.surroundings, bench.database.push_counters).start(HOME, port)
+    assert "another port" in str(caught.value.next_step)
+
+
+async def test_closing_ends_open_connections(bench: object) -> None:
+    listener = PushListener(bench.surroundings, bench.database.push_counters)
+    port = await listener.start(HOME, 0)
+    reader, writer = await asyncio.open_connection(HOME, port)
+    await until(lambda: bool(listener._connections))
+    await asyncio.wait_for(listener.close(), 5)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    await writer.wait_closed()
