@@ -48,7 +48,7 @@ fuzz: $(VENV)/.dev  ## random mutations of real telegrams against every decoder
 lock: .cache/uv/bin/uv  ## resolve requirements/*.in anew into hash-pinned requirements/*.txt
 	@for name in build runtime dev interop-gurux interop-dlms-cosem; do \
 	  echo "requirements/$$name.txt"; \
-	  .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 .PHONY: format

@@ -141,7 +141,7 @@ def as_rows(load: list[Arrival], folder: Path) -> Measured:
 
 
 def as_deliveries(meters: int, folder: Path) -> dict[str, float]:
-    """What a whole delivery costs on the IT side: evidence, raw blocks, VEE, final blocks, findings, one commit each."""
+    """What a whole delivery costs on the IT side: evidence, raw and final blocks, VEE, findings, one commit each."""
     database = open_database(folder / "deliveries.sqlite")
     values = np.random.default_rng(1).integers(0, 900, (len(CHANNELS), SLOTS))
     starts = FIRST_DAY * SECONDS_PER_DAY + np.arange(SLOTS) * INTERVAL_S
@@ -225,7 +225,7 @@ def main() -> None:
         )
     print(
         f"{'whole deliveries with VEE':<28}{whole['readings']:>12,}{whole['cpu_s']:>9.2f}"
-        f"{whole['readings_per_cpu_s']:>17,}   ({whole['cpu_ms_per_delivery']} ms for {len(CHANNELS)} channels of a day)"
+        f"{whole['readings_per_cpu_s']:>17,}   ({whole['cpu_ms_per_delivery']} ms each, {len(CHANNELS)} channel-days)"
     )
     print(f"blocks are {times:.1f} times as fast; one core stores {hourly / 1e9:.1f} billion readings an hour")
 

@@ -114,7 +114,8 @@ class Utility:
         story, headend = self.story, self.settings.headend
         argv = (
             *_amity("simulate"), "--meters", str(story.meters), "--seed", str(story.seed), "--faults",
-            "--anchor", isoformat(story.anchor), "--port-base", str(story.port_base), "--with-parent",
+            "--anchor", isoformat(story.anchor), "--port-base", str(story.port_base),
+            "--with-parent", "--strict-counters",
             *(("--push-to", f"{headend.push_host}:{headend.push_port}") if push else ()),
         )  # fmt: skip
         return Program("simulator", argv, self.folder.logs / "simulator.log")

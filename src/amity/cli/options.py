@@ -34,7 +34,7 @@ def address(text: str, option: str = "HOST:PORT") -> Address:
     """`127.0.0.1:4059` or `[::1]:4059`."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _PORT_MAX:
-        raise ConfigurationError(f"{text!r} is no {option}", next_step="write it like 127.0.0.1:4059")
+        raise ConfigurationError(f"{option} {text!r} is no address", next_step="write it like 127.0.0.1:4059")
     return Address(host.strip("[]"), int(port))
 
 

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import resource
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from amity.cli.options import address, instant
 from amity.devices.settings import Authentication
-from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.supervisor import until_told_to_stop
 from amity.runtime.system import SystemClock
@@ -37,6 +38,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     anchor: Annotated[
         str | None, typer.Option(help="Instant the story is told from (ISO 8601, UTC); the same one goes on with it.")
     ] = None,
+    strict_counters: Annotated[
+        bool,
+        typer.Option(
+            help="Invocation counters must rise from one association to the next, as in the field; without it a"
+            " client may start from 1 in each association."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the fleet document.")] = False,
     with_parent: Annotated[bool, typer.Option(help="End when standard input closes.", hidden=True)] = False,
 ) -> None:
@@ -48,22 +56,30 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     settings = FleetSettings(
         meters=meters,
         seed=seed,
-        anchor=_anchor(anchor),
+        anchor=instant("--anchor", anchor) if anchor else datetime.now(UTC),
         auth=auth,
         faults={**(DEMO_MIX if faults else {}), **parse_mix(fault or ())},
         outage=faults,
     )
     _allow_open_files(meters * _FILES_PER_METER)
-    destination = _destination(push_to) if push_to else None
-    asyncio.run(_serve(build_fleet(settings), host, port_base, destination, as_json=as_json, with_parent=with_parent))
+    fleet = build_fleet(settings)
+    serving = serve_fleet(
+        fleet,
+        clock=SystemClock(),
+        host=host,
+        port_base=port_base,
+        push_to=Destination(*address(push_to, "--push-to")) if push_to else None,
+        remembers_counters=strict_counters,
+    )
+    asyncio.run(_serve(serving, fleet, as_json=as_json, with_parent=with_parent))
 
 
 async def _serve(
-    fleet: Fleet, host: str, port_base: int, push_to: Destination | None, *, as_json: bool, with_parent: bool
+    serving: AbstractAsyncContextManager[list[dict[str, Any]]], fleet: Fleet, *, as_json: bool, with_parent: bool
 ) -> None:
     told_to_stop = asyncio.create_task(until_told_to_stop(watch_stdin=with_parent))
     await asyncio.sleep(0)  # from here on a signal ends us quietly, also before anybody has read the document
-    async with serve_fleet(fleet, clock=SystemClock(), host=host, port_base=port_base, push_to=push_to) as document:
+    async with serving as document:
         print(json.dumps(document, ensure_ascii=False) if as_json else _summary(fleet, document), flush=True)
         await told_to_stop
 
@@ -76,27 +92,6 @@ def _summary(fleet: Fleet, document: list[dict[str, Any]]) -> str:
         f" {last['port']}, {faulty} of them faulty; told from {isoformat(fleet.settings.anchor)}.\n"
         "--json prints how to reach each of them. Ctrl-C ends."
     )
-
-
-def _anchor(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"--anchor {text!r} is no instant", next_step="write it like 2026-11-20T06:00:00Z"
-        ) from error
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
-def _destination(text: str) -> Destination:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:  # noqa: PLR2004 - the last port
-        raise ConfigurationError(
-            f"--push-to {text!r} is no address", next_step="write HOST:PORT, for example 127.0.0.1:4059"
-        )
-    return Destination(host.strip("[]"), int(port))
 
 
 def _allow_open_files(wanted: int) -> None:

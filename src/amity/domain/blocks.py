@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 import numpy as np
@@ -28,6 +29,10 @@ class Channel:
     unit: int
     exponent: int
     interval_s: int
+
+    def quantity(self, value: int) -> Decimal:
+        """A value of this channel in the unit itself, exact."""
+        return Decimal(value).scaleb(self.exponent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,13 +4,12 @@ Nothing is dropped: an object that no rule names, a row off the grid and a value
 sent them, as `UnknownObject`, with a remark that says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from amity.devices.profiles import CLOCK_OBIS, DeviceProfile, Quantity, Stamp
 from amity.devices.readout import ProfileReadout, ScalerUnit
@@ -25,17 +24,12 @@ from amity.domain.readings import (
     UnknownObject,
 )
 from amity.headend import interval_rows
-from amity.headend.interval_rows import Mask, PlacedRows
+from amity.headend.interval_rows import PlacedRows
 from amity.headend.mapping import CosemObject, Kind, Mapping, Place, Rule
-from amity.kernel.obis import Obis
+from amity.headend.scaling import Column, Mask, measure_of, scaled, scaled_number
 from amity.kernel.time import from_epoch_s
-from amity.kernel.units import Unit
-from amity.protocols.dlms.data import Data, array, decode_all, encode
-from amity.protocols.dlms.datetime import (
-    STATUS_DOUBTFUL_VALUE,
-    STATUS_INVALID_CLOCK,
-    STATUS_INVALID_VALUE,
-)
+from amity.protocols.dlms.data import Data, Tag, array, decode_all, encode
+from amity.protocols.dlms.datetime import STATUS_DOUBTFUL_VALUE, STATUS_INVALID_CLOCK, STATUS_INVALID_VALUE
 from amity.protocols.dlms.profile_buffer import ProfileColumns
 
 _CLASS_PROFILE: Final = 7
@@ -43,8 +37,6 @@ _CLASS_CLOCK: Final = 8
 _BUFFER: Final = 2
 _STATUS_NOT_SPECIFIED: Final = 0xFF
 _BAD_CLOCK: Final = STATUS_INVALID_VALUE | STATUS_DOUBTFUL_VALUE | STATUS_INVALID_CLOCK
-_INT64_MAX: Final = 2**63 - 1
-_EXPONENT_OF_FLOATS: Final = -3
 
 
 class ProfileBuffer(NamedTuple):
@@ -59,9 +51,21 @@ class ProfileBuffer(NamedTuple):
         return tuple(CosemObject(one.class_id, one.obis, one.attribute) for one in self.readout.layout.capture_objects)
 
     @property
+    def times_s(self) -> Int64Column:
+        """Epoch seconds of the rows' stamps."""
+        return self.columns.timestamps_s
+
+    @property
     def evidence(self) -> tuple[int, ...]:
         """Positions of the exchanges that brought the rows."""
         return self.readout.evidence
+
+    def whole_numbers(self, number: int) -> Int64Column | None:
+        """A column as it came, None when it holds anything else than whole numbers."""
+        column = self.columns.columns[number]
+        if isinstance(column, np.ndarray) and column.dtype == np.int64:
+            return column.astype(np.int64, copy=False)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,15 @@ class ReadValue:
     scaler_unit: ScalerUnit | None
     at: datetime
     evidence: tuple[int, ...]
+
+
+class _Captured(NamedTuple):
+    """One column of a profile that a rule names, as exact integers; `tag` is the type it travelled as."""
+
+    met: CosemObject
+    rule: Rule
+    column: Column
+    tag: Tag
 
 
 @dataclass(slots=True)
@@ -105,31 +118,26 @@ class Normaliser:
             rule = self._rule(Place.REGISTER, one.met)
             if rule is not None and rule.kind is Kind.IGNORE:
                 continue
-            scaled = None if rule is None else _scaled_number(one.value.value, _measure(rule, one.scaler_unit))
-            if rule is None or scaled is None:
+            number = None if rule is None else scaled_number(one.value.value, measure_of(rule, one.scaler_unit))
+            if rule is None or number is None:
                 self._keep_unknown(one.met, encode(one.value), one.at, one.evidence)
             else:
-                value, exponent, unit = scaled
-                reading_type = ReadingType(rule.reading_obis(one.met), unit, exponent)
+                reading_type = ReadingType(rule.reading_obis(one.met), number.unit, number.exponent)
+                value = int(number.values[0])
                 self.result.registers.append(RegisterReading(reading_type, value, one.at, one.evidence))
 
     def billing_profile(self, buffer: ProfileBuffer, *, after_s: int = 0) -> None:
         """Snapshots of registers: the values of each row later than `after_s` at the row's time."""
-        wanted = buffer.columns.timestamps_s > after_s
-        for number, met in enumerate(buffer.captures):
-            rule = self._column_rule(Place.BILLING_PROFILE, buffer, number)
-            if rule is None:
-                continue
-            column = _column(buffer, number, rule)
-            if column is None:
-                self._keep_column(buffer, number)
-            else:
-                self._snapshots(buffer, column, np.flatnonzero(column.known & wanted), rule.reading_obis(met))
+        wanted = buffer.times_s > after_s
+        for captured in self._captured(Place.BILLING_PROFILE, buffer):
+            self._snapshots(buffer, captured, captured.rule, wanted)
 
-    def _snapshots(self, buffer: ProfileBuffer, column: "_Column", positions: Iterable[int], obis: Obis) -> None:
-        reading_type = ReadingType(obis, column.unit, column.exponent)
-        for position in positions:
-            at = from_epoch_s(int(buffer.columns.timestamps_s[position]))
+    def _snapshots(self, buffer: ProfileBuffer, captured: _Captured, rule: Rule, wanted: Mask) -> None:
+        """Register readings of the wanted rows, by position in the buffer."""
+        column = captured.column
+        reading_type = ReadingType(rule.reading_obis(captured.met), column.unit, column.exponent)
+        for position in np.flatnonzero(column.known & wanted):
+            at = from_epoch_s(int(buffer.times_s[position]))
             value = int(column.values[position])
             self.result.registers.append(RegisterReading(reading_type, value, at, buffer.evidence))
 
@@ -144,73 +152,59 @@ class Normaliser:
         `suspect_clock` (the meter's clock was found wrong in this session) every value is marked CLOCK_SUSPECT.
         """
         rules = self._profile.load_profile
-        placed = interval_rows.place(
-            buffer.columns.timestamps_s, rules.capture_period_s, stamped_at_end=rules.stamp is Stamp.END
-        )
+        placed = interval_rows.place(buffer.times_s, rules.capture_period_s, stamped_at_end=rules.stamp is Stamp.END)
         self._keep_misplaced(buffer, placed)
         wanted = (placed.starts >= from_s) & (placed.starts < until_s)
         qualities = self._qualities(buffer, suspect_clock=suspect_clock)[placed.recorded]
         qualities[placed.repeated] |= np.uint8(Quality.CLOCK_SUSPECT)
-        for number in range(len(buffer.captures)):
-            rule = self._column_rule(Place.LOAD_PROFILE, buffer, number)
-            if rule is None:
-                continue
-            column = _column(buffer, number, rule)
-            if column is None:
-                self._keep_column(buffer, number)
-            else:
-                amounts = self._amounts(buffer, number, rule, column, placed, wanted)
-                self._channel(buffer, number, rule, amounts, placed.starts, qualities)
+        for captured in self._captured(Place.LOAD_PROFILE, buffer):
+            amounts = self._amounts(buffer, captured, placed, wanted & ~placed.superseded)
+            self._add_series(captured, amounts, placed.starts, qualities, buffer.evidence)
         return np.unique(placed.starts[wanted])
 
-    def _amounts(
-        self, buffer: ProfileBuffer, number: int, rule: Rule, column: "_Column", placed: PlacedRows, wanted: Mask
-    ) -> "_Column":
+    def _amounts(self, buffer: ProfileBuffer, captured: _Captured, placed: PlacedRows, wanted: Mask) -> Column:
         """The amounts of the rows as recorded; `known` where a row has one and it is wanted."""
+        column = captured.column
         values, known = column.values[placed.recorded], column.known[placed.recorded]
-        wanted = wanted & ~placed.superseded
-        if rule.kind is Kind.CUMULATIVE_INTERVAL:
-            values, believable = interval_rows.differences(values, _modulus(rule, column, buffer.columns, number))
+        if captured.rule.kind is Kind.CUMULATIVE_INTERVAL:
+            modulus = column.modulus(captured.rule.rollover or interval_rows.MODULUS.get(captured.tag))
+            values, believable = interval_rows.differences(values, modulus)
             following = interval_rows.follows(placed.starts, known, self._profile.load_profile.capture_period_s)
-            self._keep_totals_around_gaps(buffer, number, column, placed, wanted & known & ~following)
-            self._remark_resets(buffer.captures[number], int(np.count_nonzero(following & ~believable & wanted)))
+            self._keep_totals_around_gaps(buffer, captured, placed, wanted & known & ~following)
+            self._remark_resets(captured.met, int(np.count_nonzero(following & ~believable & wanted)))
             known = following & believable
         return replace(column, values=values, known=known & wanted)
 
-    def _channel(
+    def _add_series(
         self,
-        buffer: ProfileBuffer,
-        number: int,
-        rule: Rule,
-        amounts: "_Column",
+        captured: _Captured,
+        amounts: Column,
         starts: Int64Column,
         qualities: QualityColumn,
+        evidence: tuple[int, ...],
     ) -> None:
         chosen = np.flatnonzero(amounts.known)
         chosen = chosen[np.argsort(starts[chosen])]
         if len(chosen):
-            reading_type = ReadingType(
-                rule.reading_obis(buffer.captures[number]),
-                amounts.unit,
-                amounts.exponent,
-                self._profile.load_profile.capture_period_s,
-            )
+            period_s = self._profile.load_profile.capture_period_s
+            obis = captured.rule.reading_obis(captured.met)
+            reading_type = ReadingType(obis, amounts.unit, amounts.exponent, period_s)
             self.result.intervals.append(
-                IntervalSeries(reading_type, starts[chosen], amounts.values[chosen], qualities[chosen], buffer.evidence)
+                IntervalSeries(reading_type, starts[chosen], amounts.values[chosen], qualities[chosen], evidence)
             )
 
     def _keep_totals_around_gaps(
-        self, buffer: ProfileBuffer, number: int, column: "_Column", placed: PlacedRows, orphans: Mask
+        self, buffer: ProfileBuffer, captured: _Captured, placed: PlacedRows, orphans: Mask
     ) -> None:
         """A row without predecessor gives no amount, but its total and the last one before the gap bound the energy."""
-        met = buffer.captures[number]
-        rule = self._rule(Place.REGISTER, met)
+        rule = self._rule(Place.REGISTER, captured.met)
         if rule is None or rule.kind is Kind.IGNORE:
             return
-        ends_of_gaps = np.flatnonzero(orphans)
-        bounds = np.union1d(ends_of_gaps, ends_of_gaps[ends_of_gaps > 0] - 1)
-        positions = placed.recorded[bounds]
-        self._snapshots(buffer, column, positions[column.known[positions]].tolist(), rule.reading_obis(met))
+        bounds = orphans.copy()
+        bounds[:-1] |= orphans[1:]
+        wanted = np.zeros(buffer.columns.rows, np.bool_)
+        wanted[placed.recorded[bounds]] = True
+        self._snapshots(buffer, captured, rule, wanted)
 
     def _remark_resets(self, met: CosemObject, count: int) -> None:
         if count:
@@ -218,9 +212,8 @@ class Normaliser:
 
     def _qualities(self, buffer: ProfileBuffer, *, suspect_clock: bool) -> QualityColumn:
         """Bits of `Quality` by row, from the status column and the clock status."""
-        columns = buffer.columns
-        qualities = np.full(columns.rows, Quality.MEASURED, np.uint8)
-        clock = columns.clock_status
+        qualities = np.full(buffer.columns.rows, Quality.MEASURED, np.uint8)
+        clock = buffer.columns.clock_status
         bad = (clock != _STATUS_NOT_SPECIFIED) & (clock & _BAD_CLOCK != 0)
         status = self._status_column(buffer)
         if status is not None:
@@ -232,51 +225,58 @@ class Normaliser:
 
     def _status_column(self, buffer: ProfileBuffer) -> Int64Column | None:
         names = {measured.obis for measured in self._profile.objects if measured.quantity is Quantity.STATUS}
-        for number, met in enumerate(buffer.captures):
-            column = buffer.columns.columns[number] if buffer.columns.rows else None
-            if met.obis in names and isinstance(column, np.ndarray) and column.dtype == np.int64:
-                return column.astype(np.int64, copy=False)
-        return None
+        numbers = (number for number, met in enumerate(buffer.captures) if met.obis in names)
+        number = next(numbers, None)
+        return buffer.whole_numbers(number) if number is not None and buffer.columns.rows else None
 
     # ------------------------------------------------------------------ events
 
     def event_log(self, buffer: ProfileBuffer, *, after_s: int = 0) -> None:
         """Entries later than `after_s`: the maker's code by the rule's table, else by the device profile's."""
-        for number in range(len(buffer.captures)):
-            rule = self._column_rule(Place.EVENT_LOG, buffer, number)
-            if rule is None:
-                continue
-            column = buffer.columns.columns[number]
-            if isinstance(column, np.ndarray) and column.dtype == np.int64:
-                later = buffer.columns.timestamps_s > after_s
-                self._events(rule, buffer.columns.timestamps_s[later], column[later], buffer.evidence)
-            else:
+        later = buffer.times_s > after_s
+        for number, rule in self._named_columns(Place.EVENT_LOG, buffer):
+            codes = buffer.whole_numbers(number)
+            if codes is None:
                 self._keep_column(buffer, number)
+                continue
+            for at_s, code in zip(buffer.times_s[later].tolist(), codes[later].tolist(), strict=True):
+                kind = self._event_kind(rule, code)
+                self.result.events.append(MeterEvent(kind, code, from_epoch_s(at_s), evidence=buffer.evidence))
 
-    def _events(self, rule: Rule, times_s: Int64Column, codes: NDArray[Any], evidence: tuple[int, ...]) -> None:
-        for at_s, code in zip(times_s.tolist(), codes.tolist(), strict=True):
-            kind = self.event_kind(rule, code)
-            self.result.events.append(MeterEvent(kind, code, from_epoch_s(at_s), evidence=evidence))
-
-    def event_kind(self, rule: Rule | None, code: int) -> EventKind:
-        """What a maker's code means; OTHER when neither mapping nor profile says."""
-        if rule is not None and code in rule.codes:
+    def _event_kind(self, rule: Rule, code: int) -> EventKind:
+        if code in rule.codes:
             return rule.codes[code]
         name = self._profile.event_log.kind_of(code)
         return EventKind(name) if name in list(EventKind) else EventKind.OTHER
 
-    # ------------------------------------------------------------------ what cannot be used is kept
+    # ------------------------------------------------------------------ columns: used, or kept raw
 
-    def _column_rule(self, place: Place, buffer: ProfileBuffer, number: int) -> Rule | None:
-        """The rule for a column that is to be used; a column without one is kept raw, here."""
-        met = buffer.captures[number]
-        if not buffer.columns.rows or (met.class_id == _CLASS_CLOCK and met.obis == CLOCK_OBIS):
-            return None
-        whole_attribute = buffer.readout.layout.capture_objects[number].data_index == 0
-        rule = self._rule(place, met) if whole_attribute else None
-        if rule is None:
-            self._keep_column(buffer, number)
-        return None if rule is None or rule.kind is Kind.IGNORE else rule
+    def _named_columns(self, place: Place, buffer: ProfileBuffer) -> Iterator[tuple[int, Rule]]:
+        """The columns to be used, with their rules; one that no rule names is kept raw."""
+        if not buffer.columns.rows:
+            return
+        for number, met in enumerate(buffer.captures):
+            if met.class_id == _CLASS_CLOCK and met.obis == CLOCK_OBIS:
+                continue
+            whole_attribute = buffer.readout.layout.capture_objects[number].data_index == 0
+            rule = self._rule(place, met) if whole_attribute else None
+            if rule is None:
+                self._keep_column(buffer, number)
+            elif rule.kind is not Kind.IGNORE:
+                yield number, rule
+
+    def _captured(self, place: Place, buffer: ProfileBuffer) -> Iterator[_Captured]:
+        """The columns to be used, as exact integers; one that holds anything else is kept raw."""
+        for number, rule in self._named_columns(place, buffer):
+            values = buffer.columns.columns[number]
+            measure = measure_of(rule, buffer.readout.layout.scaler_units[number])
+            column = None
+            if measure is not None and isinstance(values, np.ndarray):
+                column = scaled(values, buffer.columns.missing[number], measure)
+            if column is None:
+                self._keep_column(buffer, number)
+            else:
+                yield _Captured(buffer.captures[number], rule, column, buffer.columns.tags[number])
 
     def _keep_unknown(self, met: CosemObject, octets: bytes, at: datetime, evidence: tuple[int, ...]) -> None:
         self.result.unknown.append(UnknownObject(met.class_id, met.obis, met.attribute, octets, at, evidence))
@@ -284,7 +284,7 @@ class Normaliser:
     def _keep_column(self, buffer: ProfileBuffer, number: int) -> None:
         """A whole column as an array of its cells, at the time of the newest row."""
         cells = [row.items[number] for row in decode_all(buffer.readout.raw).items]
-        newest = from_epoch_s(int(buffer.columns.timestamps_s.max()))
+        newest = from_epoch_s(int(buffer.times_s.max()))
         self._keep_unknown(buffer.captures[number], encode(array(cells)), newest, buffer.evidence)
 
     def _keep_misplaced(self, buffer: ProfileBuffer, placed: PlacedRows) -> None:
@@ -293,83 +293,11 @@ class Normaliser:
         positions = [*placed.off_grid.tolist(), *superseded.tolist()]
         if not positions:
             return
-        rows = decode_all(buffer.readout.raw).items
-        profile = CosemObject(_CLASS_PROFILE, buffer.readout.layout.obis, _BUFFER)
+        rows, obis = decode_all(buffer.readout.raw).items, buffer.readout.layout.obis
         for position in positions:
-            at = from_epoch_s(int(buffer.columns.timestamps_s[position]))
-            self._keep_unknown(profile, encode(rows[position]), at, buffer.evidence)
+            at = from_epoch_s(int(buffer.times_s[position]))
+            self._keep_unknown(CosemObject(_CLASS_PROFILE, obis, _BUFFER), encode(rows[position]), at, buffer.evidence)
         self.result.remarks.append(
-            f"{len(placed.off_grid)} rows of profile {buffer.readout.layout.obis} lie off the grid and"
-            f" {len(superseded)} name an interval that was written again later: kept raw"
+            f"{len(placed.off_grid)} rows of profile {obis} lie off the grid and {len(superseded)} name an interval"
+            " that was written again later: kept raw"
         )
-
-
-# ------------------------------------------------------------------ numbers
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Column:
-    """A column as integers in 10**exponent of the unit; `known` is False where the meter sent no value."""
-
-    values: Int64Column
-    known: Mask
-    exponent: int
-    unit: Unit
-    factor: int
-
-
-def _measure(rule: Rule, told: ScalerUnit | None) -> tuple[int, Unit] | None:
-    """Scaler and unit: the rule's where it has them, else the meter's; None when the unit is nobody's or no unit."""
-    if rule.unit is not None:
-        unit = rule.unit
-    elif told is not None and told.unit in Unit._value2member_map_:
-        unit = Unit(told.unit)
-    else:
-        return None
-    scaler = rule.scaler if rule.scaler is not None else (told.scaler if told is not None else 0)
-    return scaler, unit
-
-
-def _scaled_number(value: object, measure: tuple[int, Unit] | None) -> tuple[int, int, Unit] | None:
-    """(value, exponent, unit) of one number, exact; None for what is no number."""
-    if measure is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    scaler, unit = measure
-    column = _scaled(np.array([value]), np.ones(1, np.bool_), scaler, unit)
-    return None if column is None else (int(column.values[0]), column.exponent, unit)
-
-
-def _column(buffer: ProfileBuffer, number: int, rule: Rule) -> _Column | None:
-    """The column as exact integers; None when it holds anything else, or nobody knows its unit."""
-    measure = _measure(rule, buffer.readout.layout.scaler_units[number])
-    values = buffer.columns.columns[number]
-    if measure is None or not isinstance(values, np.ndarray):
-        return None
-    missing = buffer.columns.missing[number]
-    known = np.ones(len(values), np.bool_) if missing is None else ~missing
-    return _scaled(values, known, *measure)
-
-
-def _scaled(values: NDArray[Any], known: Mask, scaler: int, unit: Unit) -> _Column | None:
-    """Integers in 10**min(scaler, 0): finer than the unit stays finer, coarser becomes whole units.
-
-    Floating point values become integers of a thousandth. None when 64 bits do not hold the result.
-    """
-    if values.dtype.kind == "f":
-        exponent = min(scaler, 0) + _EXPONENT_OF_FLOATS
-        scaled = np.rint(values * 10.0 ** (scaler - exponent))
-        if not np.all(np.abs(scaled[known]) < float(_INT64_MAX)):
-            return None
-        return _Column(np.where(known, scaled, 0).astype(np.int64), known, exponent, unit, 1)
-    if values.dtype.kind != "i":
-        return None
-    factor = 10 ** max(scaler, 0)
-    if len(values) and max(abs(int(values.min())), int(values.max())) * factor > _INT64_MAX:
-        return None
-    return _Column(values.astype(np.int64) * factor, known, min(scaler, 0), unit, factor)
-
-
-def _modulus(rule: Rule, column: _Column, columns: ProfileColumns, number: int) -> int | None:
-    """Where this total starts again, in the integers of the scaled column."""
-    steps = rule.rollover or interval_rows.MODULUS.get(columns.tags[number])
-    return None if steps is None or steps * column.factor > _INT64_MAX else steps * column.factor

@@ -24,8 +24,6 @@ def outcome_of(error: AmityError, connector: Connector) -> Outcome:
             return Outcome.WRONG_KEY
         case RemoteRefusalError() | ConfigurationError() | LocalProtocolError():
             return Outcome.REJECTED
-        case RemoteProtocolError():
-            return Outcome.BROKEN
         case _:
             return Outcome.BROKEN
 

@@ -12,6 +12,7 @@ from typing import Final
 from amity.devices.objects import CaptureObject
 from amity.devices.profiles import CLOCK_OBIS, DeviceProfile
 from amity.devices.push import normalise, normalise_event
+from amity.devices.push_body import read_body
 from amity.devices.push_reading import NormalisedReading
 from amity.devices.readout import LOGICAL_DEVICE_NAME, ProfileLayout, ProfileReadout, ScalerUnit
 from amity.headend.mapping import Kind, Mapping, Place
@@ -36,7 +37,7 @@ def readings_of(notification: Notification) -> tuple[NormalisedReading, ...]:
     """Everything the notification holds, in its order; raise RemoteProtocolError when its body does not decode."""
     if isinstance(notification, EventNotification):
         return normalise_event(notification)
-    return normalise(notification.body).readings
+    return normalise(read_body(notification.raw).data).readings  # lenient: some meters leave type tags out
 
 
 def meter_named_in(readings: Sequence[NormalisedReading]) -> str | None:

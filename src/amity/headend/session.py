@@ -26,6 +26,7 @@ from amity.headend.ports import Channel, Endpoint, MeterSecrets
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError, TransportError
 from amity.kernel.time import Clock
+from amity.protocols.dlms.acse import AARQ_TAG
 from amity.protocols.dlms.ciphering import CipherKeys
 from amity.protocols.wrapper.frame import encode
 
@@ -93,11 +94,16 @@ class SessionRecord:
 
     async def exchange(self, channel: Channel, apdu: bytes, timeout_s: float) -> bytes:
         """One exchange; raises what the channel raises."""
-        masked = apdu.replace(self.password, b"*" * len(self.password)) if self.password else apdu
-        passed = _Passed(self._clock.now(), masked)
+        passed = _Passed(self._clock.now(), self._masked(apdu))
         self._passed.append(passed)
         passed.answer = await channel.exchange(apdu, timeout_s)
         return passed.answer
+
+    def _masked(self, apdu: bytes) -> bytes:
+        """Only the AARQ holds the password; elsewhere the same octets are chance."""
+        if not self.password or apdu[:1] != bytes([AARQ_TAG]):
+            return apdu
+        return apdu.replace(self.password, b"*" * len(self.password))
 
     def at(self, position: int) -> datetime:
         """When the exchange at this position began."""

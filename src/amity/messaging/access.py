@@ -1,19 +1,17 @@
 """Who may do what on the broker: one account, three users, each with the subjects of its zone and no more."""
 
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from amity.kernel.errors import ConfigurationError, StorageError
+from amity.security.private_files import read_private, write_private
 
 STREAM: Final = "AMITY_READINGS"
 SUBJECT: Final = "amity.ot.deliveries"
 CONSUMER: Final = "mdm"
 _SECRET_OCTETS: Final = 32
-_OWNER_ONLY: Final = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +71,6 @@ def server_accounts(passwords: dict[str, str]) -> str:
     return json.dumps({"AMITY": {"jetstream": "enabled", "users": users}}, indent=2)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all; raise StorageError naming it."""
-    unfinished = path.with_suffix(".unfinished")
-    try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", next_step="free space on the disk or correct the folder's owner"
-        ) from error
-
-
 def _load_or_create(path: Path) -> str:
     if not path.exists():
         write_private(path, secrets.token_urlsafe(_SECRET_OCTETS))
@@ -96,13 +78,4 @@ def _load_or_create(path: Path) -> str:
 
 
 def _load(path: Path) -> str:
-    try:
-        open_to_others = path.stat().st_mode & 0o077
-        text = path.read_text()
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot read {path}: {error.strerror}", next_step="start the broker of this folder first"
-        ) from error
-    if open_to_others:
-        raise ConfigurationError(f"{path} can be read by others", next_step=f"chmod 600 {path}")
-    return text
+    return read_private(path, missing="start the broker of this folder first")

@@ -21,7 +21,7 @@ from amity.messaging.access import CONSUMER, STREAM, SUBJECT, Access
 CONNECT_TIMEOUT_S: Final = 3
 PUBLISH_TIMEOUT_S: Final = 10.0
 ACK_WAIT_S: Final = 10.0
-"""What was handed over and not acknowledged comes again after this; so it bounds the pause after a broker was killed."""
+"""What was handed over and not acknowledged comes again after this: the pause after a broker was killed."""
 FETCH_WAIT_S: Final = 5.0
 BATCH: Final = 8
 DEDUPLICATE_WINDOW_S: Final = 2 * 3600

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from amity.kernel.errors import AmityError, ConfigurationError, StorageError, TransportError
-from amity.messaging.access import SETUP, Access, load_access, load_or_create_passwords, server_accounts, write_private
+from amity.messaging.access import SETUP, Access, load_access, load_or_create_passwords, server_accounts
 from amity.messaging.broker import prepare_stream
 from amity.messaging.codec import BODY_OCTETS_MAX
+from amity.security.private_files import write_private
 
 STOP_TIMEOUT_S: Final = 10.0
 READY_TIMEOUT_S: Final = 15.0

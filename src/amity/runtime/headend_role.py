@@ -2,9 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -16,7 +18,7 @@ from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.push_listener import PushListener
 from amity.headend.surroundings import SessionRules, Surroundings
-from amity.kernel.errors import AmityError
+from amity.kernel.errors import AmityError, StorageError
 from amity.messaging.access import OT, SUBJECT, load_access
 from amity.messaging.broker import JetStreamPublisher
 from amity.messaging.codec import ProtobufCodec
@@ -47,6 +49,7 @@ async def run_headend(folder: Folder, settings: Settings) -> None:
                 tasks.create_task(fleet.run_forever(settings.headend.poll_interval_s))
                 tasks.create_task(courier.run())
                 tasks.create_task(_prune_for_ever(database, settings.headend))
+                tasks.create_task(_tell_of_strangers(listener))
         finally:
             await listener.close()
 
@@ -68,8 +71,13 @@ async def _headend(
     publisher = JetStreamPublisher(load_access(folder.broker, OT, broker.url))
     surroundings = _surroundings(folder, settings.headend, database)
     fleet = Fleet(surroundings, concurrent_sessions=settings.headend.concurrency, on_progress=tell)
-    courier = Courier(database.collection, publisher, _on_a_thread, random.SystemRandom().random)
-    watch = asyncio.create_task(_tell_of_trouble(courier, surroundings.mappings))
+    courier = Courier(database.collection, publisher, _on_the_disk_thread, random.SystemRandom().random)
+    troubles: dict[str, Callable[[], AmityError | None]] = {
+        "reading": lambda: fleet.last_error,
+        "delivery": lambda: courier.last_error,
+        "mapping": lambda: surroundings.mappings.refusal,
+    }
+    watch = asyncio.create_task(_tell_of_trouble(troubles))
     try:
         yield fleet, courier, PushListener(surroundings, database.push_counters), database
     finally:
@@ -86,7 +94,7 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
         random_octets=random_octets,
         system_title=_system_title(folder),
         connector=TcpConnector(),
-        disk=_on_a_thread,
+        disk=_on_the_disk_thread,
         endpoints=database.endpoints,
         keys=KeyFile(folder.keys),
         counters=database.counters,
@@ -111,8 +119,12 @@ def _system_title(folder: Folder) -> bytes:
     return bytes.fromhex(read_private(path, missing="provision the head-end again"))
 
 
-async def _on_a_thread(work: Callable[[], T], /) -> T:
-    return await asyncio.to_thread(work)
+# One thread: SQLite has one writer, and several would wait for each other's lock instead of in line.
+_DISK = ThreadPoolExecutor(1, thread_name_prefix="ot-disk")
+
+
+async def _on_the_disk_thread(work: Callable[[], T], /) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_DISK, work)
 
 
 # ------------------------------------------------------------------ what the log says
@@ -136,16 +148,17 @@ def _log_progress() -> OnProgress:
     return tell
 
 
-async def _tell_of_trouble(courier: Courier, mappings: MappingFile) -> None:
-    """Tell once when deliveries are held up or a mapping edit is refused, and once when that is over."""
-    troubles: dict[str, AmityError | None] = {"delivery": None, "mapping": None}
+async def _tell_of_trouble(troubles: Mapping[str, Callable[[], AmityError | None]]) -> None:
+    """Tell once when something is held up or refused, and once when that is over."""
+    told = dict.fromkeys(troubles, "")
     while True:
-        for name, now in (("delivery", courier.last_error), ("mapping", mappings.refusal)):
-            before, troubles[name] = troubles[name], now
-            if now is not None and str(now) != str(before):
-                _log().error(f"{name} held up", reason=now.lines())
-            elif now is None and before is not None:
+        for name, trouble in troubles.items():
+            error = trouble()
+            if error is not None and str(error) != told[name]:
+                _log().error(f"{name} held up", reason=error.lines())
+            elif error is None and told[name]:
                 _log().info(f"{name} goes on")
+            told[name] = str(error or "")
         await asyncio.sleep(_WATCH_EVERY_S)
 
 
@@ -153,5 +166,19 @@ async def _prune_for_ever(database: OtDatabase, settings: HeadendSettings) -> No
     clock = SystemClock()
     while True:
         before = clock.now() - timedelta(days=settings.frames_kept_days)
-        await _on_a_thread(lambda before=before: database.collection.prune_frames(before))  # type: ignore[misc]
+        try:
+            await _on_the_disk_thread(partial(database.collection.prune_frames, before))
+        except StorageError as error:
+            _log().error("old frames not pruned", reason=error.lines())
         await asyncio.sleep(_PRUNE_EVERY_S)
+
+
+async def _tell_of_strangers(listener: PushListener) -> None:
+    """Pushes that were not believed, whenever their count has grown."""
+    told = 0
+    while True:
+        counts = dict(listener.parking.counts)
+        if sum(counts.values()) > told:
+            told = sum(counts.values())
+            _log().warning("pushes parked", counts=counts)
+        await asyncio.sleep(_WATCH_EVERY_S)

@@ -1,6 +1,7 @@
 """A simulated meter as a DLMS/COSEM device: its objects on a MeterServer, its associations, its pushes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from amity.devices.objects import ObjectTree
@@ -19,12 +20,17 @@ _PUBLIC = frozenset((LOGICAL_DEVICE_NAME, CLOCK_OBIS, invocation_counter_obis(0)
 
 
 def meter_server(
-    meter: SimulatedMeter, *, started: datetime, random_octets: Callable[[int], bytes], push_to: str = ""
+    meter: SimulatedMeter,
+    *,
+    started: datetime,
+    random_octets: Callable[[int], bytes],
+    push_to: str = "",
+    remembers_counters: bool = True,
 ) -> tuple[MeterServer, TimeCounter]:
     """The server side of a meter and the counter that its pushes share; `push_to` is what its push setups name."""
     counter = TimeCounter(started)
     server = MeterServer(
-        meter_settings(meter),
+        replace(meter_settings(meter), remembers_counters=remembers_counters),
         ObjectTree(cosem_objects(meter, push_to)),
         random_octets=random_octets,
         next_invocation_counter=counter,

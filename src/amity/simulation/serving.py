@@ -29,11 +29,13 @@ async def serve_fleet(
     port_base: int = 0,
     push_to: Destination | None = None,
     random_octets: Callable[[int], bytes] = random_octets_of_system,
+    remembers_counters: bool = True,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Serve every meter while the context is open; give the fleet document with the ports they listen on.
 
     Meter i listens on `port_base` + i; with 0 the system chooses free ports. `random_octets` makes the challenges of
-    HLS. Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
+    HLS; `remembers_counters` is as in `MeterSettings`. Raises ConfigurationError for ports that do not exist and
+    TransportError that names the port that is taken.
     """
     _check_ports(port_base, len(fleet.meters))
     async with contextlib.AsyncExitStack() as stack:
@@ -41,7 +43,11 @@ async def serve_fleet(
         pushers = []
         for number, meter in enumerate(fleet.meters):
             server, counter = meter_server(
-                meter, started=clock.now(), random_octets=random_octets, push_to=str(push_to or "")
+                meter,
+                started=clock.now(),
+                random_octets=random_octets,
+                push_to=str(push_to or ""),
+                remembers_counters=remembers_counters,
             )
             wanted = port_base + number if port_base else 0
             if FaultKind.REFUSED in meter.kinds:

@@ -11,7 +11,7 @@ The content hash is BLAKE2b-128 over the octets before compression, so two block
 same hash whatever library packed them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -56,13 +56,11 @@ def pack(values: Int64Column, qualities: QualityColumn) -> list[Packed]:
     ]
 
 
-def unpack(contents: bytes) -> tuple[Int64Column, QualityColumn]:
-    """The values (int64[slots]) and qualities (uint8[slots]); raise StorageError for damaged octets."""
+def unpack(contents: Iterable[bytes]) -> list[tuple[Int64Column, QualityColumn]]:
+    """Each channel-day's values (int64[slots]) and qualities (uint8[slots]); raise StorageError for damaged octets."""
+    decompress = ZstdDecompressor().decompress  # one for all: making it costs more than using it
     try:
-        flags, plain = contents[0], contents[1:]
-        if flags & _ZSTD:
-            plain = ZstdDecompressor().decompress(plain)
-        return _columns(flags & _WIDTH, plain, uniform=bool(flags & _UNIFORM))
+        return [_unpack_one(octets, decompress) for octets in contents]
     except (ZstdError, ValueError, IndexError, MemoryError) as error:
         raise StorageError(
             "a stored channel-day cannot be unpacked",
@@ -91,6 +89,12 @@ def _pack_one(flags: int, plain: bytes, compress: Callable[[bytes], bytes]) -> P
     if len(short) < len(plain):
         return Packed(content_hash, bytes((flags | _ZSTD,)) + short)
     return Packed(content_hash, bytes((flags,)) + plain)
+
+
+def _unpack_one(contents: bytes, decompress: Callable[[bytes], bytes]) -> tuple[Int64Column, QualityColumn]:
+    flags, rest = contents[0], contents[1:]
+    plain = decompress(rest) if flags & _ZSTD else rest
+    return _columns(flags & _WIDTH, plain, uniform=bool(flags & _UNIFORM))
 
 
 def _columns(width: int, plain: bytes, *, uniform: bool) -> tuple[Int64Column, QualityColumn]:

@@ -81,4 +81,4 @@ def _text(data: Data, moment: CosemDateTime | None) -> str:
         return str(Obis(value)) if len(value) == _OBIS_OCTETS else value.hex(" ")
     if isinstance(value, CompactArray):
         return f"{len(value.items)} elements"
-    return "" if value is None else str(value)
+    return "null" if value is None else str(value)

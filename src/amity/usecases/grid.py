@@ -16,7 +16,7 @@ INTERVAL_S = 900  # the town is looked at in quarter hours
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """values: int64[channels, slots], qualities: uint8[channels, slots] (EMPTY where nothing is known).
+    """values: int64[channels, slots] in whole units (Wh), qualities: uint8[channels, slots] (EMPTY: nothing known).
 
     Slot i covers [start_s + i x interval_s, start_s + (i + 1) x interval_s); row k belongs to `channels[k]`.
     """
@@ -47,15 +47,17 @@ def read_grid(
 ) -> Grid:
     """Read the channels over `span`, whose ends lie on the grid of `interval_s` (which divides a day).
 
-    Finer channels are summed; coarser ones are spread evenly and marked DERIVED.
+    Finer channels are summed; coarser ones are spread evenly and marked DERIVED. Channels that resolve finer than
+    the unit are rounded to it, interval by interval.
     """
     slots = (span.end_s - span.start_s) // interval_s
     values = np.zeros((len(channels), slots), np.int64)
     qualities = np.zeros((len(channels), slots), np.uint8)
     row_of = {channel.channel_id: row for row, channel in enumerate(channels)}
+    grid = Grid(tuple(channels), span.start_s, interval_s, values, qualities)
     for block in blocks.read(stage, list(row_of), utc_day(span.start_s), utc_day(span.end_s - 1)):
-        _lay(block, row_of[block.channel_id], Grid(tuple(channels), span.start_s, interval_s, values, qualities))
-    return Grid(tuple(channels), span.start_s, interval_s, values, qualities)
+        _lay(block, row_of[block.channel_id], grid)
+    return grid
 
 
 def _lay(block: Block, row: int, grid: Grid) -> None:
@@ -63,8 +65,13 @@ def _lay(block: Block, row: int, grid: Grid) -> None:
     offset = (block.first_start_s - grid.start_s) // grid.interval_s
     source = slice(max(0, -offset), max(0, min(len(values), grid.slots - offset)))
     target = slice(max(0, offset), max(0, offset + source.stop))
-    grid.values[row, target] = values[source]
+    grid.values[row, target] = _in_units(values[source], grid.channels[row].exponent)
     grid.qualities[row, target] = qualities[source]
+
+
+def _in_units(values: Int64Column, exponent: int) -> Int64Column:
+    scaled: Int64Column = np.rint(values / 10**-exponent).astype(np.int64) if exponent < 0 else values * 10**exponent
+    return scaled
 
 
 def _resampled(block: Block, interval_s: int) -> tuple[Int64Column, QualityColumn]:

@@ -33,6 +33,7 @@ EXPORT = Obis.parse("1.0.2.29.0.255")
 DAYS_BACK = 6
 PATIENCE = timedelta(hours=1)  # an interval that old should have arrived, whatever the rest of the town says
 EVENTS_SHOWN = 50
+EVENTS_LOOKED_AT = 2000  # a storm brings hundreds; the last gasps among them tell an outage from a silent modem
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def town_overview(services: Services) -> TownOverview:
     meters = tuple(_meters_on_map(town, states))
     found = database.exceptions.open()
     open_gaps = tuple(_gaps(measured))
-    events = tuple(database.deliveries.events(limit=EVENTS_SHOWN))
+    events = database.deliveries.events(limit=EVENTS_LOOKED_AT)
     today = local_date(now, timezone)
     situation = _situation(database, town, now, list(states.values()), events, found, open_gaps)
     return TownOverview(
@@ -116,7 +117,7 @@ def town_overview(services: Services) -> TownOverview:
         gaps=open_gaps,
         findings=len(found),
         issues=tuple(find_issues(situation)),
-        events=events,
+        events=tuple(events[:EVENTS_SHOWN]),
     )
 
 
@@ -180,7 +181,7 @@ def _meters_on_map(town: Town, states: Mapping[str, CollectionState]) -> list[Me
             point.has_solar,
             condition_of(states.get(meter.meter_id)),
         )
-        for meter in town.meters
+        for meter in sorted(town.meters, key=lambda meter: meter.meter_id)
         if (point := points.get(meter.usage_point_id)) is not None
     ]
 

@@ -227,6 +227,5 @@ def _summary(
 def _method(channel: Channel, final: Version | None, neighbours: Sequence[Neighbour]) -> str:
     if final is None or Quality.LINEAR not in final.quality:
         return "by a rule that takes other days as its pattern"
-    values = " and ".join(str(neighbour.value) for neighbour in neighbours)
-    power = f" x 10^{channel.exponent}" if channel.exponent else ""
-    return f"linear interpolation between its measured neighbours, {values}{power} {Unit(channel.unit).symbol}"
+    values = " and ".join(f"{channel.quantity(neighbour.value):f}" for neighbour in neighbours)
+    return f"linear interpolation between its measured neighbours, {values} {Unit(channel.unit).symbol}"

@@ -9,13 +9,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from amity.domain.blocks import Channel
 from amity.domain.readings import Quality
 from amity.kernel.time import epoch_s, from_epoch_s
+from amity.kernel.units import Unit
 from amity.usecases.load import ESTIMATED, DayCompleteness, DayLoad
 from amity.usecases.readings import Readings
 from amity.web.markup import Html, h, join
 from amity.web.scale import axis, tick_text
-from amity.web.wording import DASH, day, percent, power
+from amity.web.wording import DASH, amount, day, percent, power
 
 WIDTH, HEIGHT = 1000.0, 300.0
 SLOTS_WITH_SPACE_MAX = 200  # more bars than that stand without a gap between them
@@ -161,18 +163,20 @@ def _area(values: Sequence[float | None], slots: int, y: Height) -> str:
 _KINDS = (("edited", Quality.EDITED), ("questionable", Quality.QUESTIONABLE), ("estimated", ESTIMATED))
 
 
-def interval_chart(readings: Readings, unit: str, now: datetime, timezone: ZoneInfo) -> Html:
+def interval_chart(readings: Readings, now: datetime, timezone: ZoneInfo) -> Html:
     """One bar per interval; estimated, questionable, edited and missing ones look different, also without colour.
 
     The scale follows the values that nobody questions; a questionable bar beyond it is cut off at the top.
     """
-    values, slots = readings.values, len(readings.values)
+    channel, slots = readings.channel, len(readings.values)
+    unit = Unit(channel.unit)
+    values = readings.values * 10.0**channel.exponent  # for the eye; the words keep every digit
     kinds = [
         _kind(int(q), int(s), readings.channel.interval_s, now)
         for q, s in zip(readings.qualities, readings.starts, strict=True)
     ]
-    trusted = [int(v) for v, kind in zip(values, kinds, strict=True) if kind in {"measured", "estimated", "edited"}]
-    ticks = axis(0, max(trusted, default=0) or int(values.max(initial=0)) or 1)
+    trusted = [float(v) for v, kind in zip(values, kinds, strict=True) if kind in {"measured", "estimated", "edited"}]
+    ticks = axis(0, max(trusted, default=0.0) or float(values.max(initial=0.0)) or 1.0)
     shapes = join(
         h("path", d=_bars(values, kinds, kind, ticks[-1]), class_=f"bar {kind}")
         for kind in ("missing", "measured", "estimated", "edited", "questionable")
@@ -185,13 +189,15 @@ def interval_chart(readings: Readings, unit: str, now: datetime, timezone: ZoneI
                 "name": "",
                 "kind": "by-interval",
                 "kinds": kinds,
-                "values": [_bar_text(int(v), kind, unit) for v, kind in zip(values, kinds, strict=True)],
+                "values": [
+                    _bar_text(v, kind, channel) for v, kind in zip(readings.values.tolist(), kinds, strict=True)
+                ],
             }
         ],
     }
     y_ticks = [(1 - tick / ticks[-1], tick_text(tick, ticks)) for tick in ticks]
-    label = f"{slots} interval readings in {unit}; use the arrow keys to move, Enter to ask why"
-    plot = Plot(shapes, y_ticks, _span_ticks(readings, timezone), unit, label, hover)
+    label = f"{slots} interval readings in {unit.symbol}; use the arrow keys to move, Enter to ask why"
+    plot = Plot(shapes, y_ticks, _span_ticks(readings, timezone), unit.symbol, label, hover)
     return plot_frame(plot, clickable=True)
 
 
@@ -201,12 +207,13 @@ def _kind(quality: int, start_s: int, interval_s: int, now: datetime) -> str:
     return next((kind for kind, bits in _KINDS if quality & bits), "measured")
 
 
-def _bar_text(value: int, kind: str, unit: str) -> str | None:
+def _bar_text(value: int, kind: str, channel: Channel) -> str | None:
     if kind == "future":
         return None
     if kind == "missing":
         return "missing"
-    return f"{value:,} {unit}" + ("" if kind == "measured" else f" · {kind}")
+    words = amount(channel.quantity(value), Unit(channel.unit))
+    return words if kind == "measured" else f"{words} · {kind}"
 
 
 def _bar_time(start_s: int, interval_s: int, slots: int, timezone: ZoneInfo) -> str:
@@ -221,7 +228,7 @@ def _bars(values: np.ndarray, kinds: Sequence[str], wanted: str, top: float) -> 
     parts = []
     for i, (value, kind) in enumerate(zip(values, kinds, strict=True)):
         if kind == wanted:
-            height = HEIGHT if kind == "missing" else max(1.5, min(1.0, int(value) / top) * HEIGHT)
+            height = HEIGHT if kind == "missing" else max(1.5, min(1.0, float(value) / top) * HEIGHT)
             width = step if kind == "missing" else step - space
             parts.append(f"M{i * step + (step - width) / 2:.2f},{HEIGHT:.0f}v{-height:.1f}h{width:.2f}v{height:.1f}z")
     return "".join(parts)

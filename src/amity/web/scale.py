@@ -3,12 +3,13 @@
 import math
 from itertools import pairwise
 
+_NOTHING = 1e-9
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 def round_step(span: float, steps: int = 4) -> float:
     """The smallest round step (1, 2, 2.5, 5 x 10**n) that covers `span` in at most `steps` steps; 1 for nothing."""
-    if span <= 0:
+    if span < _NOTHING:
         return 1.0
     rough = span / steps
     power = 10.0 ** math.floor(math.log10(rough))

@@ -11,8 +11,10 @@ from amity.usecases.town import MeterOnMap, TownOverview
 from amity.web.markup import Html, h, join
 from amity.web.wording import CONDITION_WORDS
 
-WIDTH, HEIGHT, MARGIN = 720.0, 480.0, 34.0
+WIDTH, HEIGHT, MARGIN = 720.0, 500.0, 32.0
 METRES_PER_DEGREE = 111_320.0
+
+Place = tuple[float, float]
 
 _MARKS = {
     Condition.ANSWERED: Html('<circle r="4.2"/>'),
@@ -34,14 +36,14 @@ class Projection:
     left: float
     top: float
 
-    def point(self, latitude: float, longitude: float) -> tuple[float, float]:
+    def point(self, latitude: float, longitude: float) -> Place:
         """Where a place lies on the drawing."""
         x = self.left + (longitude - self.west) * self.metres_per_degree_east * self.units_per_metre
         y = self.top + (self.north - latitude) * METRES_PER_DEGREE * self.units_per_metre
         return round(x, 1), round(y, 1)
 
 
-def fit(places: Sequence[tuple[float, float]]) -> Projection:
+def fit(places: Sequence[Place]) -> Projection:
     """The projection that shows all places (latitude, longitude) as large as they fit; any for none."""
     latitudes, longitudes = [p[0] for p in places] or [0.0], [p[1] for p in places] or [0.0]
     east_scale = METRES_PER_DEGREE * math.cos(math.radians(sum(latitudes) / len(latitudes)))
@@ -112,28 +114,29 @@ def _urgency(meter: MeterOnMap) -> int:
 
 
 def _feeders(transformers: Sequence[Transformer], projection: Projection) -> Html:
-    by_feeder: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    by_feeder: dict[str, list[Place]] = defaultdict(list)
     for transformer in transformers:
         by_feeder[transformer.feeder_id].append(projection.point(transformer.latitude, transformer.longitude))
-    return join(h("path", d=_path(_chain(points)), class_="feeder") for points in by_feeder.values())
+    return join(h("path", d=_path(_branches(points)), class_="feeder") for points in by_feeder.values())
 
 
-def _chain(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """From the most central point always on to the nearest one left: about how a feeder runs."""
-    left = list(points)
-    at = min(left, key=lambda p: math.dist(p, (WIDTH / 2, HEIGHT / 2)))
-    chain = []
+def _branches(points: Sequence[Place]) -> list[tuple[Place, Place]]:
+    """The shortest tree that reaches all points from the most central one (Prim): about how a feeder runs."""
+    reached = [min(points, key=lambda point: math.dist(point, (WIDTH / 2, HEIGHT / 2)))]
+    left = [point for point in points if point != reached[0]]
+    branches: list[tuple[Place, Place]] = []
     while left:
-        at = min(left, key=lambda p: math.dist(p, at))
-        left.remove(at)
-        chain.append(at)
-    return chain
+        branch = min(((a, b) for a in reached for b in left), key=lambda ends: math.dist(*ends))
+        branches.append(branch)
+        reached.append(branch[1])
+        left.remove(branch[1])
+    return branches
 
 
 def _service_lines(transformer: Transformer, meters: Iterable[MeterOnMap], projection: Projection) -> Html:
-    x, y = projection.point(transformer.latitude, transformer.longitude)
-    ends = (projection.point(m.latitude, m.longitude) for m in meters)
-    return h("path", d="".join(f"M{x},{y}L{ex},{ey}" for ex, ey in ends), class_="service")
+    start = projection.point(transformer.latitude, transformer.longitude)
+    lines = ((start, projection.point(meter.latitude, meter.longitude)) for meter in meters)
+    return h("path", d=_path(lines), class_="service")
 
 
 def _halo(transformer: Transformer, meters: Iterable[MeterOnMap], projection: Projection) -> Html:
@@ -176,5 +179,5 @@ def _scale_bar(projection: Projection) -> Html:
     return h("g", line, label, transform=f"translate({WIDTH - MARGIN / 2 - length:.1f} {HEIGHT - 10})", class_="scale")
 
 
-def _path(points: Iterable[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x},{y}" for x, y in points)
+def _path(lines: Iterable[tuple[Place, Place]]) -> str:
+    return "".join(f"M{ax},{ay}L{bx},{by}" for (ax, ay), (bx, by) in lines)

@@ -1,10 +1,12 @@
 """How numbers, times and conditions are written for people, in the town's own time zone."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from amity.domain.collection import Outcome
 from amity.domain.events import EventKind
+from amity.kernel.units import Unit
 from amity.usecases.condition import Condition
 
 DASH = "\N{EN DASH}"
@@ -44,9 +46,37 @@ EVENT_WORDS = {
 }
 
 
+CHANNEL_WORDS = {
+    "1.0.1.29.0.255": "Import",
+    "1.0.2.29.0.255": "Export",
+    "1.0.3.29.0.255": "Reactive +",
+    "1.0.4.29.0.255": f"Reactive {MINUS}",
+}
+REGISTER_WORDS = {
+    "1.0.1.8.0.255": "Import",
+    "1.0.1.8.1.255": "Import, tariff 1",
+    "1.0.1.8.2.255": "Import, tariff 2",
+    "1.0.2.8.0.255": "Export",
+    "1.0.3.8.0.255": "Reactive +",
+    "1.0.4.8.0.255": f"Reactive {MINUS}",
+    "1.0.1.7.0.255": "Power",
+    "1.0.32.7.0.255": "Voltage L1",
+    "1.0.52.7.0.255": "Voltage L2",
+    "1.0.72.7.0.255": "Voltage L3",
+    "1.0.31.7.0.255": "Current L1",
+    "1.0.51.7.0.255": "Current L2",
+    "1.0.71.7.0.255": "Current L3",
+}
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 meter`, `2,300 meters`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def amount(value: Decimal, unit: Unit) -> str:
+    """`1,234.5 Wh`: every digit that there is."""
+    return f"{value:,f} {unit.symbol}".rstrip()
 
 
 def energy(kwh: float) -> str:
@@ -65,6 +95,13 @@ def percent(share: float) -> str:
     return f"{shown:.0f} %" if shown in {0, 100} else f"{shown:.1f} %"
 
 
+def span(start: datetime, end: datetime, timezone: ZoneInfo, now: datetime) -> str:
+    """`yesterday 14:00-19:00`, or both days where they differ."""
+    same_day = start.astimezone(timezone).date() == end.astimezone(timezone).date()
+    until = clock(end, timezone) if same_day else f" {moment(end, timezone, now)}"
+    return f"{moment(start, timezone, now)}{'' if same_day else ' '}{DASH}{until}"
+
+
 def clock(instant: datetime, timezone: ZoneInfo) -> str:
     """`14:40`."""
     return f"{instant.astimezone(timezone):%H:%M}"
@@ -76,13 +113,13 @@ def day(when: date) -> str:
 
 
 def moment(instant: datetime, timezone: ZoneInfo, now: datetime) -> str:
-    """`14:40` for today, `yesterday 14:40`, else `Mon 16 March 14:40`."""
+    """`14:40` for today, `yesterday 14:40`, else `Mon 16 Mar 14:40`."""
     local, today = instant.astimezone(timezone), now.astimezone(timezone).date()
     if local.date() == today:
         return f"{local:%H:%M}"
     if local.date() == today - timedelta(days=1):
         return f"yesterday {local:%H:%M}"
-    return f"{day(local.date())} {local:%H:%M}"
+    return f"{local:%a} {local.day} {local:%b %H:%M}"
 
 
 def short_moment(instant: datetime, timezone: ZoneInfo) -> str:

@@ -18,7 +18,7 @@ def test_what_is_packed_comes_back(days: list[list[tuple[int, int]]]) -> None:
     values = np.array([[value for value, _ in day] for day in days], np.int64)
     qualities = np.array([[quality for _, quality in day] for day in days], np.uint8)
     for row, packed in enumerate(pack(values, qualities)):
-        unpacked_values, unpacked_qualities = unpack(packed.contents)
+        unpacked_values, unpacked_qualities = unpack([packed.contents])[0]
         assert (unpacked_qualities == qualities[row]).all()
         assert (unpacked_values == np.where(qualities[row] == 0, 0, values[row])).all()
         (alone,) = pack(values[row : row + 1], qualities[row : row + 1])
@@ -30,7 +30,7 @@ def test_what_is_packed_comes_back(days: list[list[tuple[int, int]]]) -> None:
 @example(b"\x00" * 10)
 def test_any_octets_give_a_day_or_one_storage_error(octets: bytes) -> None:
     try:
-        values, qualities = unpack(octets)
+        ((values, qualities),) = unpack([octets])
     except StorageError:
         return
     assert len(values) == len(qualities) > 0

@@ -244,6 +244,17 @@ def test_a_counter_that_is_behind_is_answered_with_the_one_expected():
     assert resynchronised.lead(get(session, IMPORT_VALUE)) == double_long_unsigned(4711)
 
 
+def test_a_laboratory_meter_forgets_counters_between_associations_and_only_there():
+    server = meter(GMAC, remembers_counters=False)
+    for _ in range(2):
+        line = Line(server)
+        session = line.associate(settings_for(GMAC), ports(1))
+        line.lead(get(session, IMPORT_VALUE))
+        replayed = line.association.receive(line.requests[-1], NOW)
+        assert replayed[:3] == bytes([ExceptionResponse.TAG, 1, ServiceError.INVOCATION_COUNTER_ERROR])
+        line.association.close()
+
+
 def test_the_meter_refuses_a_replayed_request():
     line = Line(meter(GMAC))
     session = line.associate(settings_for(GMAC))

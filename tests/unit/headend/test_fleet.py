@@ -437,7 +437,7 @@ def test_between_attempts_a_meter_waits_and_others_have_its_slot(make_bench: Cal
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_day_of_rounds_with_flaky_lines_in_virtual_time_is_complete_and_repeatable(
+def test_half_a_day_of_rounds_with_flaky_lines_in_virtual_time_is_complete_and_repeatable(
     make_bench: Callable, seed: int
 ) -> None:
     bench = make_bench(4)
@@ -452,7 +452,7 @@ def test_a_day_of_rounds_with_flaky_lines_in_virtual_time_is_complete_and_repeat
         bench.connector.clock = clock
         surroundings = replace(bench.surroundings, clock=clock)
         task = asyncio.create_task(Fleet(surroundings).run_forever(900))
-        await asyncio.sleep(24 * 3600)
+        await asyncio.sleep(12 * 3600)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -464,5 +464,5 @@ def test_a_day_of_rounds_with_flaky_lines_in_virtual_time_is_complete_and_repeat
                 starts.setdefault(one.meter_id, []).extend(series.starts.tolist())
     assert len(starts) == 4
     for found in starts.values():
-        assert len(found) >= 3 * 96 + 90
+        assert len(found) >= 3 * 96 + 45
         assert np.all(np.diff(found) == 900)

@@ -34,7 +34,7 @@ def test_a_folder_without_secrets_says_what_to_start_first(tmp_path: Path) -> No
 
 def test_a_folder_that_takes_no_file_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="nowhere"):
-        access.write_private(tmp_path / "nowhere" / "file", "text")
+        access.load_or_create_passwords(tmp_path / "nowhere")
 
 
 def test_the_password_never_shows(tmp_path: Path) -> None:

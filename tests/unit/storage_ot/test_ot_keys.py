@@ -45,7 +45,7 @@ def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path, text: str)
 def test_a_disk_that_refuses_leaves_the_old_secrets_in_force(tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / "keys.json")
     keys.put({"M1": KEYS})
-    (tmp_path / "keys.unfinished").mkdir()
+    (tmp_path / "keys.json.unfinished").mkdir()
     with pytest.raises(StorageError, match=r"keys\.json"):
         keys.put({"M1": MeterSecrets()})
     assert keys.secrets("M1") == KEYS

@@ -123,6 +123,9 @@ class MemoryDeliveries:
         before = self._states.get(delivery.meter_id)
         answered = delivery.outcome.answered
         last = delivery.collected_at if answered else before.last_answer_at if before else None
+        offset = delivery.clock_offset_s
+        if offset is None and before is not None:
+            offset = before.clock_offset_s
         return CollectionState(
             delivery.meter_id,
             delivery.outcome,
@@ -130,7 +133,7 @@ class MemoryDeliveries:
             delivery.detail,
             last,
             delivery.attempts,
-            delivery.clock_offset_s,
+            offset,
             0 if answered else 1 + (before.failures_in_a_row if before else 0),
         )
 

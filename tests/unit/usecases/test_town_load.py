@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -69,6 +70,12 @@ def test_coarser_intervals_are_spread_without_losing_a_watt_hour(values: Any):
     grid = read(blocks, channels)
     assert grid.values.sum() == sum(values)
     assert set(grid.qualities[0, : 4 * len(values)]) == {M | int(Quality.DERIVED)}
+
+
+@pytest.mark.parametrize(("exponent", "value", "watt_hours"), [(-1, 1234, 123), (0, 1234, 1234), (1, 1234, 12_340)])
+def test_channels_of_any_resolution_are_added_in_watt_hours(exponent: int, value: int, watt_hours: int):
+    blocks, channels = stored(900, [value])
+    assert read(blocks, [replace(channels[0], exponent=exponent)]).values[0, 0] == watt_hours
 
 
 def test_a_part_before_the_grid_is_refused():

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from amity.domain.collection import Outcome
+from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventKind, MeterEvent
 from amity.kernel.errors import NotFoundError
 from amity.messaging.codec import ProtobufCodec
@@ -161,3 +161,13 @@ def test_the_worst_comes_first_and_each_kind_of_trouble_is_named():
 def test_an_old_intrusion_is_no_news():
     events = [StoredEvent("M1", MeterEvent(EventKind.COVER_OPENED, 2, NOW - timedelta(days=2)))]
     assert find_issues(replace(silent_town(0), events=events)) == []
+
+
+def test_a_last_gasp_is_not_lost_under_later_events():
+    database = MemoryDatabase()
+    fill(database, ProtobufCodec(), meters=100)
+    noise = tuple(MeterEvent(EventKind.POWER_UP, 2, NOW - timedelta(seconds=i)) for i in range(300))
+    database.deliveries.record(Delivery("noise", "M", "S", NOW, Outcome.PUSHED, events=noise), b"", received_at=NOW)
+    town = town_overview(services_of(database))
+    assert "5 of them reported" in town.issues[0].explanation
+    assert len(town.events) == 50

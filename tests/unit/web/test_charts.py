@@ -46,8 +46,9 @@ def test_ticks_have_the_decimals_they_need(ticks: list[float], texts: list[str])
     assert [tick_text(tick, ticks) for tick in ticks] == texts
 
 
-def readings(qualities: Sequence[int], values: Sequence[int] | None = None, interval_s: int = 900) -> Readings:
-    channel = Channel(1, "M", Obis.parse("1.0.1.29.0.255"), 30, 0, interval_s)
+def readings(qualities: Sequence[int], values: Sequence[int] | None = None, exponent: int = 0) -> Readings:
+    interval_s = 900
+    channel = Channel(1, "M", Obis.parse("1.0.1.29.0.255"), 30, exponent, interval_s)
     first = int(datetime(2026, 3, 18, tzinfo=VIENNA).timestamp())
     starts = first + interval_s * np.arange(len(qualities), dtype=np.int64)
     numbers = np.array(values if values is not None else [100] * len(qualities), np.int64)
@@ -64,26 +65,32 @@ def bars_of(markup: str, kind: str) -> int:
 
 def test_each_quality_has_its_own_bars():
     kinds = [M, M, int(Quality.LINEAR), M | int(Quality.QUESTIONABLE), 0, M | int(Quality.EDITED)]
-    markup = interval_chart(readings(kinds), "Wh", NOON, VIENNA)
+    markup = interval_chart(readings(kinds), NOON, VIENNA)
     found = {kind: bars_of(markup, kind) for kind in ("measured", "estimated", "questionable", "missing", "edited")}
     assert found == {"measured": 2, "estimated": 1, "questionable": 1, "missing": 1, "edited": 1}
     assert hover_of(markup)["series"][0]["values"][4] == "missing"
 
 
 def test_the_future_is_not_missing():
-    markup = interval_chart(readings([0] * 96), "Wh", NOON, VIENNA)
+    markup = interval_chart(readings([0] * 96), NOON, VIENNA)
     assert bars_of(markup, "missing") == 48
     assert hover_of(markup)["series"][0]["values"][50] is None
 
 
 def test_a_questionable_peak_does_not_flatten_the_day():
-    markup = interval_chart(readings([M, M | int(Quality.QUESTIONABLE), M], [150, 98_000, 90]), "Wh", NOON, VIENNA)
+    markup = interval_chart(readings([M, M | int(Quality.QUESTIONABLE), M], [150, 98_000, 90]), NOON, VIENNA)
     assert "98,000" in hover_of(markup)["series"][0]["values"][1]
     assert ">150<" in markup.split('class="field"')[0]
 
 
 def test_a_channel_of_zeros_still_has_an_axis():
-    assert bars_of(interval_chart(readings([M] * 4, [0] * 4), "Wh", NOON, VIENNA), "measured") == 4
+    assert bars_of(interval_chart(readings([M] * 4, [0] * 4), NOON, VIENNA), "measured") == 4
+
+
+@pytest.mark.parametrize(("exponent", "text"), [(-1, "12,345.6 Wh"), (0, "123,456 Wh"), (3, "123,456,000 Wh")])
+def test_a_finer_or_coarser_channel_is_shown_in_its_unit_with_every_digit(exponent: int, text: str):
+    markup = interval_chart(readings([M], [123_456], exponent), NOON, VIENNA)
+    assert hover_of(markup)["series"][0]["values"] == [text]
 
 
 def load(day: date, known: int = 96, slots: int = 96, export: int = 0) -> DayLoad:
@@ -134,4 +141,4 @@ def test_numbers_and_times_as_people_write_them():
     )
     assert moment(NOON, VIENNA, NOON) == "12:00"
     assert moment(NOON - timedelta(days=1), VIENNA, NOON) == "yesterday 12:00"
-    assert moment(NOON - timedelta(days=9), VIENNA, NOON) == "Mon 9 March 12:00"
+    assert moment(NOON - timedelta(days=9), VIENNA, NOON) == "Mon 9 Mar 12:00"

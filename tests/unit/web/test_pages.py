@@ -171,7 +171,7 @@ def test_a_problem_shows_what_was_tried_and_the_next_step():
 def test_the_map_shows_all_places_at_one_scale():
     places = [(47.0, 15.0), (47.01, 15.03), (47.02, 15.01)]
     points = [fit(places).point(*place) for place in places]
-    assert all(0 <= x <= 720 and 0 <= y <= 480 for x, y in points)
+    assert all(0 <= x <= 720 and 0 <= y <= 500 for x, y in points)
     assert points[0][1] > points[2][1]
     assert fit([]).point(0.0, 0.0)
     assert fit([(1.0, 1.0)]).point(1.0, 1.0)

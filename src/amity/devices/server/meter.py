@@ -40,6 +40,8 @@ class MeterServer:
 
     def open_association(self, client: int) -> MeterAssociation:
         """What a new connection from a client talks to; the association itself opens with the AARQ."""
+        if not self.settings.remembers_counters:
+            self._received_counters.pop(client, None)
         return MeterAssociation(self, client)
 
     # -------------------------------------------------------------- for the associations of this meter

@@ -63,7 +63,12 @@ class ClientAccess:
 
 @dataclass(frozen=True, slots=True)
 class MeterSettings:
-    """A logical device: its name (16 octets by custom), title, address, clients and limits."""
+    """A logical device: its name (16 octets by custom), title, address, clients and limits.
+
+    `remembers_counters`: invocation counters of clients must rise from one association to the next, as meters in the
+    field demand. A meter on a laboratory bench may forget them, so that a simple client can start from 1 each time;
+    within an association a counter that does not rise is refused all the same.
+    """
 
     logical_device_name: str
     system_title: bytes
@@ -73,6 +78,7 @@ class MeterSettings:
     conformance: Conformance = SERVER_CONFORMANCE
     answers_release: bool = True
     inactivity_timeout_s: int = INACTIVITY_TIMEOUT_S
+    remembers_counters: bool = True
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError when title, PDU size or services cannot be."""

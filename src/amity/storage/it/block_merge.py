@@ -6,7 +6,7 @@ writers: before the first insert there is no row to lock.) On SQLite the write l
 first round always wins.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -45,11 +45,21 @@ def the_newer(_stored: Block, newer: Block) -> tuple[Int64Column, QualityColumn]
     return newer.values, newer.qualities
 
 
-def block_of(row: Row[Any]) -> Block:
-    """The block in a row of `block` or `block_history`; raise StorageError when its octets are damaged."""
-    values, qualities = unpack(row.contents)
-    interval_s = SECONDS_PER_DAY // len(values)
-    return Block(row.channel_id, row.day, interval_s, values, qualities, row.revision, row.source, row.recorded_at)
+def blocks_of(rows: Collection[Row[Any]]) -> list[Block]:
+    """The blocks in rows of `block` or `block_history`; raise StorageError when their octets are damaged."""
+    return [
+        Block(
+            row.channel_id,
+            row.day,
+            SECONDS_PER_DAY // len(values),
+            values,
+            qualities,
+            row.revision,
+            row.source,
+            row.recorded_at,
+        )
+        for row, (values, qualities) in zip(rows, unpack(row.contents for row in rows), strict=True)
+    ]
 
 
 class BlockMerge(NamedTuple):
@@ -104,7 +114,8 @@ class BlockMerge(NamedTuple):
 
     def _merged(self, stored: dict[Key, Row[Any]], newer: dict[Key, Block]) -> dict[Key, Packed]:
         """The combined contents, where they differ from the stored ones."""
-        combined = [self._combined(block_of(row), newer[key]) for key, row in stored.items()]
+        blocks = zip(stored, blocks_of(stored.values()), strict=True)
+        combined = [self._combined(block, newer[key]) for key, block in blocks]
         packed = zip(stored.items(), pack_blocks(combined), strict=True)
         return {key: new for (key, row), new in packed if new.content_hash != row.content_hash}
 

@@ -12,7 +12,7 @@ from amity.domain.blocks import Block, Channel, Stage, merge
 from amity.domain.readings import ReadingType
 from amity.storage.dialect import insert_or_ignore
 from amity.storage.it import tables
-from amity.storage.it.block_merge import BlockMerge, Combine, block_of, the_newer
+from amity.storage.it.block_merge import BlockMerge, Combine, blocks_of, the_newer
 from amity.storage.transactions import Transactions
 
 _BLOCKS_AT_ONCE = 4_000  # two parameters each in one statement: SQLite takes 32,766
@@ -79,7 +79,7 @@ class SqlBlockStore:
                 narrowed = wanted.where(version.channel_id.in_(some), version.day.between(first_day, last_day))
                 for row in connection.execute(narrowed).all():
                     found[row.channel_id, row.day] = row  # by revision: the last one stands
-        return [block_of(row) for row in found.values()]
+        return blocks_of(found.values())
 
     def span_with_neighbours(self, stage: Stage, channel_id: int, first_day: int, last_day: int) -> tuple[int, int]:
         """[first_day, last_day] widened to the nearest stored day on either side, where there is one."""
@@ -94,7 +94,7 @@ class SqlBlockStore:
         version = wanted.selected_columns
         narrowed = wanted.where(version.channel_id == channel_id, version.day == day)
         with self._transactions.read() as connection:
-            return [block_of(row) for row in connection.execute(narrowed)]
+            return blocks_of(connection.execute(narrowed).all())
 
     def _write(
         self, stage: Stage, blocks: Sequence[Block], combine: Combine, source: str, recorded_at: datetime

@@ -92,7 +92,7 @@ def _block_columns(*, every_version: bool) -> list[Column[object]]:
 
 
 # Rows lie in the order in which they came, the key is an index beside them: clustered by key (SQLite's WITHOUT ROWID)
-# each new day would touch a page of every channel, which took twice the time at 60 days.
+# each new day would touch a page of every channel, which took half as long again at 60 days.
 block = Table("block", metadata, *_block_columns(every_version=False))
 block_history = Table("block_history", metadata, *_block_columns(every_version=True))
 

@@ -4,16 +4,15 @@ Replaced by the key service behind the same port.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from amity.headend.ports import MeterSecrets
-from amity.kernel.errors import ConfigurationError, StorageError
+from amity.kernel.errors import ConfigurationError
+from amity.security.private_files import read_private, write_private
 
 _FIELDS: Final = ("password", "guek", "gak")
-_OWNER_ONLY: Final = 0o600
 
 
 class KeyFile:
@@ -37,18 +36,14 @@ class KeyFile:
         """Add or replace secrets by meter id, on disk before in memory; raise StorageError when the disk refuses."""
         merged = {**self._secrets, **secrets}
         document = {meter_id: {name: getattr(one, name).hex() for name in _FIELDS} for meter_id, one in merged.items()}
-        _write_private(self._path, json.dumps(document, indent=1, sort_keys=True))
+        write_private(self._path, json.dumps(document, indent=1, sort_keys=True))
         self._secrets = merged
 
 
 def _read(path: Path) -> dict[str, MeterSecrets]:
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationError(f"{path} can be read by others", next_step=f"chmod 600 {path}")
+    text = read_private(path, missing="provision the meters again")
     try:
-        document = json.loads(path.read_text())
-        return {meter_id: _secrets(entry) for meter_id, entry in document.items()}
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        return {meter_id: _secrets(entry) for meter_id, entry in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError):
         # The text of a parser's error may quote the file, and the file holds keys: name the file only.
         raise ConfigurationError(
@@ -58,18 +53,3 @@ def _read(path: Path) -> dict[str, MeterSecrets]:
 
 def _secrets(entry: Mapping[str, Any]) -> MeterSecrets:
     return MeterSecrets(**{name: bytes.fromhex(entry.get(name, "")) for name in _FIELDS})
-
-
-def _write_private(path: Path, text: str) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    try:
-        unfinished.unlink(missing_ok=True)
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", next_step="free space on the disk or correct the folder's owner"
-        ) from error

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from amity.domain.blocks import Channel
+from amity.domain.readings import Int64Column, Quality
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.kernel.units import Unit
 from amity.usecases.collection import findings_and_next_step
@@ -14,16 +15,21 @@ from amity.usecases.readings import Readings
 from amity.web.charts import interval_chart
 from amity.web.markup import Html, h, join
 from amity.web.pages.parts import card, condition_badge, empty, facts, outcome_badge, region
-from amity.web.wording import DASH, EVENT_WORDS, MINUS, TIMES, count, day, moment, short_moment
+from amity.web.wording import (
+    CHANNEL_WORDS,
+    DASH,
+    EVENT_WORDS,
+    REGISTER_WORDS,
+    TIMES,
+    amount,
+    count,
+    day,
+    moment,
+    short_moment,
+)
 
 SPANS = ((1, "day"), (3, "3 days"), (7, "week"))
 ROWS_SHOWN = 12
-CHANNEL_WORDS = {
-    "1.0.1.29.0.255": "Import",
-    "1.0.2.29.0.255": "Export",
-    "1.0.3.29.0.255": "Reactive +",
-    "1.0.4.29.0.255": f"Reactive {MINUS}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +90,29 @@ def chart(detail: MeterDetail, readings: Readings | None, view: View, now: datet
         return card(
             "Load profile", controls, empty("No interval channel yet", "It appears with the first load profile.")
         )
-    unit = Unit(readings.channel.unit).symbol
-    unit = unit if readings.channel.exponent == 0 else f"10^{readings.channel.exponent} {unit}"
     keys = [h("span", h("i", class_=name), name) for name in ("measured", "estimated", "questionable", "missing")]
     return card(
         "Load profile",
         controls,
-        interval_chart(readings, unit, now, timezone),
-        h("div", h("div", keys, class_="keys"), _summary(readings, unit, now), class_="under"),
+        interval_chart(readings, now, timezone),
+        h("div", h("div", keys, class_="keys"), _summary(readings, now), class_="under"),
     )
 
 
-def _summary(readings: Readings, unit: str, now: datetime) -> Html:
-    total = int(readings.values.sum())
-    due = int((readings.starts + readings.channel.interval_s <= epoch_s(now)).sum())
+def _summary(readings: Readings, now: datetime) -> Html:
+    channel, questioned = readings.channel, readings.qualities & Quality.QUESTIONABLE != 0
+    due = int((readings.starts + channel.interval_s <= epoch_s(now)).sum())
     missing = max(0, due - readings.known)
-    words = f"{total:,} {unit} in {count(readings.known, 'interval')}"
-    return h(
-        "p", words, f", {missing:,} without a value" if missing else "", ". Click one to ask why.", class_="soft note"
-    )
+    words = [f"{_sum(channel, readings.values)} in {count(readings.known, 'interval')}"]
+    if questioned.any():
+        words.append(f"{_sum(channel, readings.values[questioned])} of it questionable")
+    if missing:
+        words.append(f"{missing:,} without a value")
+    return h("p", ", ".join(words), ". Click one to ask why.", class_="soft note")
+
+
+def _sum(channel: Channel, values: Int64Column) -> str:
+    return amount(channel.quantity(int(values.sum())), Unit(channel.unit))
 
 
 # ------------------------------------------------------------------ controls
@@ -165,14 +175,18 @@ def _registers(detail: MeterDetail, timezone: ZoneInfo) -> Html:
     rows = [
         h(
             "tr",
-            h("td", str(reading.reading_type.obis)),
-            h("td", h("b", f"{reading.quantity():,}"), f" {reading.reading_type.unit.symbol}", class_="number"),
+            h("td", _register_name(str(reading.reading_type.obis))),
+            h("td", h("b", f"{reading.quantity():,f}"), f" {reading.reading_type.unit.symbol}", class_="number"),
             h("td", short_moment(reading.at, timezone), class_="number"),
         )
         for reading in detail.registers
     ]
-    head = h("thead", h("tr", h("th", "OBIS"), h("th", "Value", class_="number"), h("th", "At", class_="number")))
+    head = h("thead", h("tr", h("th", "Register"), h("th", "Value", class_="number"), h("th", "At", class_="number")))
     return card("Registers", h("table", head, h("tbody", rows), class_="plain"))
+
+
+def _register_name(obis: str) -> Html:
+    return join([REGISTER_WORDS[obis], h("small", obis)]) if obis in REGISTER_WORDS else join([obis])
 
 
 def _collection(detail: MeterDetail, now: datetime, timezone: ZoneInfo) -> Html:

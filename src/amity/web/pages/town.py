@@ -14,7 +14,7 @@ from amity.web.charts import completeness_bars, load_chart
 from amity.web.markup import Html, h, join
 from amity.web.pages.parts import card, condition_badge, empty, facts, meter_link, region
 from amity.web.town_map import town_map
-from amity.web.wording import DASH, EVENT_WORDS, clock, count, day, duration, energy, moment, percent, power
+from amity.web.wording import DASH, EVENT_WORDS, clock, count, day, duration, energy, moment, percent, power, span
 
 ROWS_SHOWN = 8
 METERS_NAMED = 12
@@ -217,8 +217,7 @@ def _gap(gap: Gap, town: TownOverview, timezone: ZoneInfo) -> Html:
     start, end = from_epoch_s(gap.start_s), from_epoch_s(gap.end_s)
     local = start.astimezone(timezone)
     link = h("a", gap.meter_id, href=f"/meters/{gap.meter_id}?day={local.date()}", class_="meter-id")
-    span = f"{moment(start, timezone, town.at)} {DASH} {moment(end, timezone, town.at)}"
-    return h("li", link, h("b", duration(gap.seconds)), h("small", span))
+    return h("li", link, h("b", duration(gap.seconds)), h("small", span(start, end, timezone, town.at)))
 
 
 def _events(town: TownOverview, timezone: ZoneInfo) -> Html:

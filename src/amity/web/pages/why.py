@@ -11,7 +11,7 @@ from amity.usecases.evidence import Evidence, EvidenceRow, ExplainedExchange
 from amity.usecases.why import Explanation, Source, Version
 from amity.web.markup import Html, h, join
 from amity.web.pages.parts import facts
-from amity.web.wording import DASH, ELLIPSIS, OUTCOME_WORDS, TIMES, clock, count, day, moment
+from amity.web.wording import DASH, ELLIPSIS, OUTCOME_WORDS, amount, clock, count, day, moment
 
 _HASH = re.compile(r"[0-9a-f]{16,}")
 
@@ -38,8 +38,7 @@ def _step(title: str, *content: Html | str | None, class_: str = "") -> Html:
 
 
 def _amount(why: Explanation, value: int | None) -> str:
-    power = why.channel.exponent
-    return "no value" if value is None else f"{value:,}{f' {TIMES} 10^{power}' if power else ''} {why.unit.symbol}"
+    return "no value" if value is None else amount(why.channel.quantity(value), why.unit)
 
 
 def _words(quality: Quality) -> Html:
@@ -131,7 +130,11 @@ def _evidence(evidence: Evidence) -> Html:
     parts = [h("p", evidence.problem, class_="doubt")] if evidence.problem else []
     if evidence.rows:
         parts.append(_rows(evidence))
-    parts += [_exchange(exchange) for exchange in evidence.exchanges]
+    parts += [_exchange(exchange) for exchange in evidence.exchanges if exchange.marks]
+    others = [_exchange(exchange) for exchange in evidence.exchanges if not exchange.marks]
+    if others:
+        summary = h("summary", count(len(others), "other exchange"), h("small", "of the same reading"))
+        parts.append(h("details", summary, h("div", others, class_="evidence"), class_="exchange"))
     return h("div", parts or h("p", "The octets of this session are no longer kept."), class_="evidence")
 
 
