@@ -21,6 +21,7 @@ from amity.headend.fleet import Told
 from amity.headend.plan import ReadingRules
 from amity.headend.provisioning import read_fleet_document
 from amity.kernel.time import isoformat
+from amity.messaging.access import load_or_create_passwords
 from amity.messaging.codec import ProtobufCodec
 from amity.runtime.folder import Folder
 from amity.runtime.headend_role import read_fleet_once
@@ -208,6 +209,7 @@ def _provisioned(folder: Folder, fleet: Fleet, story: Story) -> Iterator[ItDatab
     with contextlib.closing(open_ot_database(folder.ot_database)) as ot_database:
         ot_database.endpoints.put(wanted.endpoints)
     KeyFile(folder.keys).put(wanted.secrets)
+    load_or_create_passwords(folder.broker)
     with contextlib.closing(open_it_database(folder.it_database)) as database:
         provision(fleet.town, database)
         yield database

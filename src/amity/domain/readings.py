@@ -41,8 +41,8 @@ class Quality(IntFlag):
 class ReadingType:
     """What a value measures: OBIS, unit, a power of ten, and the interval length (0 s for a register).
 
-    A value v stands for v x 10**exponent of the unit. Energy has exponent 0 (integer Wh, varh) unless a meter
-    resolves finer.
+    A value v stands for v x 10**exponent of the unit. Interval energy has exponent 0 (integer Wh, varh) unless a meter
+    resolves finer; a register keeps the meter's own step, because a sum check must know how coarse it is.
     """
 
     obis: Obis
@@ -78,7 +78,8 @@ class RegisterReading:
 
     def quantity(self) -> Decimal:
         """The value in the unit itself."""
-        return Decimal(self.value).scaleb(self.reading_type.exponent)
+        exponent = self.reading_type.exponent
+        return Decimal(self.value * 10**exponent) if exponent > 0 else Decimal(self.value).scaleb(exponent)
 
 
 @dataclass(frozen=True, slots=True)

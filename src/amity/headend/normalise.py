@@ -122,8 +122,8 @@ class Normaliser:
             if rule is None or number is None:
                 self._keep_unknown(one.met, encode(one.value), one.at, one.evidence)
             else:
-                reading_type = ReadingType(rule.reading_obis(one.met), number.unit, number.exponent)
-                value = int(number.values[0])
+                value, exponent = number.as_told(0)
+                reading_type = ReadingType(rule.reading_obis(one.met), number.unit, exponent)
                 self.result.registers.append(RegisterReading(reading_type, value, one.at, one.evidence))
 
     def billing_profile(self, buffer: ProfileBuffer, *, after_s: int = 0) -> None:
@@ -135,10 +135,10 @@ class Normaliser:
     def _snapshots(self, buffer: ProfileBuffer, captured: _Captured, rule: Rule, wanted: Mask) -> None:
         """Register readings of the wanted rows, by position in the buffer."""
         column = captured.column
-        reading_type = ReadingType(rule.reading_obis(captured.met), column.unit, column.exponent)
-        for position in np.flatnonzero(column.known & wanted):
+        for position in np.flatnonzero(column.known & wanted).tolist():
             at = from_epoch_s(int(buffer.times_s[position]))
-            value = int(column.values[position])
+            value, exponent = column.as_told(position)
+            reading_type = ReadingType(rule.reading_obis(captured.met), column.unit, exponent)
             self.result.registers.append(RegisterReading(reading_type, value, at, buffer.evidence))
 
     # ------------------------------------------------------------------ intervals
@@ -157,20 +157,26 @@ class Normaliser:
         wanted = (placed.starts >= from_s) & (placed.starts < until_s)
         qualities = self._qualities(buffer, suspect_clock=suspect_clock)[placed.recorded]
         qualities[placed.repeated] |= np.uint8(Quality.CLOCK_SUSPECT)
+        sure = qualities & np.uint8(Quality.CLOCK_SUSPECT) == 0
         for captured in self._captured(Place.LOAD_PROFILE, buffer):
-            amounts = self._amounts(buffer, captured, placed, wanted & ~placed.superseded)
+            amounts = self._amounts(buffer, captured, placed, wanted & ~placed.superseded, sure)
             self._add_series(captured, amounts, placed.starts, qualities, buffer.evidence)
         return np.unique(placed.starts[wanted])
 
-    def _amounts(self, buffer: ProfileBuffer, captured: _Captured, placed: PlacedRows, wanted: Mask) -> Column:
-        """The amounts of the rows as recorded; `known` where a row has one and it is wanted."""
+    def _amounts(
+        self, buffer: ProfileBuffer, captured: _Captured, placed: PlacedRows, wanted: Mask, sure: Mask
+    ) -> Column:
+        """The amounts of the rows as recorded; `known` where a row has one and it is wanted.
+
+        `sure` are the rows whose time can be trusted: only their totals become readings of the register.
+        """
         column = captured.column
         values, known = column.values[placed.recorded], column.known[placed.recorded]
         if captured.rule.kind is Kind.CUMULATIVE_INTERVAL:
             modulus = column.modulus(captured.rule.rollover or interval_rows.MODULUS.get(captured.tag))
             values, believable = interval_rows.differences(values, modulus)
             following = interval_rows.follows(placed.starts, known, self._profile.load_profile.capture_period_s)
-            self._keep_totals_around_gaps(buffer, captured, placed, wanted & known & ~following)
+            self._keep_totals_around_gaps(buffer, captured, placed, wanted & known & ~following, sure)
             self._remark_resets(captured.met, int(np.count_nonzero(following & ~believable & wanted)))
             known = following & believable
         return replace(column, values=values, known=known & wanted)
@@ -194,7 +200,7 @@ class Normaliser:
             )
 
     def _keep_totals_around_gaps(
-        self, buffer: ProfileBuffer, captured: _Captured, placed: PlacedRows, orphans: Mask
+        self, buffer: ProfileBuffer, captured: _Captured, placed: PlacedRows, orphans: Mask, sure: Mask
     ) -> None:
         """A row without predecessor gives no amount, but its total and the last one before the gap bound the energy."""
         rule = self._rule(Place.REGISTER, captured.met)
@@ -203,7 +209,7 @@ class Normaliser:
         bounds = orphans.copy()
         bounds[:-1] |= orphans[1:]
         wanted = np.zeros(buffer.columns.rows, np.bool_)
-        wanted[placed.recorded[bounds]] = True
+        wanted[placed.recorded[bounds & sure]] = True
         self._snapshots(buffer, captured, rule, wanted)
 
     def _remark_resets(self, met: CosemObject, count: int) -> None:

@@ -37,6 +37,11 @@ class Column:
     unit: Unit
     factor: int
 
+    def as_told(self, position: int) -> tuple[int, int]:
+        """One number in the meter's own steps, and the power of ten of the unit that a step is: its resolution."""
+        steps_of_ten = len(str(self.factor)) - 1
+        return int(self.values[position]) // self.factor, self.exponent + steps_of_ten
+
     def modulus(self, steps: int | None) -> int | None:
         """`steps` of the meter's own number in these integers; None where there are none or 64 bits do not hold it."""
         return None if steps is None or steps * self.factor > _INT64_MAX else steps * self.factor

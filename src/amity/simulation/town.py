@@ -70,13 +70,14 @@ def centre() -> tuple[float, float]:
 
 
 def _transformers(seed: int, count: int) -> tuple[Transformer, ...]:
-    """Along a sunflower spiral, so that they cover the town evenly however many there are."""
+    """Along a sunflower spiral, so that they cover the town evenly however many there are; a feeder is a sector."""
     turn = between(stream(seed, "spiral"), 0, math.tau)
-    places = (
-        _offset(_CENTRE, turn + number * _GOLDEN_ANGLE, 0.32 * math.sqrt(number + 0.5)) for number in range(count)
-    )
+    directions = [(turn + number * _GOLDEN_ANGLE) % math.tau for number in range(count)]
+    around = sorted(range(count), key=directions.__getitem__)
+    feeder_of = {number: place // _TRANSFORMERS_PER_FEEDER + 1 for place, number in enumerate(around)}
+    places = (_offset(_CENTRE, directions[number], 0.32 * math.sqrt(number + 0.5)) for number in range(count))
     return tuple(
-        Transformer(f"T-{number + 1:02}", f"F-{number // _TRANSFORMERS_PER_FEEDER + 1}", latitude, longitude)
+        Transformer(f"T-{number + 1:02}", f"F-{feeder_of[number]}", latitude, longitude)
         for number, (latitude, longitude) in enumerate(places)
     )
 

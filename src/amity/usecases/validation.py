@@ -9,6 +9,7 @@ import numpy as np
 from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.readings import RegisterReading
 from amity.kernel.time import SECONDS_PER_DAY, epoch_s, utc_day
+from amity.kernel.units import Unit
 from amity.mdm.vee import pipeline
 from amity.mdm.vee.findings import Finding, Window
 from amity.mdm.vee.register_sum import register_of
@@ -114,7 +115,14 @@ def _read(database: Database, channel: Channel, days: Days) -> Window:
     for block in database.blocks.read(Stage.RAW, [channel.channel_id], days.first, days.last):
         values[block.day - days.first] = block.values
         qualities[block.day - days.first] = block.qualities
-    return Window(days.start_s, channel.interval_s, values.reshape(-1), qualities.reshape(-1), channel.exponent)
+    return Window(
+        days.start_s,
+        channel.interval_s,
+        values.reshape(-1),
+        qualities.reshape(-1),
+        channel.exponent,
+        Unit(channel.unit),
+    )
 
 
 def _blocks(window: Window, channel: Channel) -> list[Block]:

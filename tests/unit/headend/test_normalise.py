@@ -126,6 +126,14 @@ def test_a_gap_has_no_amounts_and_the_totals_at_its_ends_are_kept() -> None:
     assert bounds == [(150, from_epoch_s(T + 1800)), (400, from_epoch_s(T + 4500))]
 
 
+def test_a_total_stamped_by_a_doubtful_clock_is_no_reading_of_the_register() -> None:
+    invalid = 1 << 1
+    rows = norrvik((900, 0, 100), (1800, invalid, 150), (4500, invalid, 400), (5400, 0, 410))
+    result = normalised(NORRVIK, rows, wanted_from_s=T + 900)
+    assert result.intervals
+    assert result.registers == []
+
+
 def test_the_very_first_row_ever_gives_its_total() -> None:
     result = normalised(NORRVIK, norrvik((900, 0, 100), (1800, 0, 150)))
     assert [reading.value for reading in result.registers] == [100]
@@ -268,7 +276,7 @@ def test_registers_keep_their_exact_value_and_unit() -> None:
         ]
     )
     energy, voltage = normaliser.result.registers
-    assert (energy.value, energy.reading_type.exponent, energy.reading_type.unit) == (12_000, 0, Unit.WATT_HOUR)
+    assert (energy.value, energy.reading_type.exponent, energy.reading_type.unit) == (12, 3, Unit.WATT_HOUR)
     assert (voltage.value, voltage.reading_type.exponent) == (2314, -1)
     assert str(voltage.quantity()) == "231.4"
     assert normaliser.result.unknown == []

@@ -29,7 +29,7 @@ def test_a_difference_is_told_with_its_numbers() -> None:
     (finding,) = register_sum_check(window([10] * 96), [at(0, 5000), at(96, 6000)])
     assert finding.rule is REGISTER_SUM
     assert slots(finding) == (0, 96)
-    assert "add up to 960, the register advanced by 1000: a difference of -40" in finding.message
+    assert "add up to 960 Wh, the register advanced by 1,000 Wh: a difference of -40 Wh" in finding.message
 
 
 @pytest.mark.parametrize(("advanced", "found"), [(958, 0), (962, 0), (957, 1), (963, 1)])
@@ -47,7 +47,7 @@ def test_a_register_finer_than_the_channel() -> None:
     snapshots = [at(0, 0, -1), at(96, 9600, -1)]
     assert register_sum_check(window([1] * 96, exponent=1), snapshots) == []
     (finding,) = register_sum_check(window([2] * 96, exponent=1), snapshots)
-    assert "add up to 19200 x 10^-1, the register advanced by 9600 x 10^-1" in finding.message
+    assert "add up to 1,920.0 Wh, the register advanced by 960.0 Wh" in finding.message
 
 
 def test_each_pair_of_neighbours_is_compared() -> None:
@@ -71,12 +71,12 @@ def test_estimates_are_counted_in_the_message() -> None:
     filled = window([10] * 96)
     filled.qualities[3:5] = 2
     (finding,) = register_sum_check(filled, [at(0, 0), at(96, 999)])
-    assert finding.message.endswith("a difference of -39 (2 intervals estimated)")
+    assert finding.message.endswith("a difference of -39 Wh (2 intervals estimated)")
 
 
 def test_a_register_that_goes_back_is_a_finding_and_huge_numbers_stay_exact() -> None:
     (back,) = register_sum_check(window([10] * 96), [at(0, 5000), at(96, 4000)])
-    assert "advanced by -1000" in back.message
+    assert "advanced by -1,000 Wh" in back.message
     huge = window([2**62] * 96)
     assert register_sum_check(huge, [at(0, 0), at(96, 96 * 2**62)]) == []
 

@@ -14,7 +14,7 @@ def test_the_highest_is_compared_with_the_third_highest() -> None:
     checked, (finding,) = spike_check(window(day_with(41_000, 900, 800)))
     assert finding.rule is SPIKE_CHECK
     assert slots(finding) == (0, 1)
-    assert finding.message == "41000 at 2024-10-04T00:00:00Z stands out: the third highest of the day is 800"
+    assert finding.message == "41,000 Wh at 2024-10-04T00:00:00Z stands out: the third highest of the day is 800 Wh"
     assert checked.qualities[0] == Quality.MEASURED | Quality.QUESTIONABLE
     assert (checked.qualities[1:] == Quality.MEASURED).all()
     assert checked.values[0] == 41_000

@@ -1,11 +1,13 @@
 """What the rules work on and what they say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 
 from amity.domain.readings import Int64Column, QualityColumn
 from amity.kernel.time import SECONDS_PER_DAY, from_epoch_s, isoformat
+from amity.kernel.units import Unit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +22,12 @@ class Window:
     values: Int64Column
     qualities: QualityColumn
     exponent: int = 0
+    unit: Unit = Unit.WATT_HOUR
+
+    def said(self, value: int, exponent: int | None = None) -> str:
+        """A value with its unit as findings print it; `exponent` where it is not the window's own."""
+        number = Decimal(int(value)).scaleb(self.exponent if exponent is None else exponent)
+        return f"{number:,f} {self.unit.symbol}".rstrip()
 
     @property
     def slots_per_day(self) -> int:
@@ -36,7 +44,7 @@ class Window:
 
     def replaced(self, values: Int64Column, qualities: QualityColumn) -> "Window":
         """The same days with other contents."""
-        return Window(self.start_s, self.interval_s, values, qualities, self.exponent)
+        return replace(self, values=values, qualities=qualities)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,17 +61,18 @@ def _compare(window: Window, first: RegisterReading, second: RegisterReading, to
     if abs(total - advanced) <= tolerance_units * last_digit:
         return None
     estimated = int(((qualities & Quality.MEASURED) == 0).sum())
-    return Finding(REGISTER_SUM, start_s, end_s, _message(start_s, end_s, total, advanced, finest, estimated))
+    sums = [window.said(number, finest) for number in (total, advanced, total - advanced)]
+    return Finding(REGISTER_SUM, start_s, end_s, _message(start_s, end_s, sums, estimated))
 
 
 def _scaled(reading: RegisterReading, exponent: int) -> int:
     return reading.value * int(10 ** (reading.reading_type.exponent - exponent))
 
 
-def _message(start_s: int, end_s: int, total: int, advanced: int, exponent: int, estimated: int) -> str:
-    scale = f" x 10^{exponent}" if exponent else ""
+def _message(start_s: int, end_s: int, sums: Sequence[str], estimated: int) -> str:
+    total, advanced, difference = sums
     said = (
-        f"intervals from {clock_time(start_s)} to {clock_time(end_s)} add up to {total}{scale}, "
-        f"the register advanced by {advanced}{scale}: a difference of {total - advanced}{scale}"
+        f"intervals from {clock_time(start_s)} to {clock_time(end_s)} add up to {total}, "
+        f"the register advanced by {advanced}: a difference of {difference}"
     )
     return f"{said} ({counted(estimated)} estimated)" if estimated else said

@@ -61,5 +61,6 @@ def _finding(window: Window, slot: int) -> Finding:
     start_s, day = window.second(slot), slot // window.slots_per_day * window.slots_per_day
     known = window.qualities[day : day + window.slots_per_day] & Quality.MEASURED != 0
     third = np.sort(window.values[day : day + window.slots_per_day][known])[-_THIRD]
-    message = f"{window.values[slot]} at {clock_time(start_s)} stands out: the third highest of the day is {third}"
+    spike = window.said(window.values[slot])
+    message = f"{spike} at {clock_time(start_s)} stands out: the third highest of the day is {window.said(third)}"
     return Finding(SPIKE_CHECK, start_s, start_s + window.interval_s, message)
