@@ -14,7 +14,7 @@ from amity.api.access import Asked
 from amity.api.gate import COOKIE
 from amity.api.problems import PROBLEM_RESPONSES
 from amity.kernel.errors import AccessError
-from amity.usecases.login import SESSION_LIFETIME, open_api_access, open_session
+from amity.usecases.login import SESSION_LIFETIME, close_session, open_api_access, open_session
 
 router = APIRouter(tags=["login"])
 
@@ -71,8 +71,9 @@ def enter(request: Request, services: Asked, token: Annotated[str, Form()] = "")
 
 
 @router.post("/logout", include_in_schema=False)
-def leave() -> Response:
-    """Forget the session in this browser."""
+def leave(request: Request, services: Asked) -> Response:
+    """End the session, here and for whoever else holds its cookie."""
+    close_session(services, request.cookies.get(COOKIE))
     response = RedirectResponse("/login", 303)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response

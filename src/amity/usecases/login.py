@@ -50,6 +50,12 @@ def person_of(services: Services, session_secret: str | None) -> str | None:
     return services.logins.session(hash_of(session_secret), services.clock.now())
 
 
+def close_session(services: Services, session_secret: str | None) -> None:
+    """End a session before its time; nothing happens when there is none."""
+    if session_secret:
+        services.logins.end_session(hash_of(session_secret))
+
+
 def _admission(services: Services, person: str, lifetime: timedelta) -> Admission:
     return Admission(new_secret(services.random_octets), person, services.clock.now() + lifetime)
 

@@ -224,3 +224,7 @@ class LoginStore(Protocol):
     def session(self, session_hash: bytes, now: datetime) -> str | None:
         """The person of a live session."""
         ...
+
+    def end_session(self, session_hash: bytes) -> None:
+        """Forget a session; nothing happens when it is unknown."""
+        ...

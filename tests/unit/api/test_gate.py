@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from starlette.types import Message
 
@@ -91,6 +92,15 @@ def test_a_link_is_good_for_fifteen_minutes(nobody: Caller, services: Services):
     secret = offer_link(services, "anna").secret
     services.clock.time += LINK_LIFETIME
     assert nobody.post("/login", data={"token": secret}).status_code == 401
+
+
+def test_signing_out_ends_the_session_for_whoever_holds_its_cookie(nobody: Caller, services: Services):
+    nobody.post("/login", data={"token": offer_link(services, "anna").secret})
+    stolen = httpx.Cookies(nobody.cookies)
+    assert nobody.get("/api/v1/town").status_code == 200
+    nobody.post("/logout", headers={"origin": "http://127.0.0.1"})
+    nobody.cookies = stolen
+    assert nobody.get("/api/v1/town").status_code == 401
 
 
 def test_a_session_ends_after_twelve_hours(nobody: Caller, services: Services):

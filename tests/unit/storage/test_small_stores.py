@@ -123,6 +123,13 @@ def test_a_session_lives_until_it_expires(database: ItDatabase) -> None:
     assert database.logins.session(b"other", NOON) is None
 
 
+def test_a_session_that_was_ended_opens_nothing(database: ItDatabase) -> None:
+    database.logins.add_session(b"hash", "operator", NOON + timedelta(hours=8))
+    database.logins.end_session(b"hash")
+    database.logins.end_session(b"hash")
+    assert database.logins.session(b"hash", NOON) is None
+
+
 # ------------------------------------------------------------------ dead letters
 def test_an_undecodable_message_is_kept_once_as_it_came(database: ItDatabase) -> None:
     store = database.dead_letters

@@ -226,6 +226,9 @@ class MemoryLogins:
         person, expires_at = self.sessions.get(session_hash, (None, now))
         return person if expires_at > now else None
 
+    def end_session(self, session_hash: bytes) -> None:
+        self.sessions.pop(session_hash, None)
+
 
 class FixedClock:
     def __init__(self, now: datetime) -> None:

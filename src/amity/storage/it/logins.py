@@ -45,6 +45,12 @@ class SqlLoginStore:
         with self._transactions.read() as connection:
             return connection.execute(live).scalar_one_or_none()
 
+    def end_session(self, session_hash: bytes) -> None:
+        """Forget a session: its secret opens nothing from now on."""
+        session = tables.login_session.c
+        with self._transactions.write() as connection:
+            connection.execute(delete(tables.login_session).where(session.session_hash == session_hash))
+
 
 def _forget_expired(connection: Connection, now: datetime) -> None:
     for table in (tables.login_token, tables.login_session):
