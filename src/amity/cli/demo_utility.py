@@ -30,7 +30,7 @@ from amity.runtime.roles import Role
 from amity.runtime.settings import Settings
 from amity.runtime.supervisor import Program, Supervisor, until_told_to_stop
 from amity.runtime.system import SystemClock, random_octets
-from amity.simulation.faults import DEMO_MIX, FaultKind
+from amity.simulation.faults import FaultKind, demo_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet, document_entry
 from amity.storage.it.database import ItDatabase
 from amity.storage.it.database import open_database as open_it_database
@@ -194,7 +194,9 @@ class Utility:
 def fleet_of(story: Story) -> Fleet:
     """The demo's fleet: the usual share of faults, one area without power."""
     return build_fleet(
-        FleetSettings(meters=story.meters, seed=story.seed, anchor=story.anchor, faults=DEMO_MIX, outage=True)
+        FleetSettings(
+            meters=story.meters, seed=story.seed, anchor=story.anchor, faults=demo_mix(story.meters), outage=True
+        )
     )
 
 

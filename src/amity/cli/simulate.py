@@ -14,7 +14,7 @@ from amity.devices.settings import Authentication
 from amity.kernel.time import isoformat
 from amity.runtime.supervisor import until_told_to_stop
 from amity.runtime.system import SystemClock
-from amity.simulation.faults import DEMO_MIX, FaultKind, parse_mix
+from amity.simulation.faults import FaultKind, demo_mix, parse_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
 from amity.simulation.push_schedule import Destination
 from amity.simulation.serving import serve_fleet
@@ -58,7 +58,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         seed=seed,
         anchor=instant("--anchor", anchor) if anchor else datetime.now(UTC),
         auth=auth,
-        faults={**(DEMO_MIX if faults else {}), **parse_mix(fault or ())},
+        faults={**(demo_mix(meters) if faults else {}), **parse_mix(fault or ())},
         outage=faults,
     )
     _allow_open_files(meters * _FILES_PER_METER)

@@ -61,6 +61,11 @@ _LONG_GAP_SLOTS_MAX = 30
 _JUMP_FIRST_SLOT, _JUMP_LAST_SLOT = 36, 52
 
 
+def demo_mix(meters: int) -> dict[FaultKind, float]:
+    """The mix for a fleet of this size; a small town leaves out what would be less than half a meter of it."""
+    return {kind: share for kind, share in DEMO_MIX.items() if share * meters >= 0.5}  # noqa: PLR2004 - half a meter
+
+
 def parse_mix(texts: Sequence[str]) -> dict[FaultKind, float]:
     """Read `name=share` entries; raise ConfigurationError that names the entry for anything else."""
     return dict(_parse_share(text) for text in texts)
