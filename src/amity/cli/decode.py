@@ -37,7 +37,7 @@ def decode(
     guek, gak = hex_octets("--key", key), hex_octets("--auth-key", auth_key)
     if gak and not guek:
         raise ConfigurationError("--auth-key needs --key", next_step="give both, or --key alone")
-    protector_for = protector_from_keys(guek, gak) if guek else no_keys
+    protector_for = protector_from_keys(guek, gak or None) if guek else no_keys
     telegram = decode_telegram(
         captured(capture), protector_for, system_title=hex_octets("--system-title", system_title)
     )
