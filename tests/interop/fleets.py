@@ -47,10 +47,10 @@ class RunningFleet:
 
 
 @contextmanager
-def running_fleet(meters: int, auth: Authentication | None, anchor: datetime) -> Iterator[RunningFleet]:
-    """Run `amity simulate` on free ports while the block lasts; end it by its own process id."""
+def running_fleet(meters: int, auth: Authentication | None, anchor: datetime, *words: str) -> Iterator[RunningFleet]:
+    """Run `amity simulate` on free ports, with more options, while the block lasts; end it by its own process id."""
     command = [AMITY, "simulate", "--meters", str(meters), "--port-base", "0", "--seed", str(SEED), "--json"]
-    command += ["--anchor", isoformat(anchor)] + (["--auth", auth.value] if auth else [])
+    command += ["--anchor", isoformat(anchor)] + (["--auth", auth.value] if auth else []) + list(words)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own program
         assert child.stdout is not None
         try:

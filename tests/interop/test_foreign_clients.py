@@ -68,7 +68,14 @@ def test_a_wrong_secret_opens_nothing(anchor: datetime, peer: str, auth: str, na
 
 
 def test_a_meter_takes_no_invocation_counter_twice(anchor: datetime):
-    with running_fleet(1, Authentication.HLS_GMAC, anchor) as fleet:
+    with running_fleet(1, Authentication.HLS_GMAC, anchor, "--strict-counters") as fleet:
         order = order_for(fleet.meter(0), "auth+enc", yesterday())
         read_with("dlms-cosem", order)
         assert "INVOCATION_COUNTER_ERROR" in refusal_to("dlms-cosem", order)
+
+
+@pytest.mark.parametrize("peer", ["gurux-dlms", "dlms-cosem"])
+def test_a_laboratory_meter_lets_a_simple_client_start_from_one_again(anchor: datetime, peer: str):
+    with running_fleet(1, Authentication.HLS_GMAC, anchor) as fleet:
+        order = order_for(fleet.meter(0), "auth+enc", yesterday())
+        assert read_with(peer, order) == read_with(peer, order) | {}

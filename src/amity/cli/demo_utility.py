@@ -116,7 +116,7 @@ class Utility:
         argv = (
             *_amity("simulate"), "--meters", str(story.meters), "--seed", str(story.seed), "--faults",
             "--anchor", isoformat(story.anchor), "--port-base", str(story.port_base),
-            "--with-parent", "--strict-counters",
+            "--with-parent", "--strict-counters", "--state", str(self.folder.simulator / "counters"),
             *(("--push-to", f"{headend.push_host}:{headend.push_port}") if push else ()),
         )  # fmt: skip
         return Program("simulator", argv, self.folder.logs / "simulator.log")

@@ -5,15 +5,19 @@ import json
 import resource
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from amity.cli.options import address, instant
 from amity.devices.settings import Authentication
+from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.supervisor import until_told_to_stop
 from amity.runtime.system import SystemClock
+from amity.security.private_files import read_private, write_private
+from amity.simulation.counters import Reservation
 from amity.simulation.faults import FaultKind, demo_mix, parse_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
 from amity.simulation.push_schedule import Destination
@@ -45,6 +49,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
             " client may start from 1 in each association."
         ),
     ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="File that keeps how far the meters' own counters went, so that none comes again."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the fleet document.")] = False,
     with_parent: Annotated[bool, typer.Option(help="End when standard input closes.", hidden=True)] = False,
 ) -> None:
@@ -70,6 +78,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         port_base=port_base,
         push_to=Destination(*address(push_to, "--push-to")) if push_to else None,
         remembers_counters=strict_counters,
+        reservation=_reservation(state) if state else None,
     )
     asyncio.run(_serve(serving, fleet, as_json=as_json, with_parent=with_parent))
 
@@ -92,6 +101,14 @@ def _summary(fleet: Fleet, document: list[dict[str, Any]]) -> str:
         f" {last['port']}, {faulty} of them faulty; told from {isoformat(fleet.settings.anchor)}.\n"
         "--json prints how to reach each of them. Ctrl-C ends."
     )
+
+
+def _reservation(state: Path) -> Reservation:
+    """Begin above everything that an earlier start may have used."""
+    text = read_private(state, missing="the simulator makes it at its first start") if state.exists() else "0"
+    if not text.isdecimal():
+        raise ConfigurationError(f"{state} holds no number", next_step="name another file with --state, with new keys")
+    return Reservation(int(text), lambda mark: write_private(state, str(mark)))
 
 
 def _allow_open_files(wanted: int) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from amity.devices.objects import ObjectTree
 from amity.devices.profiles import CLOCK_OBIS
@@ -12,7 +11,7 @@ from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import Conformance
 from amity.protocols.dlms.ciphering import CipherKeys
 from amity.simulation.cosem_objects import LOGICAL_DEVICE_NAME, cosem_objects
-from amity.simulation.counters import TimeCounter
+from amity.simulation.counters import MeterCounter, Reservation
 from amity.simulation.meter import SimulatedMeter
 
 _SUITE = 0
@@ -22,13 +21,13 @@ _PUBLIC = frozenset((LOGICAL_DEVICE_NAME, CLOCK_OBIS, invocation_counter_obis(0)
 def meter_server(
     meter: SimulatedMeter,
     *,
-    started: datetime,
+    reservation: Reservation,
     random_octets: Callable[[int], bytes],
     push_to: str = "",
     remembers_counters: bool = True,
-) -> tuple[MeterServer, TimeCounter]:
+) -> tuple[MeterServer, MeterCounter]:
     """The server side of a meter and the counter that its pushes share; `push_to` is what its push setups name."""
-    counter = TimeCounter(started)
+    counter = MeterCounter(reservation)
     server = MeterServer(
         replace(meter_settings(meter), remembers_counters=remembers_counters),
         ObjectTree(cosem_objects(meter, push_to)),

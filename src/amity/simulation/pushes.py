@@ -15,7 +15,7 @@ from amity.protocols.dlms.apdu import Attribute
 from amity.protocols.dlms.data import Data, array, decode_all, long_unsigned, octet_string, structure
 from amity.protocols.wrapper import frame as wrapper
 from amity.simulation.cosem_objects import LAST_EVENT_CODE, LOGICAL_DEVICE_NAME
-from amity.simulation.counters import TimeCounter
+from amity.simulation.counters import MeterCounter
 from amity.simulation.device import keys_held
 from amity.simulation.happenings import Happening
 from amity.simulation.meter import SimulatedMeter
@@ -29,7 +29,7 @@ _LAST_EVENT = Attribute(1, LAST_EVENT_CODE, 2)
 class Pusher:
     """Builds one meter's pushes as wrapper frames; `counter` is the one its answers use too."""
 
-    def __init__(self, meter: SimulatedMeter, counter: TimeCounter) -> None:
+    def __init__(self, meter: SimulatedMeter, counter: MeterCounter) -> None:
         self._meter = meter
         rules = meter.profile.association
         self._sealing = (

@@ -9,6 +9,7 @@ from typing import Any
 from amity.kernel.errors import ConfigurationError, TransportError
 from amity.kernel.time import Clock
 from amity.runtime.system import random_octets as random_octets_of_system
+from amity.simulation.counters import Reservation, reservation_by_time
 from amity.simulation.device import meter_server
 from amity.simulation.faults import FaultKind
 from amity.simulation.fleet import Fleet, document_entry
@@ -30,21 +31,23 @@ async def serve_fleet(
     push_to: Destination | None = None,
     random_octets: Callable[[int], bytes] = random_octets_of_system,
     remembers_counters: bool = True,
+    reservation: Reservation | None = None,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Serve every meter while the context is open; give the fleet document with the ports they listen on.
 
     Meter i listens on `port_base` + i; with 0 the system chooses free ports. `random_octets` makes the challenges of
-    HLS; `remembers_counters` is as in `MeterSettings`. Raises ConfigurationError for ports that do not exist and
-    TransportError that names the port that is taken.
+    HLS; `remembers_counters` is as in `MeterSettings`; `reservation` keeps how far the meters' own counters went.
+    Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
     """
     _check_ports(port_base, len(fleet.meters))
+    reservation = reservation or reservation_by_time(clock.now())
     async with contextlib.AsyncExitStack() as stack:
         document = []
         pushers = []
         for number, meter in enumerate(fleet.meters):
             server, counter = meter_server(
                 meter,
-                started=clock.now(),
+                reservation=reservation,
                 random_octets=random_octets,
                 push_to=str(push_to or ""),
                 remembers_counters=remembers_counters,

@@ -18,6 +18,7 @@ from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import TransportError
 from amity.kernel.time import Clock
 from amity.messaging.codec import ProtobufCodec
+from amity.simulation.counters import reservation_by_time
 from amity.simulation.device import meter_server
 from amity.simulation.fleet import Fleet as SimulatedFleet
 from amity.simulation.fleet import FleetSettings, build_fleet, document_entry
@@ -74,7 +75,9 @@ class MemoryConnector:
         self.clock = clock
         chance = Random(1)
         self.servers = {
-            meter.meter_id: meter_server(meter, started=clock.now(), random_octets=chance.randbytes)[0]
+            meter.meter_id: meter_server(
+                meter, reservation=reservation_by_time(clock.now()), random_octets=chance.randbytes
+            )[0]
             for meter in meters
         }
         self.scripts: dict[str, Script] = {}

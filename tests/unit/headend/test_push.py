@@ -21,7 +21,7 @@ from amity.protocols.dlms.apdu import DataNotification, GetRequestNormal
 from amity.protocols.dlms.attributes import Attribute
 from amity.protocols.dlms.data import array, double_long_unsigned, octet_string, structure
 from amity.protocols.wrapper.frame import Frame, Reader, encode
-from amity.simulation.counters import TimeCounter
+from amity.simulation.counters import MeterCounter, reservation_by_time
 from amity.simulation.happenings import Happening
 from amity.simulation.meter import SimulatedMeter
 from amity.simulation.pushes import Pusher
@@ -38,7 +38,7 @@ def frame_of(octets: bytes | None) -> Frame:
 
 
 def pusher(bench: object, meter: SimulatedMeter) -> Pusher:
-    return Pusher(meter, TimeCounter(bench.clock.now()))
+    return Pusher(meter, MeterCounter(reservation_by_time(bench.clock.now())))
 
 
 def interval_push(bench: object, meter: SimulatedMeter) -> bytes:

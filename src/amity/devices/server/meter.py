@@ -9,6 +9,7 @@ from amity.devices.server.association import MeterAssociation
 from amity.devices.server.opening import Judge
 from amity.devices.server.own_objects import own_objects
 from amity.devices.server.settings import ClientAccess, MeterSettings
+from amity.devices.settings import Authentication
 from amity.protocols.dlms.apdu import Attribute, DataAccessResult
 from amity.protocols.dlms.selective_access import Access
 
@@ -40,7 +41,7 @@ class MeterServer:
 
     def open_association(self, client: int) -> MeterAssociation:
         """What a new connection from a client talks to; the association itself opens with the AARQ."""
-        if not self.settings.remembers_counters:
+        if not self.settings.remembers_counters and self._proves_itself_anew(client):
             self._received_counters.pop(client, None)
         return MeterAssociation(self, client)
 
@@ -79,6 +80,13 @@ class MeterServer:
     def note_counter(self, client: int, counter: int) -> None:
         """Remember the highest counter of a client; one at or below it is a replay from now on."""
         self._received_counters[client] = max(counter, self.received_counter(client))
+
+    def _proves_itself_anew(self, client: int) -> bool:
+        """True for a client with HLS: a recorded session of it fails at the fresh challenge, whatever its counters."""
+        return any(
+            access.client == client and access.authentication is Authentication.HLS_GMAC
+            for access in self.settings.clients
+        )
 
     def _has_fallen_silent(self, holder: MeterAssociation, now: datetime) -> bool:
         timeout = timedelta(seconds=self.settings.inactivity_timeout_s)

@@ -66,8 +66,8 @@ class MeterSettings:
     """A logical device: its name (16 octets by custom), title, address, clients and limits.
 
     `remembers_counters`: invocation counters of clients must rise from one association to the next, as meters in the
-    field demand. A meter on a laboratory bench may forget them, so that a simple client can start from 1 each time;
-    within an association a counter that does not rise is refused all the same.
+    field demand. A meter on a laboratory bench may forget those of HLS clients, so that a simple one can start from 1
+    each time; within an association, and without HLS always, a counter that does not rise is refused all the same.
     """
 
     logical_device_name: str
