@@ -26,7 +26,10 @@ def hex_octets(option: str, text: str | None, octets: int | None = None) -> byte
             f"{option} is not hexadecimal", next_step="write two digits an octet, like 0A1B"
         ) from None
     if octets is not None and len(value) != octets:
-        raise ConfigurationError(f"{option} has {len(value)} octets, {octets} are needed")
+        raise ConfigurationError(
+            f"{option} has {len(value)} octets, {octets} are needed",
+            next_step=f"write {2 * octets} hexadecimal digits",
+        )
     return value
 
 

@@ -2,24 +2,24 @@
 
 import asyncio
 import json
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from amity.cli.association import Association, Ciphered
 from amity.cli.options import address, hex_octets, instant
 from amity.cli.reading import Reading, Request, read_meter
+from amity.cli.reading_profile import ProfileRequest
 from amity.devices.settings import Authentication, Protection
-from amity.kernel.errors import ConfigurationError
+from amity.kernel.errors import AmityError, ConfigurationError
 from amity.kernel.obis import Obis
 from amity.kernel.time import isoformat
 from amity.runtime.system import SystemClock, random_octets
+from amity.transports.failures import TimerT1Error
 from amity.transports.wrapper_channel import WrapperChannel
-
-_LOAD_PROFILE = "1.0.99.1.0.255"
 
 
 def read(  # noqa: PLR0913, PLR0917 - an option each
@@ -27,12 +27,16 @@ def read(  # noqa: PLR0913, PLR0917 - an option each
     obis: Annotated[
         list[str] | None, typer.Option(help="What to read; may be repeated. Also CLASS/OBIS/ATTRIBUTE.")
     ] = None,
-    client: Annotated[int, typer.Option(help="Client address (wrapper port of the reader).")] = 16,
-    server: Annotated[int, typer.Option(help="Server address (logical device).")] = 1,
+    client: Annotated[int, typer.Option(help="Client address (wrapper port of the reader).", min=1, max=0xFFFF)] = 16,
+    server: Annotated[int, typer.Option(help="Server address (logical device).", min=0, max=0xFFFF)] = 1,
     auth: Annotated[Authentication, typer.Option(help="How the association is authenticated.")] = Authentication.NONE,
-    password: Annotated[str | None, typer.Option(help="LLS password; 0x… for octets.")] = None,
-    key: Annotated[str | None, typer.Option(help="Global unicast encryption key, hexadecimal.")] = None,
-    auth_key: Annotated[str | None, typer.Option(help="Authentication key, hexadecimal.")] = None,
+    password: Annotated[str | None, typer.Option(help="LLS password; 0x… for octets.", envvar="AMITY_PASSWORD")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Global unicast encryption key, hexadecimal.", envvar="AMITY_KEY")
+    ] = None,
+    auth_key: Annotated[
+        str | None, typer.Option(help="Authentication key, hexadecimal.", envvar="AMITY_AUTH_KEY")
+    ] = None,
     system_title: Annotated[str | None, typer.Option(help="System title of the meter, or nothing: it says it.")] = None,
     client_title: Annotated[
         str | None, typer.Option(help="Our own title, 8 octets in hexadecimal; random for each run without it.")
@@ -44,8 +48,12 @@ def read(  # noqa: PLR0913, PLR0917 - an option each
     ] = Protection.AUTHENTICATED_ENCRYPTED,
     profile_from: Annotated[str | None, typer.Option(help="Also read a profile from this instant (ISO 8601).")] = None,
     profile_to: Annotated[str | None, typer.Option(help="… up to this one; now without it.")] = None,
-    profile: Annotated[str, typer.Option(help="Logical name of the profile.")] = _LOAD_PROFILE,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait for each answer.")] = 10.0,
+    profile: Annotated[
+        str | None, typer.Option(help="Logical name of the profile; the model's load profile without it.")
+    ] = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", help="Seconds to wait for each answer.", min=0.1, max=3600)
+    ] = 10.0,
     trace: Annotated[bool, typer.Option(help="Show the conversation line by line, secrets masked.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -62,7 +70,7 @@ def read(  # noqa: PLR0913, PLR0917 - an option each
         protection=protection,
         counter=counter,
     )
-    request = Request(tuple(obis or ()), Obis.parse(profile), *_span(profile_from, profile_to))
+    request = Request(tuple(obis or ()), _profile_request(profile, profile_from, profile_to))
     err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     told = (lambda line: err.print(str(line))) if trace else None
     settings = association.settings(random_octets)
@@ -75,7 +83,10 @@ def read(  # noqa: PLR0913, PLR0917 - an option each
         finally:
             await channel.close()
 
-    reading = asyncio.run(session())
+    try:
+        reading = asyncio.run(session())
+    except AmityError as error:
+        raise _placed(error, f"{host}:{port}", client, server) from None
     if as_json:
         print(json.dumps(reading.to_json(), ensure_ascii=False, indent=2))
     else:
@@ -84,14 +95,31 @@ def read(  # noqa: PLR0913, PLR0917 - an option each
         raise typer.Exit(4)
 
 
-def _span(first: str | None, last: str | None) -> tuple[datetime | None, datetime]:
-    if last and not first:
-        raise ConfigurationError("--profile-to needs --profile-from", next_step="say where the profile begins")
-    start = instant("--profile-from", first) if first else None
-    end = instant("--profile-to", last) if last else SystemClock().now()
-    if start is not None and start >= end:
-        raise ConfigurationError(f"the profile would begin ({isoformat(start)}) after it ends ({isoformat(end)})")
-    return start, end
+def _profile_request(name: str | None, first: str | None, last: str | None) -> ProfileRequest | None:
+    if first is None:
+        if last or name:
+            raise ConfigurationError(
+                "a profile needs --profile-from", next_step="say where it begins, like 2026-11-20T00:00Z"
+            )
+        return None
+    start = instant("--profile-from", first)
+    now = SystemClock().now()
+    end = instant("--profile-to", last) if last else now
+    if start >= end:
+        raise ConfigurationError(
+            f"the profile would begin ({isoformat(start)}) after it ends ({isoformat(end)})",
+            next_step="give an earlier --profile-from or a later --profile-to",
+        )
+    return ProfileRequest(Obis.parse(name) if name else None, start, end, now)
+
+
+def _placed(error: AmityError, place: str, client: int, server: int) -> AmityError:
+    """The same error, saying with which meter and as whom."""
+    if place not in " ".join(error.lines()):
+        error.tried = f"{error.tried or 'a conversation'} with the meter at {place}"
+    if isinstance(error, TimerT1Error):
+        error.next_step = f"{error.next_step}; if it never answers, check --client {client} and --server {server}"
+    return error
 
 
 def _password(text: str | None) -> bytes:
@@ -101,25 +129,28 @@ def _password(text: str | None) -> bytes:
 
 
 def _show(reading: Reading) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]{reading.name}[/]  clock {reading.clock}")
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print(f"{reading.name}  clock {reading.clock}")
     for value in reading.values:
-        console.print(f"OBIS Code {value['obis']}  {_text(value)}", markup=False)
+        console.print(f"OBIS Code {value['obis']}  {_text(value)}")
     if reading.rows is not None:
-        console.print(_rows_table(reading.columns, reading.rows))
-        console.print(f"{len(reading.rows)} rows")
+        table = _rows_table(reading.columns, reading.rows)
+        console.print(table, width=max(console.width, console.measure(table).maximum))
+        console.print(f"{len(reading.rows)} rows, times are UTC")
 
 
 def _text(value: dict[str, Any]) -> str:
     if "error" in value:
         return f"{value['error']}; next: {value['next']}"
+    if isinstance(value["value"], dict | list):
+        return json.dumps(value["value"], ensure_ascii=False)
     return f"{value['value']} {value.get('unit', '')}".rstrip()
 
 
 def _rows_table(columns: list[str], rows: list[list[Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, no_wrap=True, overflow="fold")
+        table.add_column(Text(column), no_wrap=True)
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     return table

@@ -3,10 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from itertools import count
 from typing import Any
 
+from amity.cli.reading_profile import ProfileRequest, model_of, read_rows
+from amity.cli.reading_values import printable, scaled, shown, symbol
 from amity.devices.client import (
     AssociationSettings,
     AttributeRefusedError,
@@ -19,24 +20,12 @@ from amity.devices.client import (
     release,
 )
 from amity.devices.interface_classes import ASSOCIATION_LN, CLOCK, DATA, PROFILE_GENERIC, REGISTER
-from amity.devices.profiles import CLOCK_OBIS, ClockEncoding, ClockRules, Deviation, Selector
-from amity.devices.readout import (
-    ProfileLayout,
-    RegisterReadout,
-    ScalerUnit,
-    read_logical_device_name,
-    read_profile,
-    read_profile_layout,
-    read_registers,
-)
-from amity.kernel.errors import ConfigurationError, RemoteProtocolError, TransportError
+from amity.devices.profiles import CLOCK_OBIS
+from amity.devices.readout import RegisterReadout, read_logical_device_name, read_registers
+from amity.kernel.errors import ConfigurationError, TransportError
 from amity.kernel.obis import Obis
-from amity.kernel.time import from_epoch_s, isoformat
-from amity.kernel.units import Unit
 from amity.protocols.dlms.apdu import Attribute, DataAccessResult
-from amity.protocols.dlms.data import Data, to_json
-from amity.protocols.dlms.datetime import CosemDateTime
-from amity.protocols.dlms.profile_columns import ProfileColumns
+from amity.protocols.dlms.data import Data
 from amity.transports.wrapper_channel import WrapperChannel
 
 _TOTAL_IMPORT = "1.0.1.8.0.255"
@@ -45,18 +34,14 @@ _CURRENT_ASSOCIATION = Obis.parse("0.0.40.0.0.255")
 _REFERENCE_PARTS = 3
 _RELEASE_TIMEOUT_S = 2.0
 _MISMATCHES = {DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.OBJECT_CLASS_INCONSISTENT}
-# Of a meter whose model we do not know: standard-conformant times; where the deviation is left open, UTC is assumed.
-_PLAIN_CLOCK = ClockRules(ClockEncoding.OCTET_STRING, Deviation.SPECIFIED, 0, deviation_inverted=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to read: references as typed, and a profile with its span when `start` is given."""
+    """What to read: references as typed, and a profile."""
 
     references: tuple[str, ...]
-    profile: Obis
-    start: datetime | None
-    end: datetime
+    profile: ProfileRequest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +71,40 @@ async def read_meter(
     channel: WrapperChannel, settings: AssociationSettings, ports: Ports, request: Request, *, timeout_s: float
 ) -> Reading:
     """Associate, read, release; a meter that waits for a higher invocation counter is given it once."""
-    try:
-        session = await channel.run(associate(settings, ports), timeout_s)
-    except InvocationCounterError as error:
-        if error.expected is None:
-            raise
-        above = iter(range(error.expected, 1 << 32))
-        retry = Ports(ports.random_octets, above.__next__, ports.trace)
-        session = await channel.run(associate(settings, retry), timeout_s)
+    session = await _associated(channel, settings, ports, timeout_s)
     reading = await channel.run(_read(session, request), timeout_s)
     with contextlib.suppress(TransportError):  # many meters just close, or stay silent, when released
         await channel.run(release(session), min(timeout_s, _RELEASE_TIMEOUT_S))
     return reading
 
 
+async def _associated(
+    channel: WrapperChannel, settings: AssociationSettings, ports: Ports, timeout_s: float
+) -> Session:
+    """The answer that names a counter is not authenticated: it may raise ours, never lower it."""
+    ours = ports.next_invocation_counter()
+    try:
+        return await channel.run(associate(settings, _from(ours, ports)), timeout_s)
+    except InvocationCounterError as error:
+        if error.expected is None or error.expected <= ours:
+            raise
+        return await channel.run(associate(settings, _from(error.expected, ports)), timeout_s)
+
+
+def _from(first: int, ports: Ports) -> Ports:
+    return Ports(ports.random_octets, count(first).__next__, ports.trace)
+
+
 def _read(session: Session, request: Request) -> Conversation[Reading]:
-    name = yield from read_logical_device_name(session)
+    name = printable((yield from read_logical_device_name(session)))
     clock = yield from get(session, Attribute(CLOCK.class_id, CLOCK_OBIS, _VALUE))
     values: list[dict[str, Any]] = []
     for reference in request.references or (_TOTAL_IMPORT,):
         values += [(yield from _value(session, reference))]
-    if request.start is None:
-        return Reading(name, str(_shown(clock)), values, [], None)
-    columns, rows = yield from _profile(session, request, request.start)
-    return Reading(name, str(_shown(clock)), values, columns, rows)
+    if request.profile is None:
+        return Reading(name, str(shown(clock)), values, [], None)
+    columns, rows = yield from read_rows(session, request.profile, model_of(name))
+    return Reading(name, str(shown(clock)), values, columns, rows)
 
 
 # ------------------------------------------------------------------ single attributes
@@ -138,7 +133,7 @@ def _shown_attribute(session: Session, attribute: Attribute) -> Conversation[dic
         "obis": str(attribute.obis),
         "class_id": attribute.class_id,
         "attribute": attribute.index,
-        "value": _shown(data),
+        "value": shown(data),
     }
 
 
@@ -146,11 +141,11 @@ def _shown_register(register: RegisterReadout) -> dict[str, Any]:
     attribute = register.attribute
     if isinstance(register.value, DataAccessResult):
         raise AttributeRefusedError(attribute, register.value)
-    shown = {"obis": str(attribute.obis), "class_id": attribute.class_id, "attribute": attribute.index}
+    facts = {"obis": str(attribute.obis), "class_id": attribute.class_id, "attribute": attribute.index}
     raw, scale = register.value.value, register.scaler_unit
     if scale is None or not isinstance(raw, int):
-        return shown | {"value": _shown(register.value)}
-    return shown | {"value": _scaled(raw, scale), "unit": _symbol(scale), "raw": raw, "scaler": scale.scaler}
+        return facts | {"value": shown(register.value)}
+    return facts | {"value": scaled(raw, scale), "unit": symbol(scale), "raw": raw, "scaler": scale.scaler}
 
 
 def _class_of(session: Session, obis: Obis) -> Conversation[int | None]:
@@ -160,8 +155,8 @@ def _class_of(session: Session, obis: Obis) -> Conversation[int | None]:
 
 def _listed(objects: Data) -> Iterator[tuple[int, bytes]]:
     """Class and logical name of each entry of an object_list."""
-    for entry in objects.value if isinstance(objects.value, tuple) else ():
-        match [field.value for field in entry.value] if isinstance(entry.value, tuple) else []:
+    for entry in objects.items if objects.is_sequence else ():
+        match [field.value for field in entry.items] if entry.is_sequence else []:
             case [int(class_id), int(), bytes(name), _]:
                 yield class_id, name
 
@@ -193,67 +188,3 @@ def _refusal(attribute: Attribute, refusal: AttributeRefusedError) -> dict[str, 
         "obis": str(attribute.obis), "class_id": attribute.class_id, "attribute": attribute.index,
         "error": refusal.what, "next": refusal.next_step,
     }  # fmt: skip
-
-
-# ------------------------------------------------------------------ profile
-def _profile(session: Session, request: Request, start: datetime) -> Conversation[tuple[list[str], list[list[Any]]]]:
-    layout = yield from read_profile_layout(session, request.profile)
-    readout = yield from read_profile(
-        session, layout, start, request.end, clock=_PLAIN_CLOCK, access=(Selector.RANGE,), now=request.end
-    )
-    columns = readout.columns(_PLAIN_CLOCK, null_timestamps=layout.capture_period_s > 0)
-    return _titles(layout), _rows(layout, columns)
-
-
-def _titles(layout: ProfileLayout) -> list[str]:
-    units = (f" {_symbol(scale)}".rstrip() if scale else "" for scale in layout.scaler_units)
-    return [f"{capture.obis}{unit}" for capture, unit in zip(layout.capture_objects, units, strict=True)]
-
-
-def _rows(layout: ProfileLayout, columns: ProfileColumns) -> list[list[Any]]:
-    shown = [_column(number, layout, columns) for number in range(len(columns.columns))]
-    return [list(row) for row in zip(*shown, strict=True)]
-
-
-def _column(number: int, layout: ProfileLayout, columns: ProfileColumns) -> list[Any]:
-    values = columns.columns[number]
-    if number == layout.clock_column:
-        return [isoformat(from_epoch_s(int(second))) for second in columns.timestamps_s]
-    missing, scale = columns.missing[number], layout.scaler_units[number]
-    cells = values if isinstance(values, list) else values.tolist()
-    shown = [_scaled(cell, scale) if scale and isinstance(cell, int) else _cell(cell) for cell in cells]
-    return shown if missing is None else [None if gone else cell for gone, cell in zip(missing, shown, strict=True)]
-
-
-# ------------------------------------------------------------------ values
-def _shown(data: Data) -> Any:
-    """Text where octets are text, a time where they are one, otherwise JSON with the type's name."""
-    value = data.value
-    if isinstance(value, bytes):
-        return _octets(value)
-    return value if isinstance(value, int | float | str | None) else to_json(data)
-
-
-def _octets(value: bytes) -> str:
-    if len(value) == 12:  # noqa: PLR2004 - a COSEM date-time
-        try:
-            return str(CosemDateTime.from_octets(value))
-        except RemoteProtocolError:
-            return value.hex()
-    return value.decode() if value.isascii() and value.decode().isprintable() else value.hex()
-
-
-def _cell(cell: object) -> Any:
-    return _octets(cell) if isinstance(cell, bytes) else cell if isinstance(cell, int | float | None) else str(cell)
-
-
-def _scaled(raw: int, scale: ScalerUnit) -> int | float:
-    number = Decimal(raw).scaleb(scale.scaler)
-    return int(number) if number == number.to_integral_value() else float(number)
-
-
-def _symbol(scale: ScalerUnit) -> str:
-    try:
-        return Unit(scale.unit).symbol
-    except ValueError:
-        return f"unit {scale.unit}"

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from amity.kernel.errors import ConfigurationError
@@ -27,7 +28,10 @@ def serve(
     folder.create()
     settings = load(folder.settings)
     served = {"dir": str(directory), "roles": wanted, "web": f"http://{settings.web.host}:{settings.web.port}/"}
-    print(json.dumps(served) if as_json else f"serving {', '.join(wanted)} from {directory}", flush=True)
+    if as_json:
+        print(json.dumps(served), flush=True)
+    else:
+        structlog.get_logger("serve").info("serving", roles=",".join(wanted), dir=str(directory))
     asyncio.run(serve_roles(folder, wanted, with_parent=with_parent))
 
 

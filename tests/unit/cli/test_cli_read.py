@@ -12,19 +12,26 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from amity.cli.main import app
-from amity.devices.client import AssociationRejectedError
+from amity.cli.reading import _associated
+from amity.cli.reading_values import printable
+from amity.devices.client import AssociationRejectedError, AssociationSettings, InvocationCounterError, Ports
+from amity.devices.profiles import Stamp
 from amity.devices.settings import Authentication
 from amity.kernel.errors import AmityError, ConfigurationError, TransportError
+from amity.kernel.obis import Obis
+from amity.kernel.time import from_epoch_s, isoformat
 from amity.runtime.system import SystemClock
 from amity.simulation.fleet import FleetSettings, build_fleet
+from amity.simulation.meter import SimulatedMeter
 from amity.simulation.serving import serve_fleet
 
 
 class Fleets:
-    """Serves a fleet of one meter in a thread of its own until told."""
+    """Serves a fleet in a thread of its own until told; gives the entry of its first meter."""
 
-    def __init__(self, auth: Authentication) -> None:
-        self._auth = auth
+    def __init__(self, auth: Authentication | None, meters: int = 1) -> None:
+        self.fleet = build_fleet(FleetSettings(meters=meters, seed=5, anchor=datetime.now(UTC), auth=auth))
+        self.document: list[dict[str, Any]] = []
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._stop = asyncio.Event()
@@ -42,9 +49,8 @@ class Fleets:
         self._loop.close()
 
     async def _serve(self) -> None:
-        fleet = build_fleet(FleetSettings(meters=1, seed=5, anchor=datetime.now(UTC), auth=self._auth))
-        async with serve_fleet(fleet, clock=SystemClock(), host="127.0.0.1", port_base=0) as document:
-            self.entry = document[0]
+        async with serve_fleet(self.fleet, clock=SystemClock(), host="127.0.0.1", port_base=0) as document:
+            self.document, self.entry = document, document[0]
             self._ready.set()
             await self._stop.wait()
 
@@ -70,7 +76,7 @@ def words(entry: dict[str, Any], **changed: str) -> list[str]:
     }
     if entry["auth"] == "lls":
         options["password"] = entry["password"]
-    if entry["auth"] == "hls-gmac":
+    if entry["auth"] == "hls-gmac" or entry["ciphering"] != "none":
         options |= {"key": entry["guek"], "auth-key": entry["gak"], "system-title": entry["system_title"]}
     options |= changed
     return [f"{entry['host']}:{entry['port']}", *(word for name in options for word in (f"--{name}", options[name]))]
@@ -152,3 +158,62 @@ def test_a_closed_port_is_refused_in_the_fields_words() -> None:
 def test_options_that_cannot_work_are_refused_before_anything_is_sent(argv: tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError):
         run(*argv)
+
+
+def test_the_profile_of_every_model_is_read_at_its_true_time() -> None:
+    """Local time, times left open, other profiles, access by entry: the rows are those of the simulated truth."""
+    yesterday = int(datetime.now(UTC).timestamp()) // 86_400 - 1
+    first, last = from_epoch_s(yesterday * 86_400), from_epoch_s(yesterday * 86_400 + 6 * 3600)
+    fleets = Fleets(None, meters=5)
+    with fleets:
+        for entry, meter in zip(fleets.document, fleets.fleet.meters, strict=True):
+            span = ("--profile-from", isoformat(first), "--profile-to", isoformat(last))
+            result = run(*words(entry), *span, "--json")
+            assert result.exit_code == 0, result.output
+            profile = json.loads(result.stdout)["profile"]
+            assert _energy_wh(profile, meter) == _true_energy_wh(meter, yesterday), meter.profile.key
+
+
+def _energy_wh(profile: dict[str, Any], meter: SimulatedMeter) -> list[int]:
+    """Import of the intervals that end from 01:00 to 05:00, from totals or amounts."""
+    rules = meter.profile.load_profile
+    names = [name.split(" ")[0] for name in profile["columns"]]
+    column = next(i for i, name in enumerate(names) if name in {"1.0.1.8.0.255", "1.0.1.29.0.255"})
+    clock = names.index("0.0.1.0.0.255")
+    shift = 0 if rules.stamp is Stamp.END else rules.capture_period_s
+    ends = {int(datetime.fromisoformat(row[clock]).timestamp()) + shift: row[column] for row in profile["rows"]}
+    slots = [end for end in sorted(ends) if 3600 <= end % 86_400 <= 5 * 3600]
+    if names[column] == "1.0.1.8.0.255":
+        return [round(ends[end] - ends[end - 900]) for end in slots]
+    return [round(ends[end]) for end in slots]
+
+
+def _true_energy_wh(meter: SimulatedMeter, day: int) -> list[int]:
+    step = 10 if meter.profile.key == "bergholm_b20" else 1
+    truth = meter.truth_of_day(Obis.parse("1.0.1.29.0.255"), day)[3:20].tolist()
+    return truth if step == 1 else [round(value, -1) for value in truth]
+
+
+def test_what_a_hostile_meter_calls_itself_does_not_move_the_terminal() -> None:
+    assert printable("M\x1b]0;pwn\x07[/x]") == "M\\x1b]0;pwn\\x07[/x]"
+
+
+def test_secrets_may_come_from_the_environment(ciphered: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMITY_KEY", ciphered["guek"])
+    monkeypatch.setenv("AMITY_AUTH_KEY", ciphered["gak"])
+    options = words(ciphered)
+    for name in ("--key", "--auth-key"):
+        del options[options.index(name) : options.index(name) + 2]
+    assert run(*options).exit_code == 0
+
+
+def test_an_answer_that_nobody_vouches_for_never_lowers_our_counter() -> None:
+    """The error that names a counter is not authenticated (a forger wants us to use a number again)."""
+    ports = Ports(bytes, iter(range(5000, 6000)).__next__, None)
+
+    class Forger:
+        async def run(self, _conversation: Any, _timeout_s: float) -> None:
+            raise InvocationCounterError(1, tried="AARQ")
+
+    with pytest.raises(InvocationCounterError):
+        asyncio.run(_associated(Forger(), AssociationSettings(), ports, 1.0))  # type: ignore[arg-type]
