@@ -3,10 +3,11 @@
 import fcntl
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
@@ -33,6 +34,21 @@ class Story:
         return range(self.port_base, self.port_base + self.meters)
 
 
+def usual_directory(meters: int | None, seed: int | None) -> Path:
+    """`amity-demo`; beside it, named for what is special, when another town is wanted than the one that lives there."""
+    usual = Path("amity-demo")
+    try:
+        stored = json.loads((usual / "demo.json").read_text(encoding="utf-8"))
+        special = [
+            f"-{name}-{wanted}"
+            for name, wanted in (("meters", meters), ("seed", seed))
+            if wanted not in {None, stored[name]}
+        ]
+    except (OSError, ValueError, TypeError, KeyError):
+        return usual  # nothing lives there yet, or what does is damaged, which is told when it is opened
+    return usual.with_name(usual.name + "".join(special))
+
+
 @contextmanager
 def sole_user(folder: Folder) -> Iterator[None]:
     """Hold the folder; raise ConfigurationError when another demo holds it."""
@@ -47,18 +63,22 @@ def sole_user(folder: Folder) -> Iterator[None]:
         yield
 
 
-def remembered_story(folder: Folder, *, meters: int | None, seed: int | None, now: datetime) -> Story:
+def remembered_story(
+    folder: Folder, *, meters: int | None, seed: int | None, now: datetime, tell: Callable[[str], None]
+) -> Story:
     """The story of this folder, or a new one; raise ConfigurationError when other meters or another seed are wanted."""
     path = folder.root / "demo.json"
     if not path.exists():
-        story = Story(meters or 200, 1 if seed is None else seed, now.replace(microsecond=0), 0)
+        story = Story(200 if meters is None else meters, 1 if seed is None else seed, now.replace(microsecond=0), 0)
         return _keep(folder, _on_free_ports(story))
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         story = Story(**(stored | {"anchor": datetime.fromisoformat(stored["anchor"])}))
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(
-            f"{path} is damaged", answer=str(error), next_step=f"delete {folder.root} and start again"
+            f"{path} is damaged",
+            answer=str(error),
+            next_step=f"put it back from a copy, or start another demo with --dir (the data in {folder.root} stays)",
         ) from error
     for name, wanted, has in (("--meters", meters, story.meters), ("--seed", seed, story.seed)):
         if wanted not in {None, has}:
@@ -66,18 +86,24 @@ def remembered_story(folder: Folder, *, meters: int | None, seed: int | None, no
                 f"{folder.root} holds a town with {name} {has}, not {wanted}",
                 next_step=f"leave {name} out to go on with it, name another folder with --dir, or delete this one",
             )
-    return story if _all_free(story.ports) else _keep(folder, _on_free_ports(story))
+    if _all_free(story.ports):
+        return story
+    moved = _keep(folder, _on_free_ports(story))
+    tell(f"ports from {story.port_base} on are taken: the meters move to {moved.port_base}")
+    return moved
 
 
-def settings_with_free_ports(folder: Folder) -> Settings:
+def settings_with_free_ports(folder: Folder, tell: Callable[[str], None]) -> Settings:
     """The folder's settings; where a port is taken by somebody else, a free one takes its place and is written down."""
-    settings = load(folder.settings)
+    existed, settings = folder.settings.exists(), load(folder.settings)
     free = Settings(
         headend=settings.headend.model_copy(update={"push_port": _free_port(settings.headend.push_port)}),
         broker=settings.broker.model_copy(update={"port": _free_port(settings.broker.port)}),
         web=settings.web.model_copy(update={"port": _free_port(settings.web.port)}),
     )
-    if free != settings or not folder.settings.exists():
+    if free != settings and existed:
+        tell(f"ports of {folder.settings} are taken: the console moves to {free.web.port}")
+    if free != settings or not existed:
         write_private(folder.settings, dump(free))
     return free
 

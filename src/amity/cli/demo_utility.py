@@ -15,6 +15,7 @@ from typing import Any
 from amity.cli.demo_display import Display
 from amity.cli.demo_folder import Story
 from amity.cli.demo_summary import Summary, summarise
+from amity.cli.log_follower import LogFollower, last_line
 from amity.cli.waiting import listens, until
 from amity.domain.collection import Outcome
 from amity.headend.fleet import Told
@@ -58,15 +59,19 @@ class Utility:
 
     async def live(self, *, as_json: bool) -> None:
         """Run until told to stop."""
-        fleet = fleet_of(self.story)
+        fleet, began = fleet_of(self.story), SystemClock().now()
         with _provisioned(self.folder, fleet, self.story) as database:
             async with self._supervised(self._simulator(push=True), *map(self._role, Role)):
                 await self._until_listening(self.settings.web.port, "the console")
                 self._tell_the_way_in(database, fleet, as_json=as_json)
-                watching = asyncio.create_task(self._watch_first_round(database, len(fleet.meters)))
+                watching = (
+                    asyncio.create_task(self._watch_first_round(database, len(fleet.meters), began)),
+                    asyncio.create_task(self._tell_complaints()),
+                )
                 with self._new_link_on_enter(database, as_json=as_json):
                     await until_told_to_stop(watch_stdin=False)
-                watching.cancel()
+                for task in watching:
+                    task.cancel()
                 self.display.ended()
                 self.display.said("stopping")
 
@@ -99,13 +104,17 @@ class Utility:
     # -------------------------------------------------------------- processes
     @asynccontextmanager
     async def _supervised(self, *programs: Program) -> AsyncIterator[Supervisor]:
-        supervisor = Supervisor(lambda name, text: self.display.said(f"{name}: {text}"))
+        supervisor = Supervisor(self._tell_restart)
         try:
             for program in programs:
                 await supervisor.start(program)
             yield supervisor
         finally:
             await supervisor.stop()
+
+    def _tell_restart(self, name: str, text: str) -> None:
+        why = last_line(self.folder.logs / f"{name}.log")
+        self.display.said(f"{name}: {text}" + (f" (its last words: {why})" if why else ""))
 
     def _role(self, role: Role) -> Program:
         argv = (*_amity("serve"), "--dir", str(self.folder.root), "--roles", role.value, "--with-parent")
@@ -125,15 +134,23 @@ class Utility:
         await until(lambda: listens(port), what, logs=self.folder.logs, limit_s=_STARTING_S_MAX)
 
     # -------------------------------------------------------------- what is going on
-    async def _watch_first_round(self, database: ItDatabase, meters: int) -> None:
-        """Move a bar until every meter was tried once."""
+    async def _tell_complaints(self) -> None:
+        """Errors and warnings of the parts, as they come."""
+        follower = LogFollower(self.folder.logs)
+        while True:
+            for complaint in follower.new_complaints():
+                self.display.said(complaint)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _watch_first_round(self, database: ItDatabase, meters: int, since: datetime) -> None:
+        """Move a bar until every meter was tried once since the demo was started."""
         self.display.beginning("first round", meters)
         try:
             tried: Mapping[str, Outcome] = {}
             while len(tried) < meters:
                 await asyncio.sleep(_LOOK_EVERY_S)
                 states = await asyncio.to_thread(database.deliveries.states)
-                tried = {state.meter_id: state.outcome for state in states}
+                tried = {state.meter_id: state.outcome for state in states if state.collected_at >= since}
                 self.display.advanced(len(tried), _note(tried))
         finally:
             self.display.ended()

@@ -70,6 +70,6 @@ class Folder:
             raise ConfigurationError(
                 f"the folder {self.root} cannot be used",
                 tried="to create it and its subfolders",
-                answer=str(error),
+                answer=error.strerror,
                 next_step="name another one with --dir, or mend its owner and mode",
             ) from error
