@@ -11,6 +11,7 @@ from amity.kernel.errors import (
     LocalProtocolError,
     RemoteProtocolError,
     RemoteRefusalError,
+    RequestError,
     StorageError,
     TransportError,
 )
@@ -18,6 +19,7 @@ from amity.kernel.errors import (
 EXIT_STATUS: tuple[tuple[type[AmityError], int], ...] = (
     (ConfigurationError, 2),
     (LocalProtocolError, 2),
+    (RequestError, 2),
     (TransportError, 3),
     (RemoteRefusalError, 4),
     (RemoteProtocolError, 5),

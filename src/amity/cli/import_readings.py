@@ -1,9 +1,11 @@
 """`amity import FILE --dir D`: interval readings from a file into the store, validated, with a report."""
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -32,16 +34,15 @@ def import_file(
         with Console(stderr=True, quiet=as_json).status(f"reading {file.name}") as status:
             readings = read_file(file, interval_label)
             status.update(f"storing and validating {readings.rows:,} rows of {len(readings.meters)} meters")
-            database = open_database(Folder(directory).it_database)
-            imported = import_readings(readings, database, SystemClock())
-            database.close()
+            with closing(open_database(Folder(directory).it_database)) as database:
+                imported = import_readings(readings, database, SystemClock())
     except AmityError as error:
         report(error, as_json=as_json)
         raise typer.Exit(exit_status(error)) from error
     if as_json:
         print(json.dumps(document(imported), ensure_ascii=False))
     else:
-        _print(imported)
+        _print(imported, directory)
 
 
 def document(imported: Imported) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def document(imported: Imported) -> dict[str, Any]:
     }
 
 
-def _print(imported: Imported) -> None:
+def _print(imported: Imported, directory: Path) -> None:
     console = Console(highlight=False)
     totals = document(imported)
     console.print(
@@ -72,6 +73,13 @@ def _print(imported: Imported) -> None:
     for rejected in imported.rejected[:_ROWS_SHOWN]:
         console.print(f"row {rejected.row} rejected: {rejected.reason}", markup=False, soft_wrap=True)
     console.print(_table([meter for meter in imported.meters if _is_remarkable(meter)]))
+    if imported.meters:
+        path = f"/meters/{quote(imported.meters[0].meter_id)}"
+        console.print(
+            f"look at them: `amity serve --dir {directory}` and open {path} in the console, or ask for /api/v1{path}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _is_remarkable(meter: ImportedMeter) -> bool:

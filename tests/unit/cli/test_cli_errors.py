@@ -7,6 +7,7 @@ from amity.cli.main import main
 from amity.kernel.errors import (
     AmityError,
     ConfigurationError,
+    NotFoundError,
     RemoteRefusalError,
     SecurityError,
     StorageError,
@@ -18,6 +19,7 @@ from amity.kernel.errors import (
     ("error", "status"),
     [
         (ConfigurationError("x"), 2),
+        (NotFoundError("x"), 2),
         (TransportError("x"), 3),
         (RemoteRefusalError("x"), 4),
         (SecurityError("x"), 5),
