@@ -17,13 +17,14 @@ def browser(console: RunningConsole) -> httpx.Client:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/", "Suspected outage at transformer T-07"),
+        ("/", 'Suspected outage at transformer <span class="whole">T-07</span>'),
         ("/meters", "of 200 meters"),
         ("/meters?condition=silent", "of 12 meters"),
         ("/collection", "does not verify"),
         ("/collection?outcome=broken", ">1 meter<"),
         (f"/meters/{meter_name(12)}", "What validation found"),
         (f"/meters/{meter_name(12)}?days=7&day=2026-03-17", "Wed 11 March"),
+        (f"/meters/{meter_name(12)}?day=abc", "“abc” is not a day that can be shown; this is today."),
         (f"/meters/{meter_name(54)}", "No interval channel yet"),
     ],
 )
@@ -78,3 +79,10 @@ def test_the_console_is_closed_to_strangers(console: RunningConsole):
 def test_api_and_console_live_on_one_app(browser: httpx.Client):
     assert browser.get("/api/v1/town").json()["name"] == "Ravensbrook"
     assert browser.get("/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/api/v1/nope", 404), ("DELETE", "/api/v1/town", 405)])
+def test_the_console_does_not_answer_for_the_api(browser: httpx.Client, method: str, path: str, status: int):
+    answer = browser.request(method, path, headers={"accept": "text/html"})
+    assert answer.status_code == status
+    assert answer.json()["next"]

@@ -4,9 +4,12 @@ from collections.abc import Collection
 
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
 
 from amity.api import collection, events, health, login, meters, readings, town, vee, why
+from amity.api.access import IDENTITY
 from amity.api.gate import LOOPBACK_HOSTS, Gate, SecurityHeaders
+from amity.api.nowhere import Nowhere
 from amity.api.problems import answer_with_problems
 from amity.usecases.services import Services
 
@@ -27,8 +30,11 @@ def create_app(services: Services, *, allowed_hosts: Collection[str] = LOOPBACK_
         redoc_url=None,
     )
     app.state.services = services
-    for noun in (health, login, town, meters, readings, why, collection, vee, events):
-        app.include_router(noun.router)
+    for public in (health, login):
+        app.include_router(public.router)
+    for noun in (town, meters, readings, why, collection, vee, events):
+        app.include_router(noun.router, dependencies=IDENTITY)
+    app.router.routes.append(Route("/api/{path:path}", Nowhere(app.routes), include_in_schema=False))
     answer_with_problems(app)
     app.add_middleware(Gate, services=services, allowed_hosts=allowed_hosts)
     app.add_middleware(SecurityHeaders)

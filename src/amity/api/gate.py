@@ -3,6 +3,7 @@
 Plain ASGI, because Starlette's function middleware does not see web sockets.
 """
 
+import asyncio
 import secrets
 from collections.abc import Collection
 from http.cookies import CookieError, SimpleCookie
@@ -25,6 +26,8 @@ PUBLIC_PATHS: Final = frozenset({"/healthz", "/login", "/logout", "/api/v1/token
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "::1")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _POLICY_VIOLATION: Final = 1008
+BODY_OCTETS_MAX: Final = 256 * 1024
+_LOOK_EVERY_S: Final = 5.0
 
 
 def permission_of(path: str) -> Permission:
@@ -46,12 +49,34 @@ class Gate:
             await self._app(scope, receive, send)
             return
         refusal = await self._refusal(scope)
-        if refusal is None:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await WebSocketClose(_POLICY_VIOLATION)(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._socket(refusal, scope, receive, send)
+        elif refusal is None and (replayed := await _small_body(receive)) is not None:
+            await self._app(scope, replayed, send)
         else:
-            await refusal(scope, receive, send)
+            await (refusal or _too_long())(scope, receive, send)
+
+    async def _socket(self, refusal: Response | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """A web socket lives as long as its session: who signs out, or whose time is over, is cut off."""
+        if refusal is not None:
+            await WebSocketClose(_POLICY_VIOLATION)(scope, receive, send)
+            return
+        served = asyncio.ensure_future(self._app(scope, receive, send))
+        ended = asyncio.ensure_future(self._until_unknown(_secret(Headers(scope=scope))))
+        try:
+            await asyncio.wait({served, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if served.done():
+                served.result()
+            else:
+                await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        finally:
+            served.cancel()
+            ended.cancel()
+            await asyncio.gather(served, ended, return_exceptions=True)
+
+    async def _until_unknown(self, secret: str | None) -> None:
+        while await run_in_threadpool(person_of, self._services, secret) is not None:  # noqa: ASYNC110 - a store is asked
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -68,8 +93,9 @@ class Gate:
 class SecurityHeaders:
     """Adds to every response what tells a browser to trust it with as little as possible.
 
-    Pages get a fresh nonce in each of their scripts, so that markup which slipped into a page cannot run anything;
-    `unsafe-eval` is what Vue's template compiler needs, and nothing but our own origin is ever asked for anything.
+    Pages get a fresh nonce in each of their scripts: scripts from elsewhere, event attributes and `javascript:` links
+    cannot run. A whole script element that slipped into a page would get the nonce too; escaping (`web/markup.py`) is
+    what keeps it out. `unsafe-eval` is what Vue's template compiler needs, and nothing but our own origin is asked.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -117,6 +143,28 @@ class _PageWithNonce:
             headers.setdefault("cache-control", "no-store")
             await self._send(start)
             await self._send({"type": "http.response.body", "body": body})
+
+
+async def _small_body(receive: Receive) -> Receive | None:
+    """The request's body, held and given again; None when it is longer than anything that is asked here can be."""
+    held: list[Message] = []
+    octets = 0
+    while True:
+        message = await receive()
+        held.append(message)
+        octets += len(message.get("body", b""))
+        if octets > BODY_OCTETS_MAX:
+            return None
+        if not message.get("more_body", False):
+            break
+    waiting = iter(held)
+
+    async def again() -> Message:
+        for message in waiting:
+            return message
+        return await receive()
+
+    return again
 
 
 def _page_policy(nonce: str) -> str:
@@ -179,6 +227,17 @@ def _wrong_host(host: str) -> Response:
 
 def _wrong_origin(origin: str) -> Response:
     return problem_response(403, Problem(what=f"a page of {origin} may not act here", next="use the console itself"))
+
+
+def _too_long() -> Response:
+    return problem_response(
+        413,
+        Problem(
+            what=f"a request of more than {BODY_OCTETS_MAX >> 10} KiB is not read",
+            next="send less at once; files are taken by `amity import`",
+        ),
+        {"connection": "close"},
+    )
 
 
 def _who_are_you(scope: Scope, headers: Headers) -> Response:

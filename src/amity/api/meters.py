@@ -63,12 +63,15 @@ class UnknownObjectModel(BaseModel):
 
 
 class MeterDetailModel(BaseModel):
-    """One meter with its channels, newest register readings, newest events, open findings and unknown objects."""
+    """One meter with its channels, newest register readings, newest events, open findings and unknown objects.
+
+    It has no place on the earth and no feeder when the registry does not know it.
+    """
 
     meter: MeterModel
-    latitude: float
-    longitude: float
-    feeder_id: str
+    latitude: float | None
+    longitude: float | None
+    feeder_id: str | None
     timezone: str
     channels: list[ChannelModel]
     registers: list[RegisterModel]
@@ -80,11 +83,12 @@ class MeterDetailModel(BaseModel):
     def of(cls, detail: MeterDetail) -> "MeterDetailModel":
         """From the use case."""
         channels = {channel.channel_id: channel for channel in detail.channels}
+        row = detail.row
         return cls(
             meter=MeterModel.of(detail.row),
-            latitude=detail.row.usage_point.latitude,
-            longitude=detail.row.usage_point.longitude,
-            feeder_id=detail.transformer.feeder_id,
+            latitude=row.usage_point.latitude if row.registered else None,
+            longitude=row.usage_point.longitude if row.registered else None,
+            feeder_id=detail.transformer.feeder_id if detail.transformer else None,
             timezone=detail.timezone,
             channels=[ChannelModel.of(channel) for channel in detail.channels],
             registers=[RegisterModel.of(reading) for reading in detail.registers],
@@ -97,7 +101,7 @@ class MeterDetailModel(BaseModel):
 class MeterFilter(BaseModel):
     """Query parameters of the list."""
 
-    text: str = Field("", description="looked for in id, serial, address, profile and transformer")
+    text: str = Field("", description="looked for in id, serial, address, profile, maker and transformer")
     condition: list[Condition] = Field(default=[], description="one or several")
     transformer: str | None = None
     order: MeterOrder = MeterOrder.METER

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from amity.domain.blocks import Channel
 from amity.domain.collection import Outcome
@@ -20,7 +21,8 @@ def _obis(text: str) -> Obis:
     try:
         return Obis.parse(text)
     except ConfigurationError as error:  # here it is the caller's parameter, not a setting of ours
-        raise ValueError(". ".join(error.lines())) from error
+        facts = {"what": error.what, "next": error.next_step}
+        raise PydanticCustomError("obis", "{what}", facts) from error
 
 
 ObisParameter = Annotated[
@@ -60,11 +62,17 @@ class CollectionStateModel(BaseModel):
 
 
 class MeterModel(BaseModel):
-    """A meter, where it hangs and how it is doing; `state` is null for a meter that nobody tried yet."""
+    """A meter, where it hangs and how it is doing; `state` is null for a meter that nobody tried yet.
+
+    `registered` is false for a meter whose readings were imported and that the registry does not know: then its
+    serial, profile, address, account and transformer are empty. `maker` is null for a profile that is not packaged.
+    """
 
     meter_id: str
     serial: str
     profile: str
+    maker: str | None
+    registered: bool
     address: str
     account_id: str
     transformer_id: str
@@ -79,6 +87,8 @@ class MeterModel(BaseModel):
             meter_id=row.meter.meter_id,
             serial=row.meter.serial,
             profile=row.meter.profile,
+            maker=row.maker,
+            registered=row.registered,
             address=row.usage_point.address,
             account_id=row.usage_point.account_id,
             transformer_id=row.usage_point.transformer_id,

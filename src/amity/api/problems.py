@@ -86,12 +86,15 @@ def _invalid_parameters(request: Request, errors: Sequence[Mapping[str, object]]
     first = errors[0]
     location = first.get("loc", ())
     name = ".".join(map(str, location[1:])) if isinstance(location, Sequence) else ""
-    time_like = "datetime" in str(first.get("type", "")) or "timezone" in str(first.get("type", ""))
+    context = first.get("ctx")
+    own_step = context.get("next") if isinstance(context, Mapping) else None
+    time_like = any(kind in str(first.get("type", "")) for kind in ("datetime", "timezone"))
+    standard_step = _TIME_HINT if time_like else "see /api/v1/openapi.json for the parameters and their form"
     return Problem(
         what=f"{name or 'the request'}: {first.get('msg')}",
         tried=f"{request.method} {request.url.path}",
         answer=str(first.get("input"))[:200],
-        next=_TIME_HINT if time_like else "see /api/v1/openapi.json for the parameters and their form",
+        next=str(own_step) if own_step else standard_step,
     )
 
 

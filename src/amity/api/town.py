@@ -86,7 +86,10 @@ class GapModel(BaseModel):
 
 
 class IssueModel(BaseModel):
-    """One thing that is going wrong; `severity` is notice, warning, critical or blind (the rest may be old)."""
+    """One thing that is going wrong; `severity` is notice, warning, critical or blind (the rest may be old).
+
+    `look_at` says of some meters at which time there is something to see.
+    """
 
     kind: str
     severity: str
@@ -96,6 +99,7 @@ class IssueModel(BaseModel):
     meter_ids: list[str]
     transformer_ids: list[str]
     since: datetime | None
+    look_at: dict[str, datetime]
 
     @classmethod
     def of(cls, issue: Issue) -> "IssueModel":
@@ -109,6 +113,7 @@ class IssueModel(BaseModel):
             meter_ids=list(issue.meter_ids),
             transformer_ids=list(issue.transformer_ids),
             since=issue.since,
+            look_at=dict(issue.look_at),
         )
 
 

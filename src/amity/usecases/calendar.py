@@ -1,11 +1,13 @@
 """Local days of the town as half-open spans of epoch seconds; a day of 23 or 25 hours is one too."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from amity.kernel.errors import ConfigurationError
+from amity.kernel.errors import ConfigurationError, RequestError
 from amity.kernel.time import epoch_s
+
+KEPT_FROM, KEPT_UNTIL = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Span(NamedTuple):
@@ -24,6 +26,17 @@ def zone(name: str) -> ZoneInfo:
             f"{name!r} is not a time zone",
             next_step="name it as the IANA database does, for example Europe/Vienna",
         ) from error
+
+
+def kept_instant(instant: datetime) -> datetime:
+    """What somebody typed as a time, in UTC; raise RequestError outside the years that are kept."""
+    if not KEPT_FROM <= instant < KEPT_UNTIL:  # before any arithmetic: year 1 east of Greenwich is year 0 in UTC
+        raise RequestError(
+            f"the time {instant.isoformat()} is outside the years that are kept",
+            answer=f"they run from {KEPT_FROM.year} to {KEPT_UNTIL.year - 1}",
+            next_step="check the year of that time",
+        )
+    return instant.astimezone(UTC)
 
 
 def local_day(day: date, timezone: ZoneInfo) -> Span:

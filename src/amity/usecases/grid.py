@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.readings import Int64Column, Quality, QualityColumn
@@ -31,6 +32,13 @@ class Grid:
     def slots(self) -> int:
         """Intervals in the span."""
         return int(self.values.shape[1])
+
+    def due(self, until_s: int) -> NDArray[np.bool_]:
+        """bool[channels, slots]: which slots lie in intervals of their channel that are over by `until_s`."""
+        steps = np.array([max(channel.interval_s, self.interval_s) for channel in self.channels], np.int64)
+        starts = self.start_s + np.arange(self.slots, dtype=np.int64) * self.interval_s
+        due: NDArray[np.bool_] = starts < (until_s // steps * steps)[:, np.newaxis]
+        return due
 
     def part(self, span: Span) -> "Grid":
         """The slots that lie in `span`; raise ValueError when it starts before this grid."""

@@ -1,10 +1,11 @@
 """What is going wrong in the town, the worst first: each finder looks for one kind of trouble and says what to do."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
+from typing import NamedTuple
 
 from amity.domain.collection import Outcome
 from amity.domain.events import EventKind
@@ -33,7 +34,10 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing that is going wrong: where, since when, what it rests on and the next step."""
+    """One thing that is going wrong: where, since when, what it rests on and the next step.
+
+    `look_at` tells of some meters at which time there is something to see.
+    """
 
     kind: str
     severity: Severity
@@ -43,11 +47,23 @@ class Issue:
     meter_ids: tuple[str, ...] = ()
     transformer_ids: tuple[str, ...] = ()
     since: datetime | None = None
+    look_at: Mapping[str, datetime] = field(default_factory=dict)
+
+
+class Late(NamedTuple):
+    """Meters whose newest intervals are overdue, and until when most of the town is known (None: not at all)."""
+
+    meter_ids: tuple[str, ...]
+    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The facts that finders look at, gathered once. `transformer_of` and `meter_of_channel` are look-ups by id."""
+    """The facts that finders look at, gathered once. `transformer_of` and `meter_of_channel` are look-ups by id.
+
+    `late` is None unless most of the town lacks its newest intervals; `unknown_at` names the meter of each object
+    that no mapping names.
+    """
 
     now: datetime
     transformers: Sequence[Transformer]
@@ -58,6 +74,8 @@ class Situation:
     exceptions: Sequence[VeeException]
     gaps: Sequence[Gap]
     dead_letters: Sequence[DeadLetter]
+    late: Late | None = None
+    unknown_at: Sequence[str] = ()
 
 
 def find_issues(situation: Situation) -> list[Issue]:
@@ -137,6 +155,22 @@ def _quiet_headend(situation: Situation) -> Iterable[Issue]:
         )
 
 
+def _late_intervals(situation: Situation) -> Iterable[Issue]:
+    late = situation.late
+    if late is not None:
+        yield Issue(
+            "late-intervals",
+            Severity.CRITICAL,
+            f"The newest quarter hours of {_count(late.meter_ids, 'meter', 'meters')} have not arrived",
+            "They are overdue by more than a collection round takes, for most of the town: load and totals of today "
+            "are too low by what is missing.",
+            "Look at the collection page when the last sessions ended, then at the head-end's log: it may read slower "
+            "than intervals come, or from the wrong end.",
+            late.meter_ids,
+            since=late.since,
+        )
+
+
 # ------------------------------------------------------------------ meters that answer badly
 def _wrong_keys(situation: Situation) -> Iterable[Issue]:
     refused = [s for s in situation.states if s.outcome in {Outcome.WRONG_KEY, Outcome.REJECTED}]
@@ -199,13 +233,24 @@ def _findings(situation: Situation) -> Iterable[Issue]:
                 next_step,
                 tuple(sorted(meter_ids)),
                 since=from_epoch_s(min(f.start_s for f in found)),
+                look_at=_newest(situation, found),
             )
 
 
+def _newest(situation: Situation, found: Iterable[VeeException]) -> dict[str, datetime]:
+    """Of each meter, when its newest finding begins."""
+    by_time = sorted(found, key=lambda finding: finding.start_s)
+    return {situation.meter_of_channel.get(f.channel_id, ""): from_epoch_s(f.start_s) for f in by_time}
+
+
 _LOOK_AT_VALUES = "Open the meter, click the marked interval and follow “why” down to the frame."
+_LOOK_AT_DAY = (
+    "Open the meter at that day: where intervals are estimated, the estimate is the likely cause; where all are "
+    "measured, compare the scaler of the register with that of the load profile."
+)
 _RULE_WORDS: dict[str, tuple[str, str]] = {
     "spike-check": ("Implausible peak", _LOOK_AT_VALUES),
-    "register-sum-check": ("Intervals and register disagree", _LOOK_AT_VALUES),
+    "register-sum-check": ("Intervals and register disagree", _LOOK_AT_DAY),
     "missing-intervals": ("", ""),  # the finder of gaps has them
     "ends-early": ("", ""),  # the finders of silence have them
 }
@@ -224,6 +269,7 @@ def _long_gaps(situation: Situation) -> Iterable[Issue]:
             "See whether the meter still has them; the head-end asks again at each session.",
             tuple(sorted(meter_ids)),
             since=from_epoch_s(min(gap.start_s for gap in long_gaps)),
+            look_at={gap.meter_id: from_epoch_s(gap.start_s) for gap in long_gaps},
         )
 
 
@@ -255,6 +301,19 @@ def _undecodable(situation: Situation) -> Iterable[Issue]:
         )
 
 
+def _unknown_objects(situation: Situation) -> Iterable[Issue]:
+    if situation.unknown_at:
+        meter_ids = tuple(sorted(set(situation.unknown_at)))
+        yield Issue(
+            "unknown-objects",
+            Severity.NOTICE,
+            f"{_count(meter_ids, 'meter sends', 'meters send')} objects that no mapping names",
+            f"{_count(situation.unknown_at, 'object is', 'objects are')} kept as sent; they do not count as readings.",
+            "Open a meter to see them, then name them in mapping.json; the head-end takes it over while it runs.",
+            meter_ids,
+        )
+
+
 # ------------------------------------------------------------------ shared words
 def _meters_in(situation: Situation, condition: Condition) -> list[str]:
     return sorted(state.meter_id for state in situation.states if condition_of(state) is condition)
@@ -272,6 +331,7 @@ def _count(things: Iterable[object], one: str, many: str) -> str:
 
 _FINDERS: tuple[Callable[[Situation], Iterable[Issue]], ...] = (
     _quiet_headend,
+    _late_intervals,
     _outages,
     _silent_meters,
     _wrong_keys,
@@ -281,4 +341,5 @@ _FINDERS: tuple[Callable[[Situation], Iterable[Issue]], ...] = (
     _long_gaps,
     _tampering,
     _undecodable,
+    _unknown_objects,
 )

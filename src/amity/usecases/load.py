@@ -111,17 +111,19 @@ def _counted(grid: Grid) -> NDArray[np.bool_]:
     return counted
 
 
-def completeness(day: date, imported: Grid, meters: int, due_slots: int) -> DayCompleteness:
-    """Count the first `due_slots` slots of a day against `meters` meters that should have each of them."""
-    due = imported.qualities[:, :due_slots]
-    estimated = int(np.count_nonzero(due & ESTIMATED))
-    known = int(np.count_nonzero(due))
-    return DayCompleteness(day, meters * max(0, min(due_slots, imported.slots)), known - estimated, estimated)
+def completeness(day: date, imported: Grid, meters: int, due_s: int) -> DayCompleteness:
+    """Count what is due by `due_s` of a day that `meters` meters should have, also those without any channel yet."""
+    due = imported.due(due_s)
+    known = imported.qualities[due]
+    estimated = int(np.count_nonzero(known & ESTIMATED))
+    slots_due = max(0, min(imported.slots, (due_s - imported.start_s) // imported.interval_s))
+    expected = int(due.sum()) + max(0, meters - len(imported.channels)) * slots_due
+    return DayCompleteness(day, expected, int(np.count_nonzero(known)) - estimated, estimated)
 
 
-def gaps(imported: Grid, due_slots: int) -> list[Gap]:
-    """Runs of EMPTY among the first `due_slots` slots, channel by channel, earliest first."""
-    missing = imported.qualities[:, :due_slots] == Quality.EMPTY
+def gaps(imported: Grid, due_s: int) -> list[Gap]:
+    """Runs of EMPTY in what is due by `due_s`, channel by channel, earliest first."""
+    missing = (imported.qualities == Quality.EMPTY) & imported.due(due_s)
     steps = np.diff(np.pad(missing, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     rows, starts = np.nonzero(steps == 1)
     _, ends = np.nonzero(steps == -1)
@@ -130,6 +132,15 @@ def gaps(imported: Grid, due_slots: int) -> list[Gap]:
         Gap(imported.channels[row].meter_id, int(first_s + start * step_s), int(first_s + end * step_s))
         for row, start, end in zip(rows, starts, ends, strict=True)
     ]
+
+
+def late_meters(imported: Grid, due_s: int) -> tuple[str, ...]:
+    """Meters whose newest interval due by `due_s` has no value."""
+    due = imported.due(due_s)
+    newest = due.sum(axis=1) - 1
+    rows = np.flatnonzero(newest >= 0)
+    late = rows[imported.qualities[rows, newest[rows]] == Quality.EMPTY]
+    return tuple(sorted(imported.channels[row].meter_id for row in late.tolist()))
 
 
 def known_until_s(imported: Grid, now_s: int) -> int:

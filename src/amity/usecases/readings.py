@@ -1,7 +1,7 @@
 """Interval readings of one channel over a time range, each with what is known of its quality."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
@@ -9,7 +9,8 @@ from amity.domain.blocks import Channel, Stage
 from amity.domain.readings import Int64Column, Quality, QualityColumn
 from amity.kernel.errors import NotFoundError, RequestError
 from amity.kernel.obis import Obis
-from amity.kernel.time import SECONDS_PER_DAY, epoch_s, isoformat, utc_day
+from amity.kernel.time import date_of, day_of, epoch_s, isoformat, utc_day
+from amity.usecases.calendar import kept_instant
 from amity.usecases.meters import no_such_meter
 from amity.usecases.services import Services
 
@@ -46,8 +47,10 @@ def read_channel(
 ) -> Readings:
     """Read the intervals that start in [start, end); with `as_known_at`, as they stood at that time.
 
-    Raise NotFoundError for an unknown meter or channel, RequestError for an empty or too long range.
+    Raise NotFoundError for an unknown meter or channel, RequestError for an empty or too long range or another age.
     """
+    start, end = kept_instant(start), kept_instant(end)
+    as_known_at = kept_instant(as_known_at) if as_known_at is not None else None
     _check_range(start, end)
     channel = find_channel(services, meter_id, obis)
     step = channel.interval_s
@@ -78,6 +81,15 @@ def find_channel(services: Services, meter_id: str, obis: Obis) -> Channel:
     )
 
 
+def newest_day(services: Services, channel: Channel, today: date) -> date:
+    """The UTC day of the channel's newest values up to `today`; `today` when there are none."""
+    day = day_of(today)
+    stored = services.database.blocks
+    if stored.read(Stage.FINAL, [channel.channel_id], day, day):
+        return today
+    return date_of(stored.span_with_neighbours(Stage.FINAL, channel.channel_id, day, day)[0])
+
+
 def quality_words(quality: int) -> list[str]:
     """What the quality octet of one interval says, as words."""
     return Quality(int(quality)).words()
@@ -94,5 +106,3 @@ def _check_range(start: datetime, end: datetime) -> None:
             f"the range {asked} is longer than {RANGE_MAX.days} days",
             next_step=f"ask for at most {RANGE_MAX.days} days at a time",
         )
-    if not 0 <= epoch_s(start) <= epoch_s(end) <= SECONDS_PER_DAY * 100_000:
-        raise RequestError(f"the range {asked} is outside the years that are kept", next_step="begin at 1970 or later")

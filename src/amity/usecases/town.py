@@ -14,7 +14,7 @@ from amity.kernel.time import epoch_s, from_epoch_s
 from amity.usecases.calendar import Span, local_date, local_day, zone
 from amity.usecases.condition import Condition, condition_of
 from amity.usecases.grid import INTERVAL_S, Grid, read_grid
-from amity.usecases.issues import Issue, Situation, find_issues
+from amity.usecases.issues import Issue, Late, Situation, find_issues
 from amity.usecases.load import (
     DayCompleteness,
     DayLoad,
@@ -24,6 +24,7 @@ from amity.usecases.load import (
     gaps,
     known_since_s,
     known_until_s,
+    late_meters,
 )
 from amity.usecases.ports import CollectionState, Database, StoredEvent, VeeException
 from amity.usecases.services import Services
@@ -31,8 +32,9 @@ from amity.usecases.services import Services
 IMPORT = Obis.parse("1.0.1.29.0.255")
 EXPORT = Obis.parse("1.0.2.29.0.255")
 DAYS_BACK = 6
-PATIENCE = timedelta(hours=1)  # an interval that old should have arrived, whatever the rest of the town says
+PATIENCE = timedelta(minutes=20)  # after its end: a collection round in every quarter hour, and what that may take
 EVENTS_SHOWN = 50
+UNKNOWN_LOOKED_AT = 5000
 EVENTS_LOOKED_AT = 2000  # a storm brings hundreds; the last gasps among them tell an outage from a silent modem
 
 
@@ -102,7 +104,7 @@ def town_overview(services: Services) -> TownOverview:
     open_gaps = tuple(_gaps(measured))
     events = database.deliveries.events(limit=EVENTS_LOOKED_AT)
     today = local_date(now, timezone)
-    situation = _situation(database, town, now, list(states.values()), events, found, open_gaps)
+    situation = _situation(database, town, now, list(states.values()), events, found, measured, open_gaps)
     return TownOverview(
         name=town.name,
         timezone=town.timezone,
@@ -131,12 +133,10 @@ def _measure(database: Database, town: Town, now: datetime, timezone: ZoneInfo) 
     channels = [c for c in database.blocks.channels() if c.meter_id in registered and _fits(c)]
     imported = read_grid(database.blocks, Stage.FINAL, [c for c in channels if c.obis == IMPORT], span)
     exported = read_grid(database.blocks, Stage.FINAL, [c for c in channels if c.obis == EXPORT], span)
-    now_s = epoch_s(now)
-    known_s, since_s = known_until_s(imported, now_s), known_since_s(imported)
-    impatient_s = epoch_s(now - PATIENCE) // INTERVAL_S * INTERVAL_S
+    since_s = known_since_s(imported)
     start_s = span.start_s if since_s is None else since_s
-    end_s = span.start_s if since_s is None else max(known_s, impatient_s)
-    return _Measured(imported, exported, Span(start_s, max(start_s, end_s)), known_s)
+    end_s = epoch_s(now - PATIENCE) // INTERVAL_S * INTERVAL_S if channels else start_s
+    return _Measured(imported, exported, Span(start_s, max(start_s, end_s)), known_until_s(imported, epoch_s(now)))
 
 
 def _fits(channel: Channel) -> bool:
@@ -150,8 +150,8 @@ def _load_of(day: date, measured: _Measured, timezone: ZoneInfo) -> DayLoad:
 
 
 def _gaps(measured: _Measured) -> list[Gap]:
-    due = measured.imported.part(measured.due)
-    return sorted(gaps(due, due.slots), key=lambda gap: gap.seconds, reverse=True)
+    found = gaps(measured.imported.part(measured.due), measured.due.end_s)
+    return sorted(found, key=lambda gap: gap.seconds, reverse=True)
 
 
 def _days(measured: _Measured, meters: int, today: date, timezone: ZoneInfo) -> list[DayCompleteness]:
@@ -166,7 +166,7 @@ def _completeness(day: date, measured: _Measured, meters: int, timezone: ZoneInf
     if span.end_s <= span.start_s:
         return DayCompleteness(day, 0, 0, 0)
     part = measured.imported.part(span)
-    return completeness(day, part, meters, part.slots)
+    return completeness(day, part, meters, measured.due.end_s)
 
 
 def _meters_on_map(town: Town, states: Mapping[str, CollectionState]) -> list[MeterOnMap]:
@@ -186,6 +186,15 @@ def _meters_on_map(town: Town, states: Mapping[str, CollectionState]) -> list[Me
     ]
 
 
+def _late(measured: _Measured) -> Late | None:
+    """Set when most of the town lacks its newest intervals: a few late meters are gaps of their own."""
+    imported = measured.imported
+    meter_ids = late_meters(imported.part(measured.due), measured.due.end_s)
+    if 2 * len(meter_ids) <= len(imported.channels):
+        return None
+    return Late(meter_ids, from_epoch_s(measured.known_until_s) if measured.known_until_s else None)
+
+
 def _situation(
     database: Database,
     town: Town,
@@ -193,6 +202,7 @@ def _situation(
     states: Sequence[CollectionState],
     events: Sequence[StoredEvent],
     found: Sequence[VeeException],
+    measured: _Measured,
     open_gaps: Sequence[Gap],
 ) -> Situation:
     transformer_of_point = {point.usage_point_id: point.transformer_id for point in town.usage_points}
@@ -206,4 +216,6 @@ def _situation(
         exceptions=found,
         gaps=open_gaps,
         dead_letters=database.dead_letters.all(),
+        late=_late(measured),
+        unknown_at=[meter_id for meter_id, _ in database.deliveries.unknown(limit=UNKNOWN_LOOKED_AT)],
     )

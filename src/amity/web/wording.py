@@ -46,6 +46,13 @@ EVENT_WORDS = {
 }
 
 
+RULE_WORDS = {
+    "missing-intervals": "Missing intervals",
+    "ends-early": "Ends early",
+    "linear-interpolation": "Interpolated",
+    "register-sum-check": "Intervals and register disagree",
+    "spike-check": "Implausible peak",
+}
 CHANNEL_WORDS = {
     "1.0.1.29.0.255": "Import",
     "1.0.2.29.0.255": "Export",
@@ -79,6 +86,11 @@ def amount(value: Decimal, unit: Unit) -> str:
     return f"{value:,f} {unit.symbol}".rstrip()
 
 
+def register_value(value: Decimal, *, whole: bool) -> str:
+    """`10,406,612.5`: every digit; without decimals when the value is known to be `whole`."""
+    return f"{value:,.0f}" if whole else f"{value:,f}"
+
+
 def energy(kwh: float) -> str:
     """`940 kWh`, `12.4 MWh`."""
     return f"{kwh / 1000:,.1f} MWh" if abs(kwh) >= 10_000 else f"{kwh:,.0f} kWh"  # noqa: PLR2004 - five digits tire
@@ -107,19 +119,27 @@ def clock(instant: datetime, timezone: ZoneInfo) -> str:
     return f"{instant.astimezone(timezone):%H:%M}"
 
 
-def day(when: date) -> str:
-    """`Wed 18 March`."""
-    return f"{when:%a} {when.day} {when:%B}"
+def day(when: date, today: date | None = None) -> str:
+    """`Wed 18 March`; with the year where it is not that of `today`."""
+    year = "" if today is None or when.year == today.year else f" {when.year}"
+    return f"{when:%a} {when.day} {when:%B}{year}"
 
 
 def moment(instant: datetime, timezone: ZoneInfo, now: datetime) -> str:
-    """`14:40` for today, `yesterday 14:40`, else `Mon 16 Mar 14:40`."""
+    """`14:40` for today, `yesterday 14:40`, else `Mon 16 Mar 14:40`, with the year where it is another one."""
     local, today = instant.astimezone(timezone), now.astimezone(timezone).date()
     if local.date() == today:
         return f"{local:%H:%M}"
     if local.date() == today - timedelta(days=1):
         return f"yesterday {local:%H:%M}"
-    return f"{local:%a} {local.day} {local:%b %H:%M}"
+    year = "" if local.year == today.year else f" {local.year}"
+    return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M}"
+
+
+def dated_moment(instant: datetime, timezone: ZoneInfo, now: datetime) -> str:
+    """Like `moment`, with `today` said: inside a sentence a bare time could be of any day."""
+    words = moment(instant, timezone, now)
+    return f"today {words}" if words == clock(instant, timezone) else words
 
 
 def short_moment(instant: datetime, timezone: ZoneInfo) -> str:

@@ -157,3 +157,27 @@ def test_why_of_a_start_between_intervals_names_the_right_start(client: Caller):
     answer = client.get(f"{readings_path(12)}/{OBIS}/2026-03-18T09:07:00Z/why")
     assert answer.status_code == 422
     assert "2026-03-18T09:00:00Z" in answer.json()["next"]
+
+
+@pytest.mark.parametrize("name", ["from", "to", "as_known_at"])
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-01-01T00:00:00Z", "1969-12-31T23:59:59Z"]
+)
+def test_a_time_outside_the_years_that_are_kept_is_named_and_refused(client: Caller, name: str, time: str):
+    answer = client.get(readings_path(12), params=DAY | {name: time})
+    assert answer.status_code == 422
+    assert time[:4] in answer.json()["what"]
+    assert answer.json()["next"] == "check the year of that time"
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:45:00-14:00"])
+def test_why_of_another_age_is_refused(client: Caller, time: str):
+    answer = client.get(f"{readings_path(12)}/{OBIS}/{time}/why")
+    assert (answer.status_code, answer.json()["next"]) == (422, "check the year of that time")
+
+
+def test_the_next_step_of_a_bad_parameter_stands_by_itself(client: Caller):
+    problem = client.get(readings_path(12), params=DAY | {"obis": "1.2.3"}).json()
+    assert "next" not in problem["what"]
+    assert "Value error" not in problem["what"]
+    assert "1.0.1.8.0.255" in problem["next"]

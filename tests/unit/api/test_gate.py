@@ -1,6 +1,6 @@
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +9,10 @@ import pytest
 from starlette.types import Message
 
 from amity.api.app import create_app
-from amity.api.gate import COOKIE, permission_of
+from amity.api.gate import COOKIE, Gate, permission_of
 from amity.api.problems import STATUS_OF, status_of
 from amity.kernel import errors
-from amity.usecases.login import LINK_LIFETIME, SESSION_LIFETIME, offer_link
+from amity.usecases.login import LINK_LIFETIME, SESSION_LIFETIME, close_session, offer_link, open_session
 from amity.usecases.services import Services
 from tests.unit.api.caller import Caller
 
@@ -40,7 +40,7 @@ def endpoints(routes: Iterable[Any]) -> Iterator[tuple[str, str]]:
         inner = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
         if inner:
             yield from endpoints(inner)
-        elif hasattr(route, "methods"):
+        elif getattr(route, "methods", None):
             yield from ((method, route.path) for method in route.methods - {"HEAD"})
 
 
@@ -227,3 +227,74 @@ def test_an_unknown_address_of_the_api_is_a_problem_too(client: Caller):
 def test_the_description_is_served_and_names_every_noun(client: Caller):
     paths = client.get("/api/v1/openapi.json").json()["paths"]
     assert {"/api/v1/town", "/api/v1/meters", "/api/v1/collection", "/healthz"} <= set(paths)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nope", "/api/", "/api/v2/town", "/api/v1/meters/a/b/c/d"])
+def test_an_unknown_path_of_the_api_is_404_with_the_one_body(client: Caller, nobody: Caller, path: str):
+    answer = client.get(path, headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    assert set(answer.json()) == {"what", "tried", "answer", "next"}
+    nobody.headers.clear()
+    assert nobody.get(path, headers={"accept": "text/html"}).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "PATCH"])
+def test_a_wrong_method_is_405_and_names_the_right_one(client: Caller, method: str):
+    answer = client.request(method, "/api/v1/town")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert "GET" in answer.json()["what"]
+
+
+def test_a_wrong_method_of_a_public_path_needs_no_identity(nobody: Caller):
+    answer = nobody.get("/api/v1/token")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_the_openapi_document_says_who_may_ask(client: Caller):
+    document = client.get("/api/v1/openapi.json").json()
+    kinds = {name: scheme["type"] for name, scheme in document["components"]["securitySchemes"].items()}
+    assert kinds == {"token": "http", "session": "apiKey"}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            asked = operation.get("security", [])
+            assert asked == ([] if permission_of(path) == "public" else [{"token": []}, {"session": []}])
+
+
+def test_a_body_without_end_is_not_read_into_memory(nobody: Caller):
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 100 * 1024 * 1024:
+            sent += 65_536
+            yield bytes(65_536)
+
+    answer = nobody.post("/api/v1/token", content=endless())
+    assert answer.status_code == 413
+    assert sent < 1024 * 1024
+    assert answer.json()["next"]
+
+
+async def test_a_web_socket_ends_with_its_session(services: Services, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("amity.api.gate._LOOK_EVERY_S", 0.01)
+    admission = open_session(services, offer_link(services, "anna").secret)
+    said: list[dict[str, object]] = []
+
+    async def app(_scope: object, receive: Callable[[], Awaitable[object]], _send: object) -> None:
+        await receive()
+
+    async def never() -> dict[str, object]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: dict[str, object]) -> None:
+        said.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"cookie", f"{COOKIE}={admission.secret}".encode())]
+    scope = {"type": "websocket", "path": "/_nicegui_ws/socket.io/", "headers": headers}
+    served = asyncio.ensure_future(Gate(app, services, ["127.0.0.1"])(scope, never, send))
+    await asyncio.sleep(0.05)
+    assert not served.done()
+    close_session(services, admission.secret)
+    await asyncio.wait_for(served, 5)
+    assert said == [{"type": "websocket.close", "code": 1008}]

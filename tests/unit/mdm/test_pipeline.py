@@ -41,7 +41,7 @@ def test_an_estimate_that_contradicts_the_register_is_a_finding() -> None:
     snapshots = [RegisterReading(TOTAL, value, from_epoch_s(DAY_S + at)) for value, at in ((0, 0), (1500, 86_400))]
     verdict = pipeline.run(window([10] * 50 + [None] + [10] * 45), snapshots)
     assert rules(verdict) == ["register-sum-check", "linear-interpolation"]
-    assert "(1 interval estimated)" in verdict.findings[0].message
+    assert "estimates take part (1 interval not measured)" in verdict.findings[0].message
 
 
 def test_where_the_series_should_reach_is_only_judged_when_it_is_known() -> None:

@@ -66,7 +66,7 @@ def services() -> Services:
 def test_the_town_page_is_whole_and_names_the_outage_in_its_first_line(services: Services):
     regions = town.content(town_overview(services))
     check(parts.frame("/", town.layout(regions)))
-    assert "Suspected outage at transformer T-07 and 7 other things" in regions["headline"]
+    assert 'Suspected outage at transformer <span class="whole">T-07</span> and 8 other things' in regions["headline"]
     assert regions["map"].count("data-meter=") == 200
     assert 'class="halo"' in regions["map"]
 
@@ -175,3 +175,64 @@ def test_the_map_shows_all_places_at_one_scale():
     assert points[0][1] > points[2][1]
     assert fit([]).point(0.0, 0.0)
     assert fit([(1.0, 1.0)]).point(1.0, 1.0)
+
+
+def test_times_in_a_finding_are_local_words_with_utc_in_the_title():
+    said = parts.told("from 2026-03-17T23:00:00Z to 2026-03-18T13:00:00Z at T-07", VIENNA, NOW)
+    assert '<time datetime="2026-03-17T23:00:00Z" title="2026-03-17T23:00:00Z (UTC)">today 00:00</time>' in said
+    assert ">today 14:00</time>" in said
+    assert '<span class="whole">T-07</span>' in said
+    assert parts.told("2012-10-12T10:00:00Z", VIENNA, NOW).count("Fri 12 Oct 2012 12:00") == 1
+
+
+@pytest.mark.parametrize("text", ["2026-02-30T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", EVIL])
+def test_what_is_no_time_stays_as_it_was_said(text: str):
+    said = parts.told(text, VIENNA, NOW)
+    assert "<time" not in said
+    check(said)
+
+
+def test_a_finding_of_a_whole_day_is_named_in_words_and_linked_to_its_day(services: Services):
+    number = 12
+    detail = meter_detail(services, meter_name(number))
+    (peak,) = detail.findings
+    sums = replace(peak, rule="register-sum-check", message="from 2026-03-16T23:00:00Z to 2026-03-17T23:00:00Z")
+    markup = meter.about(replace(detail, findings=(sums,)), NOW, VIENNA)["findings"]
+    assert "Intervals and register disagree" in markup
+    assert "register-sum-check v1" in markup
+    assert "yesterday 00:00" in markup
+    issues = town.content(town_overview(services))["issues"]
+    assert f'href="/meters/{meter_name(number)}?day=2026-03-18"' in issues
+
+
+@pytest.mark.parametrize(
+    ("values", "exponent", "shown"),
+    [
+        ((104_066_120, 20), -1, ("10,406,612", "2")),
+        ((104_066_125, 20), -1, ("10,406,612.5", "2.0")),
+        ((5,), 2, ("500",)),
+    ],
+)
+def test_registers_show_decimals_only_where_they_matter(
+    services: Services, values: tuple[int, ...], exponent: int, shown: tuple[str, ...]
+):
+    detail = meter_detail(services, meter_name(1))
+    kind = replace(detail.registers[0].reading_type, exponent=exponent)
+    registers = tuple(replace(detail.registers[0], reading_type=kind, value=value) for value in values)
+    markup = meter.about(replace(detail, registers=registers), NOW, VIENNA)["registers"]
+    assert [part.split("</b>")[0] for part in markup.split("<b>")[1:]] == list(shown)
+
+
+def test_a_meter_that_never_answered_is_not_praised(services: Services):
+    regions = meter.about(meter_detail(services, meter_name(54)), NOW, VIENNA)
+    assert "has not answered so far" in regions["registers"]
+    assert "content with this meter" not in regions["findings"]
+
+
+def test_meters_that_fail_alike_are_one_entry_that_opens(services: Services):
+    overview = collection_overview(services)
+    table = collection.table(overview, VIENNA)
+    check(table)
+    assert '10 meters at <span class="whole">T-07</span>' in table
+    assert table.count("<tr>") < 50
+    assert table.count('class="meter-id"') == 200

@@ -75,4 +75,6 @@ def _message(start_s: int, end_s: int, sums: Sequence[str], estimated: int) -> s
         f"intervals from {clock_time(start_s)} to {clock_time(end_s)} add up to {total}, "
         f"the register advanced by {advanced}: a difference of {difference}"
     )
-    return f"{said} ({counted(estimated)} estimated)" if estimated else said
+    if not estimated:
+        return said
+    return f"{said}; estimates take part ({counted(estimated)} not measured) and may be what differs"

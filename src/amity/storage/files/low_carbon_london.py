@@ -52,7 +52,7 @@ def read_file(path: Path, label: Label = Label.END) -> ReadingsFile:
     """
     parse = _read_parquet if path.suffix == ".parquet" else _read_csv
     try:
-        return parse(path, f"file {path.name} sha256:{_digest(path)}", label)
+        file = parse(path, f"file {path.name} sha256:{_digest(path)}", label)
     except OSError as error:
         raise ReadingsFileError(
             f"{path} cannot be read",
@@ -60,6 +60,14 @@ def read_file(path: Path, label: Label = Label.END) -> ReadingsFile:
             answer=error.strerror or str(error),
             next_step="check its name and whether this user may read it",
         ) from error
+    if not file.rows:
+        raise ReadingsFileError(
+            f"{path.name} has no rows",
+            tried="find readings below its heading",
+            answer="the heading alone" if path.stat().st_size else "an empty file",
+            next_step="check that this is the file you meant and that it was written to its end",
+        )
+    return file
 
 
 def _digest(path: Path) -> str:

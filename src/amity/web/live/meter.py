@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
 
 from nicegui import Client
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +10,7 @@ from amity.kernel.obis import Obis
 from amity.kernel.time import from_epoch_s
 from amity.usecases.calendar import local_date, local_day, zone
 from amity.usecases.meters import MeterDetail, meter_detail
-from amity.usecases.readings import Readings, read_channel
+from amity.usecases.readings import Readings, newest_day, read_channel
 from amity.usecases.services import Services
 from amity.usecases.town import IMPORT
 from amity.usecases.why import why
@@ -22,6 +21,7 @@ from amity.web.pages import why as why_page
 from amity.web.pages.meter import SPANS, View
 
 _EPOCH_DIGITS_MAX = 11
+_DAY_CHARACTERS_SHOWN = 30
 
 
 async def open_meter(client: Client, services: Services, meter_id: str, wanted: dict[str, str]) -> None:
@@ -72,7 +72,7 @@ class _Desk:
         self._page.show(await run_in_threadpool(self.regions))
 
     async def _look(self, view: View) -> None:
-        self._view = view
+        self._view = replace(view, remark="")
         self._page.run("address", view.query())
         self._page.show(await run_in_threadpool(self._chart))
 
@@ -104,15 +104,17 @@ class _Desk:
 
 
 def _view(wanted: dict[str, str], detail: MeterDetail, services: Services) -> View:
-    today = local_date(services.clock.now(), _zone(detail))
-    channels = [str(channel.obis) for channel in detail.channels]
-    standard = str(IMPORT) if str(IMPORT) in channels or not channels else channels[0]
+    channels = {str(channel.obis): channel for channel in detail.channels}
+    standard = str(IMPORT) if str(IMPORT) in channels or not channels else next(iter(channels))
     obis = wanted["channel"] if wanted.get("channel") in channels else standard
-    return View(obis, _day(wanted.get("day", ""), today), _days(wanted.get("days", "")))
-
-
-def _zone(detail: MeterDetail) -> ZoneInfo:
-    return zone(detail.timezone)
+    today = local_date(services.clock.now(), zone(detail.timezone))
+    begin = today if detail.row.registered else newest_day(services, channels[obis], today)
+    asked = wanted.get("day", "")
+    view = View(obis, _day(asked, begin), _days(wanted.get("days", "")))
+    if not asked or str(view.day) == asked:
+        return view
+    shown = "today" if begin == today else "its newest day"
+    return replace(view, remark=f"“{asked[:_DAY_CHARACTERS_SHOWN]}” is not a day that can be shown; this is {shown}.")
 
 
 def _days(value: str) -> int:

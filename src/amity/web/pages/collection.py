@@ -3,14 +3,13 @@
 from zoneinfo import ZoneInfo
 
 from amity.domain.collection import Outcome
-from amity.usecases.collection import CollectionOverview, findings_and_next_step
-from amity.usecases.condition import clock_is_off
+from amity.usecases.collection import AlikeSessions, CollectionOverview, alike_sessions
 from amity.usecases.meters import MeterRow
 from amity.web.markup import Html, h, join
-from amity.web.pages.parts import card, condition_badge, empty, meter_link, outcome_badge
-from amity.web.wording import OUTCOME_WORDS, count, moment
+from amity.web.pages.parts import card, condition_badge, empty, meter_link, outcome_badge, told, unbroken
+from amity.web.wording import DASH, OUTCOME_WORDS, count, moment
 
-ROWS_MAX = 300
+ENTRIES_MAX = 60
 
 
 def filters(overview: CollectionOverview, chosen: Outcome | None) -> Html:
@@ -26,14 +25,16 @@ def filters(overview: CollectionOverview, chosen: Outcome | None) -> Html:
 
 
 def table(overview: CollectionOverview, timezone: ZoneInfo) -> Html:
-    """The meters, those in trouble first."""
+    """The meters, those in trouble first; what fails alike at one transformer is one entry that opens."""
     if not overview.rows:
         return card("Sessions", empty("No meter here", "Choose another outcome, or wait for the first sessions."))
-    rows = [_row(row, overview, timezone) for row in overview.rows[:ROWS_MAX]]
+    groups = alike_sessions(overview.rows)
+    rows = [_entry(group, overview, timezone) for group in groups[:ENTRIES_MAX]]
     names = ("Meter", "Outcome", "Last answer", "Attempts", "What happened and what to do next")
     head = h("thead", h("tr", [h("th", name, scope="col") for name in names]))
-    rest = len(overview.rows) - ROWS_MAX
-    more = h("p", f"{rest} more; choose an outcome to see fewer.", class_="soft note") if rest > 0 else None
+    rest = sum(len(group.rows) for group in groups[ENTRIES_MAX:])
+    words = f"{count(rest, 'meter')} more; choose an outcome to see fewer."
+    more = h("p", words, class_="soft note") if rest else None
     return card(
         "Sessions",
         h("div", h("table", head, h("tbody", rows)), class_="scroll"),
@@ -49,29 +50,53 @@ def _filter(value: str, name: str, number: int, pressed: bool) -> Html:
     )  # fmt: skip
 
 
-def _row(row: MeterRow, overview: CollectionOverview, timezone: ZoneInfo) -> Html:
-    state = row.state
-    about = h("small", f"{row.usage_point.address} · {row.usage_point.transformer_id} · {row.meter.profile}")
-    if state is None:
-        return h(
-            "tr", h("td", meter_link(row.meter.meter_id), about), h("td", condition_badge(row.condition)), [h("td")] * 3
-        )
-    answer = moment(state.last_answer_at, timezone, overview.at) if state.last_answer_at else "never"
-    in_a_row = h("small", f"{state.failures_in_a_row} failures in a row") if state.failures_in_a_row > 1 else None
+def _entry(group: AlikeSessions, overview: CollectionOverview, timezone: ZoneInfo) -> Html:
+    first = group.rows[0]
+    who = _one(first) if len(group.rows) == 1 else _many(group)
+    if first.state is None:
+        return h("tr", h("td", who), h("td", condition_badge(first.condition)), [h("td")] * 3)
     return h(
         "tr",
-        h("td", meter_link(row.meter.meter_id), about),
-        h("td", outcome_badge(state.outcome, row.condition)),
-        h("td", answer, data_name="Last answer"),
-        h("td", state.attempts, in_a_row, data_name="Attempts"),
-        h("td", _detail(row), class_="detail"),
+        h("td", who),
+        h("td", outcome_badge(first.state.outcome, first.condition)),
+        h("td", _last_answers(group, overview, timezone), data_name="Last answer"),
+        h("td", _attempts(group), data_name="Attempts"),
+        h("td", _detail(group, overview, timezone), class_="detail"),
     )
 
 
-def _detail(row: MeterRow) -> Html:
-    state = row.state
-    findings, next_step = findings_and_next_step(state.detail if state else ())
-    if state is not None and clock_is_off(state):
-        findings = [*findings, f"clock is off by {state.clock_offset_s} s"]
-    lines = [h("p", finding) for finding in findings]
-    return join([lines, h("p", h("b", "Next: "), next_step) if next_step else None])
+def _one(row: MeterRow) -> Html:
+    about = (row.usage_point.address, row.usage_point.transformer_id, row.maker or row.meter.profile)
+    return join([meter_link(row.meter.meter_id), h("small", unbroken(" · ".join(about)), class_="about")])
+
+
+def _many(group: AlikeSessions) -> Html:
+    first = group.rows[0]
+    transformer_id = first.usage_point.transformer_id
+    title = unbroken(f"{count(len(group.rows), 'meter')} at {transformer_id}")
+    links = h("p", [meter_link(row.meter.meter_id) for row in group.rows], class_="meters")
+    trouble = "|".join((*group.findings[:1], group.next_step or ""))
+    key = f"{transformer_id} {first.state and first.state.outcome} {trouble}"
+    return h("details", h("summary", h("span", title)), links, data_key=key, class_="alike")
+
+
+def _last_answers(group: AlikeSessions, overview: CollectionOverview, timezone: ZoneInfo) -> str:
+    """The only one, or from the oldest to the newest."""
+    answers = sorted(row.last_answer_at for row in group.rows if row.last_answer_at)
+    if not answers:
+        return "never"
+    words = [moment(answer, timezone, overview.at) for answer in (answers[0], answers[-1])]
+    return words[0] if words[0] == words[1] else f" {DASH} ".join(words)
+
+
+def _attempts(group: AlikeSessions) -> Html:
+    """The most that any of them took."""
+    states = [row.state for row in group.rows if row.state]
+    attempts = max(state.attempts for state in states)
+    failures = max(state.failures_in_a_row for state in states)
+    return join([attempts, h("small", f"{failures} failures in a row") if failures > 1 else None])
+
+
+def _detail(group: AlikeSessions, overview: CollectionOverview, timezone: ZoneInfo) -> Html:
+    lines = [h("p", told(finding, timezone, overview.at)) for finding in group.findings]
+    return join([lines, h("p", h("b", "Next: "), group.next_step) if group.next_step else None])

@@ -1,30 +1,44 @@
 """One meter: its load with the quality of every interval, registers, events, findings, how collection goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from amity.domain.blocks import Channel
-from amity.domain.readings import Int64Column, Quality
+from amity.domain.readings import Int64Column, Quality, RegisterReading
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.kernel.units import Unit
 from amity.usecases.collection import findings_and_next_step
-from amity.usecases.meters import MeterDetail
+from amity.usecases.meters import MeterDetail, MeterRow
+from amity.usecases.ports import VeeException
 from amity.usecases.readings import Readings
 from amity.web.charts import interval_chart
 from amity.web.markup import Html, h, join
-from amity.web.pages.parts import card, condition_badge, empty, facts, outcome_badge, region
+from amity.web.pages.parts import (
+    card,
+    condition_badge,
+    empty,
+    facts,
+    instant,
+    outcome_badge,
+    region,
+    told,
+    unbroken,
+    unregistered_badge,
+)
 from amity.web.wording import (
     CHANNEL_WORDS,
     DASH,
     EVENT_WORDS,
     REGISTER_WORDS,
+    RULE_WORDS,
     TIMES,
     amount,
     count,
     day,
     moment,
+    register_value,
     short_moment,
 )
 
@@ -34,11 +48,15 @@ ROWS_SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of the meter is looked at: a channel and `days` local days up to and with `day`."""
+    """What of the meter is looked at: a channel and `days` local days up to and with `day`.
+
+    `remark` says what could not be shown as it was asked for.
+    """
 
     obis: str
     day: date
     days: int = 1
+    remark: str = ""
 
     @property
     def first_day(self) -> date:
@@ -94,6 +112,7 @@ def chart(detail: MeterDetail, readings: Readings | None, view: View, now: datet
     return card(
         "Load profile",
         controls,
+        h("p", view.remark, class_="remark", role="status") if view.remark else None,
         interval_chart(readings, now, timezone),
         h("div", h("div", keys, class_="keys"), _summary(readings, now), class_="under"),
     )
@@ -132,7 +151,8 @@ def _controls(channels: Sequence[Channel], view: View, today: date) -> Html:
 
 
 def _day_steps(view: View, today: date) -> Html:
-    title = day(view.day) if view.days == 1 else f"{day(view.first_day)} {DASH} {day(view.day)}"
+    last = day(view.day, today)
+    title = last if view.days == 1 else f"{day(view.first_day, today)} {DASH} {last}"
     before, after = view.day - timedelta(days=view.days), min(view.day + timedelta(days=view.days), today)
     return h(
         "div",
@@ -158,25 +178,34 @@ def _step(event: str, value: str, name: str, label: str, *, disabled: bool = Fal
 # ------------------------------------------------------------------ what is known of it
 def _head(detail: MeterDetail) -> Html:
     row = detail.row
-    point = row.usage_point
-    place = [point.address, f"transformer {point.transformer_id} on feeder {detail.transformer.feeder_id}"]
-    solar = ["solar"] if point.has_solar else []
+    badge = condition_badge(row.condition) if row.registered else unregistered_badge()
     return h(
         "div",
-        h("div", h("h1", row.meter.meter_id), condition_badge(row.condition), class_="title"),
-        h("p", " · ".join([*place, f"serial {row.meter.serial}", row.meter.profile, *solar]), class_="soft"),
+        h("div", h("h1", row.meter.meter_id), badge, class_="title"),
+        h("p", unbroken(" · ".join(_about(detail))), class_="soft"),
         class_="headline",
     )
 
 
+def _about(detail: MeterDetail) -> list[str]:
+    row, transformer = detail.row, detail.transformer
+    if transformer is None:
+        return ["not in the registry; imported"]
+    point = row.usage_point
+    place = [point.address, f"transformer {point.transformer_id} on feeder {transformer.feeder_id}"]
+    kind = [f"serial {row.meter.serial}", row.maker or row.meter.profile]
+    return [*place, *kind, *(["solar"] if point.has_solar else [])]
+
+
 def _registers(detail: MeterDetail, timezone: ZoneInfo) -> Html:
     if not detail.registers:
-        return card("Registers", empty("None read yet", "Daily snapshots arrive with the billing profile."))
+        return card("Registers", _no_register(detail.row))
+    decimals = {r.reading_type.unit for r in detail.registers if r.quantity() % 1}
     rows = [
         h(
             "tr",
             h("td", _register_name(str(reading.reading_type.obis))),
-            h("td", h("b", f"{reading.quantity():,f}"), f" {reading.reading_type.unit.symbol}", class_="number"),
+            h("td", h("b", _digits(reading, decimals)), f" {reading.reading_type.unit.symbol}", class_="number"),
             h("td", short_moment(reading.at, timezone), class_="number"),
         )
         for reading in detail.registers
@@ -185,12 +214,27 @@ def _registers(detail: MeterDetail, timezone: ZoneInfo) -> Html:
     return card("Registers", h("table", head, h("tbody", rows), class_="plain"))
 
 
+def _digits(reading: RegisterReading, decimals: Collection[Unit]) -> str:
+    """Without decimals in units of which every register of the meter is whole."""
+    return register_value(reading.quantity(), whole=reading.reading_type.unit not in decimals)
+
+
+def _no_register(row: MeterRow) -> Html:
+    if not row.registered:
+        return empty("None", "The imported file holds intervals only.")
+    if row.last_answer_at is None:
+        return empty("Nothing read yet", "This meter has not answered so far.")
+    return empty("None read yet", "Daily snapshots arrive with the billing profile.")
+
+
 def _register_name(obis: str) -> Html:
     return join([REGISTER_WORDS[obis], h("small", obis)]) if obis in REGISTER_WORDS else join([obis])
 
 
 def _collection(detail: MeterDetail, now: datetime, timezone: ZoneInfo) -> Html:
     state = detail.row.state
+    if not detail.row.registered:
+        return card("Collection", empty("Not collected", "The registry does not know this meter, so nobody reads it."))
     if state is None:
         return card("Collection", empty("Not tried yet", "The first session follows within seconds."))
     findings, next_step = findings_and_next_step(state.detail)
@@ -203,7 +247,7 @@ def _collection(detail: MeterDetail, now: datetime, timezone: ZoneInfo) -> Html:
         ("Attempts", state.attempts),
         ("Failures in a row", state.failures_in_a_row or None),
         ("Clock", f"{state.clock_offset_s:+d} s" if state.clock_offset_s is not None else None),
-        ("What happened", join(h("p", line) for line in findings) if findings else None),
+        ("What happened", join(h("p", told(line, timezone, now)) for line in findings) if findings else None),
         ("Next", next_step),
     )
     return card("Collection", facts(pairs))
@@ -225,27 +269,33 @@ def _events(detail: MeterDetail, now: datetime, timezone: ZoneInfo) -> Html:
 
 
 def _findings(detail: MeterDetail, now: datetime, timezone: ZoneInfo) -> Html:
+    if not detail.channels:
+        return card("What validation found", empty("Nothing to look at yet", "No interval was read so far."))
     if not detail.findings:
         return card("What validation found", empty("Nothing", "Every rule that ran is content with this meter."))
     channels = {channel.channel_id: channel for channel in detail.channels}
     rows = [
         h(
             "li",
-            h(
-                "span",
-                found.rule,
-                h("small", f" v{found.rule_version} · {_channel_word(channels.get(found.channel_id))}"),
-            ),
-            h("b", moment(from_epoch_s(found.start_s), timezone, now)),
-            h("small", found.message),
+            h("span", RULE_WORDS.get(found.rule, found.rule), _rule(found, channels.get(found.channel_id))),
+            h("b", _start(found, timezone, now)),
+            h("small", told(found.message, timezone, now)),
         )
         for found in detail.findings[:ROWS_SHOWN]
     ]
     return card("What validation found", h("ul", rows, class_="rows"), aside=f"{len(detail.findings)}")
 
 
-def _channel_word(channel: Channel | None) -> str:
-    return CHANNEL_WORDS.get(str(channel.obis), str(channel.obis)) if channel else ""
+def _start(found: VeeException, timezone: ZoneInfo, now: datetime) -> Html:
+    start = from_epoch_s(found.start_s)
+    return instant(start, moment(start, timezone, now))
+
+
+def _rule(found: VeeException, channel: Channel | None) -> Html:
+    """The rule's own name, in small, and the channel in words."""
+    words = [f"{found.rule} v{found.rule_version}"]
+    words += [CHANNEL_WORDS.get(str(channel.obis), str(channel.obis))] if channel else []
+    return h("small", f" {' · '.join(words)}")
 
 
 def _unknown(detail: MeterDetail) -> Html:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from amity.usecases.condition import Condition
 from amity.usecases.meters import MeterPage, MeterQuery, MeterRow
 from amity.web.markup import Html, h
-from amity.web.pages.parts import card, condition_badge, empty, meter_link
+from amity.web.pages.parts import card, condition_badge, empty, meter_link, unbroken, unregistered_badge
 from amity.web.town_map import mark
 from amity.web.wording import CONDITION_WORDS, DASH, count, moment
 
@@ -14,7 +14,7 @@ from amity.web.wording import CONDITION_WORDS, DASH, count, moment
 def search(query: MeterQuery) -> Html:
     """The field to type into; the script sends it as one types."""
     return h(
-        "input", type="search", value=query.text, placeholder="Meter, serial, address, transformer or profile",
+        "input", type="search", value=query.text, placeholder="Meter, serial, address, transformer or maker",
         aria_label="Look for meters", data_emit="text", class_="search", autocomplete="off",
     )  # fmt: skip
 
@@ -46,7 +46,7 @@ def table(page: MeterPage, query: MeterQuery, now: datetime, timezone: ZoneInfo)
     """The rows, and the way to the next ones."""
     if not page.rows:
         return card("Meters", empty("No meter matches", "Try fewer letters or another condition."))
-    names = ("Meter", "Condition", "Address", "Transformer", "Profile", "Last answer")
+    names = ("Meter", "Condition", "Address", "Transformer", "Maker", "Last answer")
     head = h("thead", h("tr", [h("th", name, scope="col") for name in names]))
     rows = h("tbody", [_row(row, now, timezone) for row in page.rows])
     shown = f"{query.offset + 1}{DASH}{query.offset + len(page.rows)} of {count(page.total, 'meter')}"
@@ -54,6 +54,8 @@ def table(page: MeterPage, query: MeterQuery, now: datetime, timezone: ZoneInfo)
 
 
 def _row(row: MeterRow, now: datetime, timezone: ZoneInfo) -> Html:
+    if not row.registered:
+        return _imported_row(row)
     answer = moment(row.last_answer_at, timezone, now) if row.last_answer_at else "never"
     solar = h("small", "solar") if row.usage_point.has_solar else None
     return h(
@@ -61,10 +63,15 @@ def _row(row: MeterRow, now: datetime, timezone: ZoneInfo) -> Html:
         h("td", meter_link(row.meter.meter_id), h("small", row.meter.serial)),
         h("td", condition_badge(row.condition)),
         h("td", row.usage_point.address, solar),
-        h("td", row.usage_point.transformer_id, data_name="Transformer"),
-        h("td", row.meter.profile, data_name="Profile"),
+        h("td", unbroken(row.usage_point.transformer_id), data_name="Transformer"),
+        h("td", row.maker or row.meter.profile, data_name="Maker"),
         h("td", answer, data_name="Last answer"),
     )
+
+
+def _imported_row(row: MeterRow) -> Html:
+    about = h("td", "not in the registry; its readings were imported", colspan=4)
+    return h("tr", h("td", meter_link(row.meter.meter_id)), h("td", unregistered_badge()), about)
 
 
 def _pager(page: MeterPage, query: MeterQuery) -> Html | None:

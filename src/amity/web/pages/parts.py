@@ -1,13 +1,19 @@
-"""Pieces that several pages share: frame, cards, badges, problems."""
+"""Pieces that several pages share: frame, cards, badges, sentences, problems."""
 
+import re
 from collections.abc import Iterable
+from datetime import date, datetime
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from amity.domain.collection import Outcome
 from amity.kernel.errors import AmityError
+from amity.kernel.time import isoformat
+from amity.usecases.calendar import KEPT_FROM, KEPT_UNTIL
 from amity.usecases.condition import Condition
 from amity.web.markup import Html, h, join
 from amity.web.town_map import mark
-from amity.web.wording import CONDITION_WORDS, OUTCOME_WORDS
+from amity.web.wording import CONDITION_WORDS, OUTCOME_WORDS, dated_moment
 
 NAVIGATION = (("/", "Town"), ("/meters", "Meters"), ("/collection", "Collection"))
 
@@ -21,6 +27,10 @@ _HATCH = Html(
     '<pattern id="hatch-estimated" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<rect width="6" height="6" class="paper"/><rect width="3" height="6" class="ink"/></pattern></defs></svg>'
 )
+
+
+_INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")  # as `isoformat` prints it in findings
+_CODE = re.compile(r"\b([A-Z]{1,3}-\d+)\b")  # a name such as T-02 must not break at its hyphen
 
 
 def frame(here: str, content: Html) -> Html:
@@ -68,9 +78,47 @@ def outcome_badge(outcome: Outcome, condition: Condition) -> Html:
     return h("span", mark(condition), OUTCOME_WORDS[outcome], class_=f"badge {condition}")
 
 
-def meter_link(meter_id: str) -> Html:
-    """A link to a meter's page."""
-    return h("a", meter_id, href=f"/meters/{meter_id}", class_="meter-id")
+def unregistered_badge() -> Html:
+    """What stands in place of a condition for a meter that nobody collects."""
+    return h("span", mark(Condition.WAITING), "imported", class_="badge waiting")
+
+
+def meter_link(meter_id: str, day: date | None = None) -> Html:
+    """A link to a meter's page, at one local day if there is something to see on it."""
+    at_day = f"?day={day}" if day else ""
+    return h("a", meter_id, href=f"/meters/{quote(meter_id)}{at_day}", class_="meter-id")
+
+
+def unbroken(text: str) -> Html:
+    """A sentence in which names such as T-02 stay in one piece."""
+    parts = _CODE.split(text)
+    return join(h("span", part, class_="whole") if i % 2 else part for i, part in enumerate(parts))
+
+
+def instant(at: datetime, words: str) -> Html:
+    """A time in local words; UTC stands in its title."""
+    utc = isoformat(at)
+    return h("time", words, datetime=utc, title=f"{utc} (UTC)")
+
+
+def told(text: str, timezone: ZoneInfo, now: datetime) -> Html:
+    """A sentence of validation or collection: its times in local words, its names in one piece."""
+    parts = _INSTANT.split(text)
+    return join(_instant(part, timezone, now) if i % 2 else unbroken(part) for i, part in enumerate(parts))
+
+
+def _instant(text: str, timezone: ZoneInfo, now: datetime) -> Html:
+    at = _parsed(text)
+    return instant(at, dated_moment(at, timezone, now)) if at else unbroken(text)
+
+
+def _parsed(text: str) -> datetime | None:
+    """A meter may say 2026-02-30; that is no time, and stays as it was said."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if KEPT_FROM <= at < KEPT_UNTIL else None
 
 
 def facts(pairs: Iterable[tuple[str, Html | str | int | None]]) -> Html:

@@ -9,10 +9,10 @@ from amity.usecases.condition import Condition
 from amity.usecases.issues import Issue, Severity
 from amity.usecases.load import DayLoad, Gap
 from amity.usecases.ports import StoredEvent
-from amity.usecases.town import TownOverview
+from amity.usecases.town import MeterOnMap, TownOverview
 from amity.web.charts import completeness_bars, load_chart
 from amity.web.markup import Html, h, join
-from amity.web.pages.parts import card, condition_badge, empty, facts, meter_link, region
+from amity.web.pages.parts import card, condition_badge, empty, facts, meter_link, region, told, unbroken
 from amity.web.town_map import town_map
 from amity.web.wording import DASH, EVENT_WORDS, clock, count, day, duration, energy, moment, percent, power, span
 
@@ -68,7 +68,7 @@ def _headline(town: TownOverview, timezone: ZoneInfo) -> Html:
     return h(
         "div",
         h("div", h("h1", town.name), h("p", when, class_="soft"), class_="title"),
-        h("p", h("i", class_="lamp"), sentence, class_=f"verdict {severity}"),
+        h("p", h("i", class_="lamp"), h("span", unbroken(sentence)), class_=f"verdict {severity}"),
         class_="headline",
     )
 
@@ -134,11 +134,13 @@ def _issues(town: TownOverview, timezone: ZoneInfo) -> Html:
 
 def _issue(issue: Issue, town: TownOverview, timezone: ZoneInfo, *, first: bool) -> Html:
     since = f"since {moment(issue.since, timezone, town.at)}" if issue.since else None
-    summary = h("summary", h("i", class_="lamp"), h("span", issue.title), h("small", since))
-    named = [meter_link(meter_id) for meter_id in issue.meter_ids[:METERS_NAMED]]
+    summary = h("summary", h("i", class_="lamp"), h("span", unbroken(issue.title)), h("small", since))
+    days = {meter_id: at.astimezone(timezone).date() for meter_id, at in issue.look_at.items()}
+    named = [meter_link(meter_id, days.get(meter_id)) for meter_id in issue.meter_ids[:METERS_NAMED]]
     more = len(issue.meter_ids) - METERS_NAMED
     meters = h("p", named, f"and {more} more" if more > 0 else None, class_="meters") if named else None
-    body = h("div", h("p", issue.explanation), h("p", h("b", "Next: "), issue.next_step), meters, class_="body")
+    explanation = h("p", told(issue.explanation, timezone, town.at))
+    body = h("div", explanation, h("p", h("b", "Next: "), issue.next_step), meters, class_="body")
     return h(
         "details",
         summary,
@@ -198,12 +200,14 @@ def _silent(town: TownOverview) -> Html:
     if not quiet:
         return card("Silent meters", empty("None", "Every meter that was tried has answered."))
     quiet.sort(key=lambda m: (m.condition is not Condition.SILENT, m.transformer_id, m.meter_id))
-    rows = [
-        h("li", meter_link(m.meter_id), condition_badge(m.condition), h("small", f"{m.address} · {m.transformer_id}"))
-        for m in quiet[:ROWS_SHOWN]
-    ]
+    rows = [_quiet_meter(meter) for meter in quiet[:ROWS_SHOWN]]
     link = h("a", "all", href="/collection") if len(quiet) > ROWS_SHOWN else None
     return card("Silent and failing", h("ul", rows, class_="rows"), aside=join([f"{len(quiet)} ", link]))
+
+
+def _quiet_meter(meter: MeterOnMap) -> Html:
+    place = h("small", unbroken(f"{meter.address} · {meter.transformer_id}"))
+    return h("li", meter_link(meter.meter_id), condition_badge(meter.condition), place)
 
 
 def _gaps(town: TownOverview, timezone: ZoneInfo) -> Html:
@@ -215,8 +219,7 @@ def _gaps(town: TownOverview, timezone: ZoneInfo) -> Html:
 
 def _gap(gap: Gap, town: TownOverview, timezone: ZoneInfo) -> Html:
     start, end = from_epoch_s(gap.start_s), from_epoch_s(gap.end_s)
-    local = start.astimezone(timezone)
-    link = h("a", gap.meter_id, href=f"/meters/{gap.meter_id}?day={local.date()}", class_="meter-id")
+    link = meter_link(gap.meter_id, start.astimezone(timezone).date())
     return h("li", link, h("b", duration(gap.seconds)), h("small", span(start, end, timezone, town.at)))
 
 
