@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from amity.devices.telegram_blocks import Way
+from amity.devices.telegram_shortfall import broken_frame
 from amity.protocols.dlms import apdu
 from amity.protocols.dlms.acse import AARE_TAG, AARQ_TAG, RLRE_TAG, RLRQ_TAG
 from amity.protocols.hdlc import frame as hdlc
@@ -41,10 +43,14 @@ class FrameReport:
 
 
 class Payload(NamedTuple):
-    """What one or several frames carried; `continues` marks one that may go on where the payload before it ended."""
+    """What one or several frames carried, and from whom to whom.
+
+    `continues` marks one that may go on where the payload before it ended.
+    """
 
     octets: bytes
     continues: bool = False
+    way: Way = None
 
 
 class Carried(NamedTuple):
@@ -81,12 +87,16 @@ def unpackings(octets: bytes) -> Iterator[Carried]:
 def _carried(octets: bytes, hits: list[_Hit], read: Callable[[list[_Hit]], Carried]) -> Iterator[Carried]:
     if hits:
         carried = read(hits)
-        yield carried._replace(warnings=carried.warnings + _noise(hits, len(octets)))
+        yield carried._replace(warnings=carried.warnings + _noise(hits, octets))
 
 
-def _noise(hits: list[_Hit], total: int) -> tuple[str, ...]:
-    noise = total - sum(hit.end - hit.offset for hit in hits)
-    return (f"{noise} octets belong to no frame",) if noise else ()
+def _noise(hits: list[_Hit], octets: bytes) -> tuple[str, ...]:
+    """What is left over, and whether it ends in a frame that was cut off."""
+    noise = len(octets) - sum(hit.end - hit.offset for hit in hits)
+    if not noise:
+        return ()
+    cut = broken_frame(octets[hits[-1].end :])
+    return (f"{noise} octets belong to no frame" + (f": {cut}" if cut else ""),)
 
 
 # ------------------------------------------------------------------ HDLC
@@ -122,10 +132,10 @@ def _from_hdlc(hits: list[_Hit]) -> Carried:
             if hit.frame.segmented:
                 open_segments[way] = joined
             else:
-                payloads.append(_without_llc(joined))
-    for rest in open_segments.values():
+                payloads.append(_without_llc(joined, way))
+    for way, rest in open_segments.items():
         warnings.append("the last HDLC segment is missing")
-        payloads.append(_without_llc(rest))
+        payloads.append(_without_llc(rest, way))
     return Carried(reports, tuple(one for one in payloads if one.octets), tuple(warnings))
 
 
@@ -141,9 +151,9 @@ def _address(address: Address) -> str:
     return str(address.upper) if address.lower is None else f"{address.upper}/{address.lower}"
 
 
-def _without_llc(octets: bytes) -> Payload:
+def _without_llc(octets: bytes, way: Way) -> Payload:
     has_llc = octets.startswith((LLC_REQUEST, LLC_RESPONSE))
-    return Payload(octets[LLC_OCTETS:] if has_llc else octets, continues=not has_llc)
+    return Payload(octets[LLC_OCTETS:] if has_llc else octets, continues=not has_llc, way=way)
 
 
 # ------------------------------------------------------------------ M-Bus
@@ -162,7 +172,7 @@ def _from_mbus(hits: list[_Hit]) -> Carried:
     joiner = _MbusJoiner()
     payloads = [joined for number, frame in enumerate(frames, 1) if (joined := joiner.add(number, frame))]
     payloads += joiner.rest()
-    return Carried(reports, tuple(map(Payload, payloads)), tuple(joiner.warnings))
+    return Carried(reports, tuple(payloads), tuple(joiner.warnings))
 
 
 class _MbusJoiner:
@@ -172,8 +182,8 @@ class _MbusJoiner:
         self._reassemblers: dict[tuple[int, int, int], mbus.Reassembler] = {}
         self.warnings: list[str] = []
 
-    def add(self, number: int, frame: mbus.Frame) -> bytes | None:
-        """The APDU that this frame completes."""
+    def add(self, number: int, frame: mbus.Frame) -> Payload | None:
+        """The payload that this frame completes."""
         if not frame.checksum_ok:
             self.warnings.append(f"frame {number}: checksum does not match; values may be altered")
         segment = frame.segment
@@ -184,14 +194,15 @@ class _MbusJoiner:
             return None
         way = (frame.address, segment.source, segment.destination)
         try:
-            return self._reassemblers.setdefault(way, mbus.Reassembler()).add(segment)
+            joined = self._reassemblers.setdefault(way, mbus.Reassembler()).add(segment)
         except mbus.MbusError as error:
             self.warnings.append(f"frame {number}: {error.what}")
             return None
+        return Payload(joined, way=way) if joined else None
 
-    def rest(self) -> list[bytes]:
+    def rest(self) -> list[Payload]:
         """What waits for a last segment that did not come."""
-        pending = [one.rest() for one in self._reassemblers.values() if one.pending]
+        pending = [Payload(one.rest(), way=way) for way, one in self._reassemblers.items() if one.pending]
         if pending:
             self.warnings.append("the last M-Bus segment is missing")
         return pending
@@ -234,7 +245,8 @@ def _from_wrapper(hits: list[_Hit]) -> Carried:
         FrameReport("wrapper", hit.offset, hit.end - hit.offset, str(frame.source), str(frame.destination))
         for hit, frame in zip(hits, frames, strict=True)
     )
-    return Carried(reports, tuple(Payload(frame.payload) for frame in frames), ())
+    payloads = tuple(Payload(frame.payload, way=(frame.source, frame.destination)) for frame in frames)
+    return Carried(reports, payloads, ())
 
 
 # ------------------------------------------------------------------ nothing

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeGuard
 
 from amity.devices.push import normalise, normalise_event
 from amity.devices.push_body import read_body
 from amity.devices.push_p1 import looks_like_p1, read_p1
 from amity.devices.push_reading import NormalisedReading
+from amity.devices.telegram_blocks import Block, BlockTransfers, Way, joined_answer, service_name
 from amity.devices.telegram_carriers import Carried, FrameReport, Payload, unpackings
 from amity.devices.telegram_security import (
     ProtectorFor,
@@ -16,6 +18,7 @@ from amity.devices.telegram_security import (
     protector_from_keys,
     wrong_key,
 )
+from amity.devices.telegram_shortfall import broken_frame
 from amity.kernel.errors import RemoteProtocolError, SecurityError
 from amity.protocols.dlms import acse, apdu
 from amity.protocols.dlms.acse import AcseApdu
@@ -27,6 +30,7 @@ from amity.protocols.dlms.apdu import (
     GeneralBlockTransfer,
     GeneralCiphering,
     GetResponseNormal,
+    GetResponseWithBlock,
 )
 from amity.protocols.dlms.data import Data, DecodeError, decode_all
 
@@ -36,6 +40,7 @@ _ACSE_TAGS = frozenset({acse.AARQ_TAG, acse.AARE_TAG, acse.RLRQ_TAG, acse.RLRE_T
 _LAYERS_MAX = 4  # block transfer around general-glo around block transfer is as deep as the standard goes
 _GATEWAY_TAGS = frozenset({0xE6, 0xE7})
 _GATEWAY_HEAD_OCTETS = 3
+_GIVE_ALL = "give a whole frame or APDU, and check that no octet of it was lost or altered"
 
 Content = Apdu | AcseApdu | Data
 
@@ -95,9 +100,37 @@ def decode_telegram(
         messages = tuple(reader.read(carried.payloads))
         if _convinces(carried, messages, reader.errors):
             return _telegram(octets, carried, messages, reader.errors)
-        refusals += [error for error in reader.errors if not (carried.guessed and refusals)]
-    # A wrong key tells more than the failures of the other ways to see the same octets.
-    raise next((error for error in refusals if isinstance(error, SecurityError)), refusals[0])
+        refusals += [_in_its_frame(error, carried) for error in reader.errors if not (carried.guessed and refusals)]
+    raise _refusal(octets, refusals)
+
+
+def _in_its_frame(error: RemoteProtocolError, carried: Carried) -> RemoteProtocolError:
+    """The error, which comes from the line and not from the sender or the key where the frame around it is damaged."""
+    damaged = {name for frame in carried.frames for name in frame.damaged}
+    if not damaged:
+        return error
+    kind = SecurityError if isinstance(error, SecurityError) else RemoteProtocolError
+    return kind(
+        f"the {' and the '.join(sorted(damaged))} of the {carried.frames[0].carrier} frame does not match,"
+        " and what it carries does not decode",
+        tried=error.tried,
+        answer=error.what,
+        next_step="capture the telegram again: its octets were altered or cut on the way",
+    )
+
+
+def _refusal(octets: bytes, refusals: list[RemoteProtocolError]) -> RemoteProtocolError:
+    """The one error to raise: a wrong key tells more than a broken frame, and that more than what is in it."""
+    for error in refusals:
+        if isinstance(error, SecurityError):
+            return error
+    cut = broken_frame(octets)
+    if cut is not None and refusals[0].next_step is None:
+        return RemoteProtocolError(
+            cut, answer=refusals[0].what, next_step="capture the whole frame, from its first octet to its last"
+        )
+    refusals[0].next_step = refusals[0].next_step or _GIVE_ALL
+    return refusals[0]
 
 
 def _convinces(carried: Carried, messages: tuple[Message, ...], errors: list[RemoteProtocolError]) -> bool:
@@ -118,16 +151,30 @@ def _telegram(
     octets: bytes, carried: Carried, messages: tuple[Message, ...], errors: list[RemoteProtocolError]
 ) -> Telegram:
     warnings = carried.warnings + tuple(error.what for error in errors)
+    if carried.warnings and all(frame.carrier == "llc" for frame in carried.frames):
+        warnings += tuple(filter(None, [broken_frame(octets)]))  # the message was found without its frame
     return Telegram(octets, carried.frames, messages, warnings + tuple(w for m in messages for w in m.warnings))
 
 
+class _Within(NamedTuple):
+    """Where octets stand: on their way from whom to whom, under which protection, how many layers deep."""
+
+    way: Way = None
+    security: tuple[SecurityReport, ...] = ()
+    layer: int = 0
+
+    def deeper(self, *reports: SecurityReport) -> "_Within":
+        """One layer further in."""
+        return _Within(self.way, self.security + reports, self.layer + 1)
+
+
 class _Reader:
-    """Turns payloads into messages; holds the blocks of a transfer that is not complete and what went wrong."""
+    """Turns payloads into messages; holds the blocks of transfers that are not complete and what went wrong."""
 
     def __init__(self, protector_for: ProtectorFor, system_title: bytes) -> None:
         self._protector_for = protector_for
         self._system_title = system_title
-        self._blocks: dict[int, GeneralBlockTransfer] = {}
+        self._transfers = BlockTransfers()
         self.errors: list[RemoteProtocolError] = []
 
     def read(self, payloads: tuple[Payload, ...]) -> Iterator[Message]:
@@ -137,23 +184,28 @@ class _Reader:
             used, messages = self._read_from(payloads, at)
             yield from messages
             at += used
-        if self._blocks:
-            numbers = ", ".join(map(str, sorted(self._blocks)))
+        yield from self._incomplete()
+
+    def _incomplete(self) -> Iterator[Message]:
+        """Blocks of a GET answer are messages on their own; those of a general block transfer are nothing alone."""
+        for held in self._transfers.incomplete():
+            numbers = ", ".join(str(one.block.block_number) for one in held)
             self.errors.append(
                 RemoteProtocolError(
-                    f"only blocks {numbers} of a general block transfer are here",
+                    f"only blocks {numbers} of a {service_name(held[0].block)} are here",
                     next_step="capture the whole transfer, from block 1 to the one marked as last",
                 )
             )
+            yield from (Message(one.block, one.security) for one in held if isinstance(one.block, GetResponseWithBlock))
 
     def _read_from(self, payloads: tuple[Payload, ...], at: int) -> tuple[int, list[Message]]:
-        octets, first_error = b"", None
+        octets, first_error, way = b"", None, payloads[at].way
         for used, payload in enumerate(payloads[at:], 1):
-            if used > 1 and not payload.continues:
+            if used > 1 and not (payload.continues and payload.way == way):
                 break
             octets += payload.octets
             try:
-                return used, list(self._messages(octets))
+                return used, list(self._messages(octets, _Within(way)))
             except RemoteProtocolError as error:
                 first_error = first_error or error
                 if isinstance(error, SecurityError):
@@ -162,10 +214,10 @@ class _Reader:
             self.errors.append(first_error)
         return 1, []
 
-    def _messages(self, octets: bytes) -> Iterator[Message]:
+    def _messages(self, octets: bytes, within: _Within) -> Iterator[Message]:
         """The messages that follow each other in one payload."""
         while octets:
-            message, end = self._open(octets, (), 0)
+            message, end = self._open(octets, within)
             if message is not None:
                 yield message
             octets = octets[end:]
@@ -180,49 +232,51 @@ class _Reader:
             return False
         return True
 
-    def _open(self, octets: bytes, security: tuple[SecurityReport, ...], layer: int) -> tuple[Message | None, int]:
+    def _open(self, octets: bytes, within: _Within) -> tuple[Message | None, int]:
         """One message with all its layers taken off; None while blocks are missing."""
         if looks_like_p1(octets):
-            return _p1_message(octets, security), len(octets)
+            return _p1_message(octets, within.security), len(octets)
         content, end = _read_content(octets)
-        if layer >= _LAYERS_MAX:
-            return Message(content, security), end
-        if isinstance(content, GeneralBlockTransfer):
-            return self._collect(content, security, layer), end
+        if within.layer >= _LAYERS_MAX:
+            return Message(content, within.security), end
+        if isinstance(content, GeneralBlockTransfer) or _is_part(content):
+            return self._collect(content, within), end
         if isinstance(content, Ciphered | GeneralCiphering):
-            return self._decipher(content, security, layer), end
-        return _plain_message(content, security), end
+            return self._decipher(content, within), end
+        return _plain_message(content, within.security), end
 
-    def _collect(self, block: GeneralBlockTransfer, security: tuple[SecurityReport, ...], layer: int) -> Message | None:
-        """Join blocks; one that was sent again replaces itself, one that came late still finds its place."""
-        if block.block_number == 1 and self._blocks.get(1, block) != block:
-            self._blocks.clear()  # another transfer begins
-        self._blocks[block.block_number] = block
-        last = max((number for number, one in self._blocks.items() if one.last_block), default=None)
-        if last is None or any(number not in self._blocks for number in range(1, last + 1)):
+    def _collect(self, block: Block, within: _Within) -> Message | None:
+        joined = self._transfers.add(within.way, block, within.security)
+        if joined is None:
             return None
-        joined = b"".join(self._blocks[number].data for number in range(1, last + 1))
-        self._blocks.clear()
-        return self._open(joined, security, layer + 1)[0]
+        if isinstance(block, GeneralBlockTransfer):
+            return self._open(joined, within.deeper())[0]
+        try:
+            return _plain_message(joined_answer(block, joined), within.security)
+        except DecodeError as error:
+            return Message(block, within.security, warnings=(f"the joined blocks hold no value: {error.what}",))
 
-    def _decipher(
-        self, ciphered: Ciphered | GeneralCiphering, security: tuple[SecurityReport, ...], layer: int
-    ) -> Message | None:
+    def _decipher(self, ciphered: Ciphered | GeneralCiphering, within: _Within) -> Message | None:
         title = (
             ciphered.originator_system_title if isinstance(ciphered, GeneralCiphering) else ciphered.system_title
         ) or self._system_title
         plaintext, report = open_message(ciphered, title, self._protector_for)
-        reports = (*security, report)
+        inside = within.deeper(report)
         notes = (report.note,) if report.note else ()
         if plaintext is None:
-            return Message(ciphered, reports, warnings=notes)
+            return Message(ciphered, inside.security, warnings=notes)
         try:
-            message, _ = self._open(plaintext, reports, layer + 1)
+            message, _ = self._open(plaintext, inside)
         except DecodeError:
             if report.encrypted and not report.verified:
                 raise wrong_key(report) from None
             raise
         return None if message is None else replace(message, warnings=notes + message.warnings)
+
+
+def _is_part(content: Content) -> TypeGuard[GetResponseWithBlock]:
+    """True for a block of a GET answer; one that says why the transfer ends carries nothing to join."""
+    return isinstance(content, GetResponseWithBlock) and isinstance(content.result, bytes)
 
 
 # ------------------------------------------------------------------ one message

@@ -3,12 +3,13 @@
 from typing import Final
 
 from amity.headend.ports import CounterStore
-from amity.kernel.errors import SecurityError
+from amity.kernel.errors import RemoteProtocolError
 
 CHUNK: Final = 256
-RESYNC_MAX: Final = 0xF000_0000
-"""An ExceptionResponse is not authenticated: whoever stands in between could name a counter near the end and so use the
-key up. What a meter reaches in its life is far below."""
+RESYNC_MAX: Final = 0x7FFF_FFFF
+"""An ExceptionResponse is not authenticated: whoever stands in between can name any counter. So what is believed of
+such answers, however many come, never passes the middle of the range: the other half stays ours, which is eight million
+chunks. Counters that are a time in seconds since 2000 lie below it until 2068."""
 
 
 class CounterBank:
@@ -33,10 +34,14 @@ class CounterBank:
         return self._next - 1
 
     def raise_to(self, minimum: int) -> None:
-        """Go on at `minimum` if that is higher; raise SecurityError for a number that nobody should believe."""
+        """Go on at `minimum` if that is higher; raise RemoteProtocolError for a number that nobody should believe.
+
+        Raise StorageError when the disk does not take it.
+        """
         if minimum > RESYNC_MAX:
-            raise SecurityError(
-                f"meter {self._meter_id} asks for invocation counter {minimum}, near the end of the range",
+            raise RemoteProtocolError(
+                f"meter {self._meter_id} asks for invocation counter {minimum}, beyond what is believed unproved",
+                tried=f"go on at the counter it names, if that is {RESYNC_MAX} at most",
                 next_step="make sure that nobody stands between; then give the meter a new key",
             )
         self._store.raise_to(self._meter_id, minimum)

@@ -1,7 +1,7 @@
 """What a session brought, digested: readings, how complete they are, how far the meter is read now."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,7 +10,7 @@ from amity.devices.readout import ProfileReadout, RegisterReadout
 from amity.domain.collection import Outcome
 from amity.domain.readings import Int64Column
 from amity.headend.conversation import MeterReadout
-from amity.headend.mapping import CosemObject
+from amity.headend.mapping import CosemObject, Place
 from amity.headend.normalise import Normaliser, ProfileBuffer, ReadValue
 from amity.headend.plan import Plan
 from amity.headend.ports import Progress
@@ -26,14 +26,16 @@ _SCALED_ATTRIBUTE: Final = 2
 class Digest:
     """The findings of one session.
 
-    `refused` counts what the meter should have and did not give, `remarks` are lines for people, `behind` is true when
-    more of the meter's past can be read at once.
+    `unmapped` is where each profile began whose columns the mapping left raw. `incomplete` is true when the meter
+    lacked something that it should have, `remarks` are lines for people, `behind` is true when more of the meter's past
+    can be read at once.
     """
 
     progress: Progress
     remarks: list[str]
     incomplete: bool = False
     behind: bool = False
+    unmapped: Progress = field(default_factory=Progress)
 
     @property
     def outcome(self) -> Outcome:
@@ -73,8 +75,8 @@ class Digester:
         self._normaliser.values(self._values(readout.registers, read_at, digest))
         digest.progress = Progress(
             intervals_until=self._intervals(readout, digest, suspect_clock=clock_is_off),
-            registers_until=self._snapshots(readout.billing_profile),
-            events_until=self._events(readout.event_log),
+            registers_until=self._snapshots(readout.billing_profile, digest),
+            events_until=self._events(readout.event_log, digest),
         )
         digest.remarks += self._normaliser.result.remarks
         return digest
@@ -102,6 +104,8 @@ class Digester:
             suspect_clock=suspect_clock,
         )
         self._judge(starts, digest, plan.intervals_from, self._settled(plan.intervals_until, readout.clock_offset_s))
+        if len(starts) and Place.LOAD_PROFILE in self._normaliser.result.unmapped:
+            digest.unmapped = replace(digest.unmapped, intervals_until=from_epoch_s(int(starts[0])))
         digest.behind = plan.more_past
         if plan.more_past:
             return plan.intervals_until  # the meter has told all it has of this part of its past, be it nothing
@@ -123,18 +127,22 @@ class Digester:
             digest.incomplete = True
             digest.remarks.append(f"{missing} of {expected} intervals are missing in the meter's load profile")
 
-    def _snapshots(self, rows: ProfileReadout | None) -> datetime | None:
+    def _snapshots(self, rows: ProfileReadout | None, digest: Digest) -> datetime | None:
         if rows is None or self._plan.snapshots_after is None:
             return None
         buffer = self._decoded(rows)
         self._normaliser.billing_profile(buffer, after_s=epoch_s(self._plan.snapshots_after))
+        if Place.BILLING_PROFILE in self._normaliser.result.unmapped:
+            digest.unmapped = replace(digest.unmapped, registers_until=self._plan.snapshots_after)
         return self._newest(buffer)
 
-    def _events(self, rows: ProfileReadout | None) -> datetime | None:
+    def _events(self, rows: ProfileReadout | None, digest: Digest) -> datetime | None:
         if rows is None:
             return None
         buffer = self._decoded(rows)
         self._normaliser.event_log(buffer, after_s=epoch_s(self._plan.events_after))
+        if Place.EVENT_LOG in self._normaliser.result.unmapped:
+            digest.unmapped = replace(digest.unmapped, events_until=self._plan.events_after)
         return self._newest(buffer)
 
     def _newest(self, buffer: ProfileBuffer) -> datetime | None:

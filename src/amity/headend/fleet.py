@@ -1,15 +1,16 @@
 """Reads the whole fleet, many meters at a time and each by one association only, round after round."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from amity.domain.collection import Delivery, Outcome
+from amity.headend.fitting import fitting
 from amity.headend.outcomes import worth_retrying
 from amity.headend.ports import Endpoint, Progress, Standing
-from amity.headend.reader import Collected, MeterReader
+from amity.headend.reader import Collected, MeterReader, defect
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError
 from amity.protocols.dlms.profile_buffer import TemplateCache
@@ -30,6 +31,7 @@ class Told:
 
 
 OnProgress = Callable[[Told], None]
+OnUnsolicited = Callable[[Endpoint, bytes], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -46,7 +48,10 @@ class Round:
 
 
 class Fleet:
-    """Every meter that is to be read; `on_progress` is told each time one is done."""
+    """Every meter that is to be read; `on_progress` is told each time one is done.
+
+    `on_unsolicited` is given the APDUs that a meter pushed in the midst of a session.
+    """
 
     def __init__(
         self,
@@ -54,10 +59,12 @@ class Fleet:
         *,
         concurrent_sessions: int = CONCURRENT_SESSIONS,
         on_progress: OnProgress | None = None,
+        on_unsolicited: OnUnsolicited | None = None,
     ) -> None:
         self._surroundings = surroundings
         self._slots = asyncio.Semaphore(concurrent_sessions)
         self._on_progress = on_progress
+        self._on_unsolicited = on_unsolicited
         self._templates = TemplateCache()
         self._readers: dict[str, MeterReader] = {}
         self._lines: dict[str, asyncio.Lock] = {}
@@ -66,7 +73,7 @@ class Fleet:
     async def run_forever(self, interval_s: float) -> None:
         """Read the fleet now and every `interval_s` seconds from now on, until cancelled.
 
-        A disk that fails ends a round, not the head-end: `last_error` tells why until a round succeeds.
+        Whatever fails ends a round at most, never the head-end: `last_error` tells why until a round succeeds.
         """
         clock = self._surroundings.clock
         due = clock.now()
@@ -76,6 +83,8 @@ class Fleet:
                 self.last_error = None
             except AmityError as error:
                 self.last_error = error
+            except Exception as error:  # noqa: BLE001 - a defect must not leave a town unread
+                self.last_error = defect(error)
             due = max(due + timedelta(seconds=interval_s), clock.now())
             await asyncio.sleep((due - clock.now()).total_seconds())
 
@@ -107,20 +116,25 @@ class Fleet:
     async def _one_of_round(
         self, endpoint: Endpoint, standings: Mapping[str, Standing], finished: Round, total: int
     ) -> None:
+        """Nothing that one meter brings about reaches the others: it is this meter's outcome."""
         meter_id, not_kept = endpoint.meter_id, None
         try:
             delivery = await self._read(endpoint, standings.get(meter_id, Standing()))
         except _NotKeptError as error:
             delivery, not_kept = error.delivery, error.reason
-            finished.not_kept[meter_id] = error.reason
+        except Exception as error:  # noqa: BLE001 - see above
+            not_kept = error if isinstance(error, AmityError) else defect(error)
+            delivery = self._reader(endpoint).failed(not_kept)
+        if not_kept is not None:
+            finished.not_kept[meter_id] = not_kept
         finished.outcomes[meter_id] = delivery.outcome
         if self._on_progress is not None:
             self._on_progress(Told(len(finished.outcomes), total, delivery, not_kept))
 
     async def _read(self, endpoint: Endpoint, standing: Standing) -> Delivery:
         """Sessions with one meter until it is up to date or fails; the last delivery."""
-        progress = standing.progress
         async with self._lines.setdefault(endpoint.meter_id, asyncio.Lock()):
+            progress = await self._progress(endpoint.meter_id, standing)
             for _ in range(SESSIONS_TO_CATCH_UP_MAX):
                 collected = await self._with_retries(endpoint, progress, standing.failures_in_a_row)
                 await self._keep(collected)
@@ -128,6 +142,18 @@ class Fleet:
                 if not collected.behind:
                     break
         return collected.delivery
+
+    async def _progress(self, meter_id: str, standing: Standing) -> Progress:
+        """How far the meter counts as read: what an earlier mapping left raw is asked for again under another one."""
+        surroundings = self._surroundings
+        surroundings.mappings.poll()
+        version = surroundings.mappings.mapping.version
+        if not standing.is_behind(version):
+            return standing.progress
+        try:
+            return await surroundings.disk(lambda: surroundings.collection.rewind(meter_id, version))
+        except AmityError:
+            return standing.progress  # the mark is still on the disk: the next round goes back
 
     async def _with_retries(self, endpoint: Endpoint, progress: Progress, failures_in_a_row: int) -> Collected:
         """The slot is free for other meters while this one is waited for."""
@@ -139,22 +165,35 @@ class Fleet:
             async with self._slots:
                 self._surroundings.mappings.poll()
                 collected = await reader.read(progress, self._surroundings.mappings.mapping, attempt=attempt)
+            await self._hand_over(endpoint, collected.unsolicited)
             if collected.error is None or attempt >= attempts_max or not worth_retrying(collected.error):
                 return collected
             await asyncio.sleep(rules.backoff.wait_s(attempt, self._surroundings.chance))
             attempt += 1
 
+    async def _hand_over(self, endpoint: Endpoint, unsolicited: Iterable[bytes]) -> None:
+        if self._on_unsolicited is not None:
+            for apdu in unsolicited:
+                await self._on_unsolicited(endpoint, apdu)
+
     async def _keep(self, collected: Collected) -> None:
         surroundings = self._surroundings
 
-        def encode_and_save() -> None:
-            body = surroundings.codec.encode(collected.delivery)
-            surroundings.collection.save(collected.delivery, surroundings.subject, body, progress=collected.progress)
+        def encode_and_save() -> bool:
+            kept = fitting(collected.delivery, surroundings.codec)
+            progress = collected.progress if kept.with_readings else Progress()
+            unmapped = collected.unmapped if kept.with_readings else Progress()
+            surroundings.collection.save(
+                kept.delivery, surroundings.subject, kept.body, progress=progress, unmapped=unmapped
+            )
+            return kept.with_readings
 
         try:
-            await surroundings.disk(encode_and_save)
+            with_readings = await surroundings.disk(encode_and_save)
         except AmityError as error:
             raise _NotKeptError(collected.delivery, error) from error
+        if with_readings:
+            self._readers[collected.delivery.meter_id].kept(collected)
 
     def _reader(self, endpoint: Endpoint) -> MeterReader:
         reader = self._readers.get(endpoint.meter_id)

@@ -1,5 +1,7 @@
 """`mapping.json`: which reading type each object of a meter is, so that a new maker is a line of data."""
 
+import hashlib
+import json
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,13 +11,14 @@ from typing import Final
 
 from amity.domain.events import EventKind
 from amity.headend.located_json import Located, parse
-from amity.kernel.errors import AmityError
+from amity.kernel.errors import AmityError, ConfigurationError
 from amity.kernel.obis import Obis
 from amity.kernel.units import Unit
 
 UNITS: Final = {unit.symbol: unit for unit in Unit if unit.symbol} | {"count": Unit.COUNT}
 _OCTET_MAX: Final = 0xFF
 _ANY: Final = "*"
+_HASH_DIGITS: Final = 8
 
 
 class Kind(StrEnum):
@@ -92,7 +95,11 @@ class Rule:
 
 
 class Mapping:
-    """The rules of one version; the first that matches an object decides."""
+    """The rules of one version; the first that matches an object decides.
+
+    `version` names the content: what the file calls itself, `+`, and the start of a hash over its rules, for people
+    forget to count a version up.
+    """
 
     def __init__(self, version: str, rules: tuple[Rule, ...]) -> None:
         self.version = version
@@ -109,11 +116,28 @@ class Mapping:
 
 def parse_mapping(text: str, source: str) -> Mapping:
     """Read a mapping; raise ConfigurationError with file, line and reason for anything not usable as written."""
+    try:
+        return _parsed(text, source)
+    except RecursionError:
+        raise ConfigurationError(f"{source} is nested too deeply") from None
+
+
+def _parsed(text: str, source: str) -> Mapping:
     document = parse(text, source)
     members = document.members()
     _refuse_unknown(members, {"version", "rules"}, "mapping")
     version = _text(_needed(document, members, "version"))
-    return Mapping(version, tuple(map(_rule, _needed(document, members, "rules").items())))
+    written = _needed(document, members, "rules")
+    rules = tuple(map(_rule, written.items()))
+    if not rules:
+        raise written.refusal("there is no rule: with this mapping no object would have a meaning")
+    return Mapping(f"{version}+{_content_hash(written)}", rules)
+
+
+def _content_hash(rules: Located) -> str:
+    """Blanks and the order of keys change nothing; the order of the rules does, as the first that fits decides."""
+    canonical = json.dumps(rules.value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:_HASH_DIGITS]
 
 
 def packaged_text() -> str:
@@ -185,8 +209,8 @@ def _needed(holder: Located, members: Dictionary[str, Located], key: str) -> Loc
 
 
 def _text(written: Located) -> str:
-    if not isinstance(written.value, str) or not written.value:
-        raise written.refusal("a text is needed here")
+    if not isinstance(written.value, str) or not written.value or not written.value.isprintable():
+        raise written.refusal("a text of printable characters is needed here")
     return written.value
 
 

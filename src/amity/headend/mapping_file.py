@@ -8,7 +8,8 @@ from amity.kernel.errors import AmityError, ConfigurationError, StorageError
 
 _LAST_GOOD: Final = ".last-good"
 
-_Stamp = tuple[int, int]
+_Stamp = tuple[int, ...]
+_GONE: Final[_Stamp] = ()
 
 
 class MappingFile:
@@ -42,14 +43,18 @@ class MappingFile:
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return False
-        self._stamp = stamp
+        before = self.mapping.version
         try:
             self.mapping = self._load()
+        except StorageError as refusal:
+            self.refusal = refusal  # not the file's fault: the same edit is tried again
+            return False
         except AmityError as refusal:
             self.refusal = refusal
-            return False
-        self.refusal = None
-        return True
+        else:
+            self.refusal = None
+        self._stamp = stamp
+        return self.mapping.version != before
 
     def _load(self) -> Mapping:
         text = _read(self._path)
@@ -59,12 +64,12 @@ class MappingFile:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """(0, 0) for a file that is gone: an editor may be replacing it at this moment."""
+    """What differs after any edit, also one of the same length within one tick of the disk's clock."""
     try:
         status = path.stat()
-    except FileNotFoundError:
-        return (0, 0)
-    return status.st_mtime_ns, status.st_size
+    except OSError:
+        return _GONE
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _read(path: Path) -> str:
@@ -72,8 +77,12 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path.name} is not UTF-8 text at octet {error.start}") from error
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path} is gone", next_step="put the file back") from error
     except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}", next_step="put the file back") from error
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror}", next_step="give this user the right to read it"
+        ) from error
 
 
 def _write(path: Path, text: str) -> None:

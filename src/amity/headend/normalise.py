@@ -90,13 +90,17 @@ class _Captured(NamedTuple):
 
 @dataclass(slots=True)
 class Normalised:
-    """What became of everything that was read; `remarks` say what somebody should look at."""
+    """What became of everything that was read; `remarks` say what somebody should look at.
+
+    `unmapped` are the kinds of profile of which the mapping left a column raw: with another mapping they may say more.
+    """
 
     intervals: list[IntervalSeries] = field(default_factory=list)
     registers: list[RegisterReading] = field(default_factory=list)
     events: list[MeterEvent] = field(default_factory=list)
     unknown: list[UnknownObject] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    unmapped: set[Place] = field(default_factory=set)
 
 
 class Normaliser:
@@ -243,7 +247,7 @@ class Normaliser:
         for number, rule in self._named_columns(Place.EVENT_LOG, buffer):
             codes = buffer.whole_numbers(number)
             if codes is None:
-                self._keep_column(buffer, number)
+                self._keep_column(Place.EVENT_LOG, buffer, number)
                 continue
             for at_s, code in zip(buffer.times_s[later].tolist(), codes[later].tolist(), strict=True):
                 kind = self._event_kind(rule, code)
@@ -267,7 +271,7 @@ class Normaliser:
             whole_attribute = buffer.readout.layout.capture_objects[number].data_index == 0
             rule = self._rule(place, met) if whole_attribute else None
             if rule is None:
-                self._keep_column(buffer, number)
+                self._keep_column(place, buffer, number)
             elif rule.kind is not Kind.IGNORE:
                 yield number, rule
 
@@ -280,15 +284,16 @@ class Normaliser:
             if measure is not None and isinstance(values, np.ndarray):
                 column = scaled(values, buffer.columns.missing[number], measure)
             if column is None:
-                self._keep_column(buffer, number)
+                self._keep_column(place, buffer, number)
             else:
                 yield _Captured(buffer.captures[number], rule, column, buffer.columns.tags[number])
 
     def _keep_unknown(self, met: CosemObject, octets: bytes, at: datetime, evidence: tuple[int, ...]) -> None:
         self.result.unknown.append(UnknownObject(met.class_id, met.obis, met.attribute, octets, at, evidence))
 
-    def _keep_column(self, buffer: ProfileBuffer, number: int) -> None:
+    def _keep_column(self, place: Place, buffer: ProfileBuffer, number: int) -> None:
         """A whole column as an array of its cells, at the time of the newest row."""
+        self.result.unmapped.add(place)
         cells = [row.items[number] for row in decode_all(buffer.readout.raw).items]
         newest = from_epoch_s(int(buffer.times_s.max()))
         self._keep_unknown(buffer.captures[number], encode(array(cells)), newest, buffer.evidence)
@@ -303,7 +308,18 @@ class Normaliser:
         for position in positions:
             at = from_epoch_s(int(buffer.times_s[position]))
             self._keep_unknown(CosemObject(_CLASS_PROFILE, obis, _BUFFER), encode(rows[position]), at, buffer.evidence)
-        self.result.remarks.append(
-            f"{len(placed.off_grid)} rows of profile {obis} lie off the grid and {len(superseded)} name an interval"
-            " that was written again later: kept raw"
-        )
+        self.result.remarks.append(_misplaced_remark(str(obis), len(placed.off_grid), len(superseded)))
+
+
+def _misplaced_remark(profile: str, off_grid: int, superseded: int) -> str:
+    """Names only the counts that are not 0."""
+    parts = []
+    if off_grid:
+        parts.append(f"{_rows(off_grid)} off the grid")
+    if superseded:
+        parts.append(f"{_rows(superseded)} for an interval that was written again later")
+    return f"{' and '.join(parts)} in profile {profile}: kept raw"
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"

@@ -31,7 +31,7 @@ def outcome_of(error: AmityError, connector: Connector) -> Outcome:
 def worth_retrying(error: AmityError) -> bool:
     """False where the same would happen again at once: keys, settings, a refusal that has its reason."""
     if isinstance(error, InvocationCounterError):
-        return True
+        return error.expected is not None
     if isinstance(error, AssociationRejectedError):
         return error.result is not None and error.result.name == "REJECTED_TRANSIENT"
     return isinstance(error, TransportError | RemoteProtocolError) and not isinstance(error, SecurityError)

@@ -1,9 +1,10 @@
 """What the head-end needs from outside, as protocols: runtime joins them to adapters."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from amity.domain.collection import Delivery, Outcome
 from amity.kernel.errors import TransportError
@@ -84,8 +85,12 @@ class CounterStore(Protocol):
 class PushCounterStore(Protocol):
     """The highest invocation counter that each meter used in a push: what is not above it was heard before."""
 
-    def advance(self, meter_id: str, counter: int) -> bool:
-        """Durably remember the counter; False, and nothing changes, when it is not above the last one."""
+    def moved(self, meter_id: str, counter: int, *, authenticated: bool) -> AbstractContextManager[None]:
+        """A transaction that moves the counter up if, and only if, all that is done within it is done.
+
+        Raise SecurityError before it begins when the counter is not above the last one, or when it is not
+        `authenticated` and jumps further than a meter does.
+        """
         ...
 
 
@@ -98,14 +103,27 @@ class Progress:
     events_until: datetime | None = None
 
 
+_NOWHERE: Final = Progress()
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where one meter stands with us: how far it is read and how the last session ended."""
+    """Where one meter stands with us: how far it is read and how the last session ended.
+
+    `unmapped` is how far each part was read when a profile first brought a column that the mapping left raw, None
+    where every column had its rule; `unmapped_by` is the version of that mapping, empty when there is none.
+    """
 
     progress: Progress = Progress()
     outcome: Outcome | None = None
     attempted_at: datetime | None = None
     failures_in_a_row: int = 0
+    unmapped: Progress = Progress()
+    unmapped_by: str = ""
+
+    def is_behind(self, mapping_version: str) -> bool:
+        """True when another mapping than the one in force left something raw: this one may name it."""
+        return self.unmapped_by not in {"", mapping_version}
 
 
 class CollectionStore(Protocol):
@@ -115,11 +133,21 @@ class CollectionStore(Protocol):
         """Every meter that was ever tried, by meter id."""
         ...
 
-    def save(self, delivery: Delivery, subject: str, body: bytes, *, progress: Progress) -> None:
+    def save(
+        self, delivery: Delivery, subject: str, body: bytes, *, progress: Progress, unmapped: Progress = _NOWHERE
+    ) -> None:
         """In one transaction: queue the encoded delivery, keep its frames, move the meter's progress forward.
 
         A date of `progress` that is None or earlier than the stored one changes nothing; neither does a delivery that
-        is stored already.
+        is stored already. Of `unmapped` (where columns stayed raw by the delivery's mapping) the earliest stays, and
+        so does the mapping that was the first.
+        """
+        ...
+
+    def rewind(self, meter_id: str, mapping_version: str) -> Progress:
+        """Where another mapping than this left columns raw, count the meter as read only up to there; forget the mark.
+
+        Return how far it is read then. Does nothing when nothing was left raw, or by this very mapping.
         """
         ...
 
@@ -138,6 +166,11 @@ class CollectionStore(Protocol):
 
 class Channel(Protocol):
     """An open connection to one meter that carries one exchange at a time."""
+
+    @property
+    def unsolicited(self) -> Iterable[bytes]:
+        """What the meter said in between without being asked (APDUs), oldest first; a bounded number of them."""
+        ...
 
     async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:
         """Send an APDU, return the answer's; raise TransportError or RemoteProtocolError when there is none."""

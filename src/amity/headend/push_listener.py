@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from amity.domain.collection import Delivery, Exchange, Outcome
+from amity.headend.fitting import fitting
 from amity.headend.message_id import identified
-from amity.headend.ports import Progress, PushCounterStore
+from amity.headend.ports import Endpoint, Progress, PushCounterStore
 from amity.headend.push_readings import normalised_push
 from amity.headend.push_senders import Opened, Senders, reason_of
 from amity.headend.surroundings import Surroundings
@@ -21,10 +22,16 @@ _CHUNK_OCTETS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class PushRules:
-    """Bounds against those who call in: connections at a time, silence, size of an APDU, pushes on one connection."""
+    """Bounds against those who call in: connections at a time, silence, size of an APDU, pushes on one connection.
+
+    One address may be a gateway with many meters behind it, but never takes all connections. A frame that has begun is
+    whole within `frame_timeout_s`, however many octets keep coming.
+    """
 
     connections_max: int = 512
+    connections_per_peer_max: int = 128
     idle_timeout_s: float = 30.0
+    frame_timeout_s: float = 10.0
     apdu_octets_max: int = 16 * 1024
     pushes_per_connection_max: int = 1000
     parked_max: int = 256
@@ -45,12 +52,15 @@ class Parking:
 
     def __init__(self, size: int) -> None:
         self.newest: deque[Parked] = deque(maxlen=size)
+        self.newest_of: dict[str, Parked] = {}
         self.counts: Counter[str] = Counter()
 
     def park(self, parked: Parked) -> None:
         """Keep it; the oldest makes room."""
+        reason = reason_of(parked.error)
         self.newest.append(parked)
-        self.counts[reason_of(parked.error)] += 1
+        self.newest_of[reason] = parked
+        self.counts[reason] += 1
 
 
 class PushListener:
@@ -59,12 +69,14 @@ class PushListener:
     def __init__(self, surroundings: Surroundings, counters: PushCounterStore, rules: PushRules | None = None) -> None:
         self._surroundings = surroundings
         self._rules = rules or PushRules()
-        self._senders = Senders(surroundings, counters)
+        self._senders = Senders(surroundings)
+        self._counters = counters
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], str] = {}
         self.parking = Parking(self._rules.parked_max)
         self.taken = 0
         self.turned_away = 0
+        self.turned_away_last = ""
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port (a free one for 0); raise TransportError when it cannot be had."""
@@ -89,29 +101,38 @@ class PushListener:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if len(self._connections) >= self._rules.connections_max or task is None:
+        peer = str((writer.get_extra_info("peername") or ("unknown",))[0])
+        if task is None or self._too_many(peer):
             self.turned_away += 1
+            self.turned_away_last = peer
             writer.close()
             return
-        self._connections.add(task)
+        self._connections[task] = peer
         try:
-            await self._serve(reader, str(writer.get_extra_info("peername", ("unknown",))[0]))
+            await self._serve(reader, peer)
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # silent for too long, gone, or we are closing: nothing is owed to a caller
         finally:
-            self._connections.discard(task)
+            del self._connections[task]
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
 
+    def _too_many(self, peer: str) -> bool:
+        of_this_peer = sum(other == peer for other in self._connections.values())
+        rules = self._rules
+        return len(self._connections) >= rules.connections_max or of_this_peer >= rules.connections_per_peer_max
+
     async def _serve(self, reader: asyncio.StreamReader, peer: str) -> None:
         frames = Reader(self._rules.apdu_octets_max)
-        pushes = 0
+        pushes, now = 0, asyncio.get_running_loop().time
+        due = now() + self._rules.idle_timeout_s
         while pushes < self._rules.pushes_per_connection_max:
-            async with asyncio.timeout(self._rules.idle_timeout_s):
+            async with asyncio.timeout_at(due):
                 octets = await reader.read(_CHUNK_OCTETS)
             if not octets:
                 return
+            was_between_frames = not frames.pending_octets
             try:
                 arrived = frames.feed(octets)
             except WrapperError as error:
@@ -120,13 +141,21 @@ class PushListener:
             for frame in arrived:
                 pushes += 1
                 await self.take(frame, peer)
+            if not frames.pending_octets:
+                due = now() + self._rules.idle_timeout_s
+            elif was_between_frames or arrived:
+                due = now() + self._rules.frame_timeout_s
+
+    async def take_from_session(self, endpoint: Endpoint, apdu: bytes) -> None:
+        """Make a delivery of what a meter pushed in the midst of a session, or park it."""
+        await self.take(Frame(endpoint.server, endpoint.client, apdu), endpoint.host)
 
     async def take(self, frame: Frame, peer: str) -> None:
         """Make a delivery of one frame, or park it."""
         octets = encode(*frame)
         try:
             opened = await self._senders.open(frame.payload, peer)
-            await self._deliver(self._delivery(opened, octets))
+            await self._deliver(self._delivery(opened, octets), opened)
         except AmityError as error:
             self._park(peer, octets, error)
         except Exception as error:  # noqa: BLE001 - a defect that one push brings to light must not stop the others
@@ -157,15 +186,25 @@ class PushListener:
             )
         )
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """Progress stays where it is: the profile will be read from its last row as if nothing had been pushed."""
-        surroundings = self._surroundings
-        body = surroundings.codec.encode(delivery)
+    async def _deliver(self, delivery: Delivery, opened: Opened) -> None:
+        """Progress stays where it is: the profile will be read from its last row as if nothing had been pushed.
+
+        The counter moves in the same transaction: what was not saved may come again and is no replay.
+        """
+        surroundings, counters = self._surroundings, self._counters
+        kept = fitting(delivery, surroundings.codec)
 
         def save() -> None:
-            surroundings.collection.save(delivery, surroundings.subject, body, progress=Progress())
+            surroundings.collection.save(kept.delivery, surroundings.subject, kept.body, progress=Progress())
 
-        await surroundings.disk(save)
+        def save_once() -> None:
+            if opened.counter is None:
+                save()
+                return
+            with counters.moved(delivery.meter_id, opened.counter, authenticated=opened.authenticated):
+                save()
+
+        await surroundings.disk(save_once)
 
     def _park(self, peer: str, octets: bytes, error: AmityError) -> None:
         self.parking.park(Parked(self._surroundings.clock.now(), peer, octets, error))

@@ -20,7 +20,7 @@ from amity.headend.normalise import Normalised, Normaliser, ProfileBuffer
 from amity.kernel.errors import RemoteProtocolError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import DataNotification, EventNotification
-from amity.protocols.dlms.data import Data, Tag, array, encode, octet_string, structure, visible_string
+from amity.protocols.dlms.data import Data, Tag, array, encode, octet_string, structure, utf8_string
 from amity.protocols.dlms.datetime import CosemDateTime
 
 Notification = DataNotification | EventNotification
@@ -30,6 +30,7 @@ PUSH_BODY: Final = Obis.parse("0.0.25.9.0.255")
 _CLASS_CLOCK: Final = 8
 _ANY_CLASS: Final = 0
 _VALUE: Final = 2
+_OCTET: Final = 0xFF  # attributes below zero are the manufacturer's own: kept as the octet that named them
 _EVIDENCE: Final = (0,)
 
 
@@ -91,7 +92,7 @@ def _one_row(
         (
             clock,
             *(
-                CaptureObject(one.class_id or _ANY_CLASS, one.obis or PUSH_BODY, one.attribute or _VALUE)
+                CaptureObject(one.class_id or _ANY_CLASS, one.obis or PUSH_BODY, (one.attribute or _VALUE) & _OCTET)
                 for one in told
             ),
         ),
@@ -130,7 +131,7 @@ def _cell(reading: NormalisedReading) -> Data:
         case bytes() as octets:
             return octet_string(octets)
         case str() as text:
-            return visible_string(text)
+            return utf8_string(text)
         case bool() | int() | float() as number if reading.tag is not None:
             return Data(reading.tag, number)
     raise RemoteProtocolError(f"a value of the push cannot be kept: {reading.value!r}")

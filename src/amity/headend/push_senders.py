@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from amity.devices.push_reading import NormalisedReading
-from amity.devices.settings import AssociationSettings
-from amity.headend.ports import Endpoint, PushCounterStore
+from amity.devices.settings import AssociationSettings, Protection
+from amity.headend.ports import Endpoint
 from amity.headend.push_readings import Notification, meter_named_in, readings_of
 from amity.headend.session import association_settings
 from amity.headend.surroundings import Surroundings
@@ -16,6 +16,8 @@ from amity.protocols.dlms import apdu
 from amity.protocols.dlms.apdu import Ciphered, DataNotification, EventNotification
 from amity.protocols.dlms.ciphering import unwrap
 
+_WITH_HLS_ALONE: Final = Protection.AUTHENTICATED
+"""A meter whose associations are not ciphered still has keys: what it pushes under them carries a tag."""
 _LOOKED_AGAIN_AFTER: Final = timedelta(seconds=10)
 
 
@@ -24,20 +26,25 @@ class UnknownSenderError(RemoteProtocolError):
 
 
 class Opened(NamedTuple):
-    """A push that can be believed: from whom, the plain APDU and what it holds."""
+    """A push that can be believed: from whom, the plain APDU and what it holds.
+
+    `counter` is the invocation counter of a protected push, which may be taken once only; it is as good as the tag that
+    covers it: without one, whoever stands in between can name any number.
+    """
 
     endpoint: Endpoint
     plain: bytes
     notification: Notification
     readings: Sequence[NormalisedReading]
+    counter: int | None = None
+    authenticated: bool = False
 
 
 class Senders:
     """The meters that may push, by system title and by name."""
 
-    def __init__(self, surroundings: Surroundings, counters: PushCounterStore) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._counters = counters
         self._known: dict[bytes | str, Endpoint] = {}
         self._settings: dict[str, AssociationSettings] = {}
         self._looked_at: datetime | None = None
@@ -47,7 +54,7 @@ class Senders:
 
         Raises:
             UnknownSenderError: nobody of the fleet, or not to be told who.
-            SecurityError: it does not verify, is protected less than agreed, or was heard before.
+            SecurityError: it does not verify, or is protected less than agreed.
             RemoteProtocolError: it does not decode.
         """
         message = apdu.decode(payload)
@@ -65,15 +72,17 @@ class Senders:
             raise UnknownSenderError(
                 f"a ciphered push came in the name of meter {endpoint.meter_id}, which has no keys"
             )
-        plain = unwrap(settings.protector, settings.protection.control, endpoint.system_title, message)
-        counter = message.invocation_counter
-        if not await self._surroundings.disk(lambda: self._counters.advance(endpoint.meter_id, counter)):
-            raise SecurityError(
-                f"a push of meter {endpoint.meter_id} with invocation counter {counter} was heard before",
-                next_step="somebody may replay old messages; look where it came from",
-            )
+        protection = settings.protection if settings.ciphered else _WITH_HLS_ALONE
+        plain = unwrap(settings.protector, protection.control, endpoint.system_title, message)
         notification = _notification(apdu.decode(plain))
-        return Opened(endpoint, plain, notification, readings_of(notification))
+        return Opened(
+            endpoint,
+            plain,
+            notification,
+            readings_of(notification),
+            message.invocation_counter,
+            Protection.AUTHENTICATED.satisfied_by(message.security_control),
+        )
 
     async def _open_plain(self, payload: bytes, notification: Notification, peer_host: str) -> Opened:
         """A plain push proves nothing: it is taken only from meters without keys, and from their own address."""

@@ -1,7 +1,10 @@
 """Reads one meter: plans, holds a session, normalises what came, and says how it went, also when it did not."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
 
 from amity.devices.client import AssociationSettings, InvocationCounterError
 from amity.devices.profiles import DeviceProfile
@@ -20,18 +23,30 @@ from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, RemoteProtocolError
 from amity.protocols.dlms.profile_buffer import TemplateCache
 
+_DIGESTED_AT_ONCE_MAX: Final = 256 * 1024
+"""More octets than this take long enough to decode that the other meters would wait: they are decoded on a thread."""
+
+
+_StampedCode = tuple[datetime, int]
+"""An event of one meter, by its stamp and the maker's code."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collected:
     """One session as it will be delivered; `error` is what ended it early.
 
-    `progress` is how far the meter is read with it. `behind` is true when more of its past can be read at once.
+    `progress` is how far the meter is read with it, `unmapped` from where on the mapping left columns of it raw.
+    `behind` is true when more of its past can be read at once. `ahead` are the events of the meter's log that lie in
+    the future.
     """
 
     delivery: Delivery
     progress: Progress = field(default_factory=Progress)
+    unmapped: Progress = field(default_factory=Progress)
     behind: bool = False
+    ahead: frozenset[_StampedCode] = frozenset()
     error: AmityError | None = None
+    unsolicited: tuple[bytes, ...] = ()
 
 
 class MeterReader:
@@ -44,6 +59,16 @@ class MeterReader:
         self._counters = CounterBank(surroundings.counters, endpoint.meter_id)
         self._layouts = KnownLayouts()
         self._settings: AssociationSettings | None = None
+        self._told_ahead: frozenset[_StampedCode] = frozenset()
+
+    def kept(self, collected: Collected) -> None:
+        """The disk has this session: its events that lie in the future need not be told again until they are past.
+
+        Progress cannot say so: what a wrong clock wrote into the future must not hide what is to come. After a restart
+        they are told once more, which changes nothing.
+        """
+        if collected.error is None:
+            self._told_ahead = collected.ahead
 
     async def read(self, progress: Progress, mapping: Mapping, *, attempt: int) -> Collected:
         """Hold one session, the `attempt`-th in a row; what goes wrong is not raised but told in what is returned."""
@@ -53,10 +78,9 @@ class MeterReader:
         try:
             collected = await self._collect(record, progress, mapping)
         except AmityError as error:
-            await self._learn_from(error)
-            collected = self._failed(error, attempt)
+            collected = self._failed(await self._learned_from(error), attempt)
         except Exception as error:  # noqa: BLE001 - a defect that one meter brings to light must not stop the others
-            collected = self._failed(_defect(error), attempt)
+            collected = self._failed(defect(error), attempt)
         delivery = replace(
             collected.delivery,
             session_id=f"{self.endpoint.meter_id}-{began:%Y%m%dT%H%M%S.%f}",
@@ -65,7 +89,7 @@ class MeterReader:
             duration_ms=(clock.now() - began) // timedelta(milliseconds=1),
             exchanges=record.exchanges(),
         )
-        return replace(collected, delivery=identified(delivery))
+        return replace(collected, delivery=identified(delivery), unsolicited=record.unsolicited)
 
     async def _collect(self, record: SessionRecord, progress: Progress, mapping: Mapping) -> Collected:
         surroundings = self._surroundings
@@ -76,7 +100,10 @@ class MeterReader:
             profile, plan, record, settings=settings, counters=self._counters, layouts=self._layouts,
             surroundings=surroundings,
         )  # fmt: skip
-        return self._digested(profile, plan, mapping, readout, record)
+        digested = partial(self._digested, profile, plan, mapping, readout, record)
+        if record.answer_octets > _DIGESTED_AT_ONCE_MAX:
+            return await asyncio.to_thread(digested)
+        return digested()
 
     def _association(self, profile: DeviceProfile) -> AssociationSettings:
         if self._settings is None:
@@ -87,21 +114,23 @@ class MeterReader:
     def _digested(
         self, profile: DeviceProfile, plan: Plan, mapping: Mapping, readout: MeterReadout, record: SessionRecord
     ) -> Collected:
-        normaliser = Normaliser(profile, mapping)
+        now, normaliser = self._surroundings.clock.now(), Normaliser(profile, mapping)
         digest = Digester(
             profile,
             plan,
             normaliser,
             self._templates,
-            now=self._surroundings.clock.now(),
+            now=now,
             clock_tolerance=self._surroundings.reading.clock_tolerance,
         ).digest(readout, record.at)
         found = normaliser.result
+        ahead = frozenset((event.at, event.code) for event in found.events if event.at > now)
+        told_before = ahead & self._told_ahead
         delivery = Delivery(
             message_id="",
             meter_id=self.endpoint.meter_id,
             session_id="",
-            collected_at=self._surroundings.clock.now(),
+            collected_at=now,
             outcome=digest.outcome,
             detail=tuple(digest.remarks),
             clock_offset_s=readout.clock_offset_s,
@@ -109,20 +138,30 @@ class MeterReader:
             mapping_version=mapping.version,
             intervals=tuple(found.intervals),
             registers=tuple(found.registers),
-            events=tuple(found.events),
+            events=tuple(event for event in found.events if (event.at, event.code) not in told_before),
             unknown=tuple(found.unknown),
         )
-        return Collected(delivery, digest.progress, digest.behind)
+        return Collected(delivery, digest.progress, digest.unmapped, digest.behind, ahead)
 
-    async def _learn_from(self, error: AmityError) -> None:
-        if isinstance(error, InvocationCounterError) and error.expected is not None:
-            expected = error.expected
-            await self._surroundings.disk(lambda: self._counters.raise_to(expected))
+    async def _learned_from(self, error: AmityError) -> AmityError:
+        """Take what the next session needs from this failure; the error to tell: a lesson that fails is the worse."""
         if isinstance(error, RemoteProtocolError):
             self._layouts.forget()
+        if not isinstance(error, InvocationCounterError) or error.expected is None:
+            return error
+        expected = error.expected
+        try:
+            await self._surroundings.disk(lambda: self._counters.raise_to(expected))
+        except AmityError as worse:
+            return worse
+        return error
 
     def _failed(self, error: AmityError, attempt: int) -> Collected:
-        delivery = Delivery(
+        return Collected(self.failed(error, attempt), error=error)
+
+    def failed(self, error: AmityError, attempt: int = 1) -> Delivery:
+        """The delivery of a session that brought nothing but this error."""
+        return Delivery(
             message_id="",
             meter_id=self.endpoint.meter_id,
             session_id="",
@@ -131,10 +170,10 @@ class MeterReader:
             detail=told(error, self.endpoint, attempt),
             profile=self.endpoint.profile,
         )
-        return Collected(delivery, error=error)
 
 
-def _defect(error: Exception) -> AmityError:
+def defect(error: Exception) -> AmityError:
+    """What nobody foresaw, told like every other failure."""
     return AmityError(
         f"a defect in Amity: {type(error).__name__}: {error}",
         next_step="report it with the name of the meter's profile and the frames of this session",

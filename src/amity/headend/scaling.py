@@ -71,7 +71,7 @@ def scaled(values: NDArray[Any], missing: Mask | None, measure: Measure) -> Colu
     """Integers in 10**min(scaler, 0): finer than the unit stays finer, coarser becomes whole units.
 
     Floating point numbers become integers of a thousandth. None when the values are no numbers, or when 64 bits do not
-    hold the result.
+    hold the result or the scale.
     """
     known = np.ones(len(values), np.bool_) if missing is None else ~missing
     if values.dtype.kind == "f":
@@ -79,6 +79,8 @@ def scaled(values: NDArray[Any], missing: Mask | None, measure: Measure) -> Colu
     if values.dtype.kind != "i":
         return None
     factor = 10 ** max(measure.scaler, 0)
+    if factor > _INT64_MAX:  # of no use even to a column of zeros
+        return None
     if len(values) and max(abs(int(values.min())), int(values.max())) * factor > _INT64_MAX:
         return None
     return Column(values.astype(np.int64) * factor, known, min(measure.scaler, 0), measure.unit, factor)

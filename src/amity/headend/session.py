@@ -24,7 +24,7 @@ from amity.headend.counter_bank import CounterBank
 from amity.headend.plan import Plan
 from amity.headend.ports import Channel, Endpoint, MeterSecrets
 from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import AmityError, ConfigurationError, TransportError
+from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, TransportError
 from amity.kernel.time import Clock
 from amity.protocols.dlms.acse import AARQ_TAG
 from amity.protocols.dlms.ciphering import CipherKeys
@@ -35,6 +35,8 @@ Choice = TypeVar("Choice", Authentication, Ciphering, Protection)
 _SUITE: Final = 0
 _COUNTERS_PER_SESSION: Final = 128
 _RELEASE_TIMEOUT_S: Final = 1.0
+ANSWER_OCTETS_MAX: Final = 3 * 1024 * 1024
+"""What one session may bring: ninety days of quarter hours stay below 2 MiB, and all of it is held in memory."""
 
 
 def association_settings(
@@ -91,13 +93,22 @@ class SessionRecord:
         self.session: Session | None = None
         self._clock = clock
         self._passed: list[_Passed] = []
+        self.answer_octets = 0
+        self.unsolicited: tuple[bytes, ...] = ()
 
     async def exchange(self, channel: Channel, apdu: bytes, timeout_s: float) -> bytes:
-        """One exchange; raises what the channel raises."""
+        """One exchange; raise what the channel raises, and RemoteProtocolError when the meter does not stop talking."""
         passed = _Passed(self._clock.now(), self._masked(apdu))
         self._passed.append(passed)
-        passed.answer = await channel.exchange(apdu, timeout_s)
-        return passed.answer
+        answer = await channel.exchange(apdu, timeout_s)
+        self.answer_octets += len(answer)
+        if self.answer_octets > ANSWER_OCTETS_MAX:
+            raise RemoteProtocolError(
+                f"the meter sent more than {ANSWER_OCTETS_MAX} octets in one session",
+                next_step="read fewer days at once; if it sends this much for one day, look at the meter",
+            )
+        passed.answer = answer
+        return answer
 
     def _masked(self, apdu: bytes) -> bytes:
         """Only the AARQ holds the password; elsewhere the same octets are chance."""
@@ -162,6 +173,7 @@ async def read_once(
     else:
         return readout
     finally:
+        record.unsolicited = tuple(channel.unsolicited)
         await channel.close()
 
 

@@ -188,10 +188,18 @@ async def _say_nothing(_error: Exception) -> None:
 
 
 class JetStreamPublisher:
-    """Implements `headend.ports.Publisher`."""
+    """Implements `headend.ports.Publisher`; `disk_words` tells how the broker's disk is, for whoever can look at it."""
 
-    def __init__(self, access: Access, *, give_up_s: float = 30.0, chance: Chance = _CHANCE) -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        give_up_s: float = 30.0,
+        chance: Chance = _CHANCE,
+        disk_words: Callable[[], str] | None = None,
+    ) -> None:
         self._access = access
+        self._disk_words = disk_words
         self._link = Link(access)
         self._give_up_s = give_up_s
         self._chance = chance
@@ -212,11 +220,18 @@ class JetStreamPublisher:
                     except _NATS_FAILURES as error:
                         failure = _refusal(self._access, error)
                     if not isinstance(failure, TransportError):
-                        raise failure
+                        raise self._with_disk_words(failure)
                     failures += 1
                     await asyncio.sleep(_BACKOFF.wait_s(failures, self._chance))
         except TimeoutError as error:
-            raise _no_answer(self._access, "the broker did not acknowledge a delivery in time", error) from error
+            failure = _no_answer(self._access, "the broker did not acknowledge a delivery in time", error)
+            raise self._with_disk_words(failure) from error
+
+    def _with_disk_words(self, failure: AmityError) -> AmityError:
+        """A broker that is silent for want of room cannot say so itself; its folder does."""
+        if self._disk_words is not None and not isinstance(failure, LocalProtocolError):
+            failure.answer = "; ".join(filter(None, (failure.answer, self._disk_words())))
+        return failure
 
     async def close(self) -> None:
         """Leave the broker."""
@@ -233,7 +248,17 @@ _STORE_FULL_CODES: Final = frozenset({10023, 10047, 10077})
 
 
 def _refusal(access: Access, error: BaseException) -> AmityError:
-    """A library failure as one of our errors; only TransportError is worth trying again at once."""
+    """A library failure as one of our errors; only TransportError is worth trying again at once.
+
+    A nats-server that cannot write a message answers nothing at all, on a connection that stays up.
+    """
+    if isinstance(error, nats.errors.TimeoutError):
+        return StorageError(
+            "the broker does not acknowledge deliveries: its disk is full, was full, or is far too slow",
+            tried=access.url,
+            answer=f"none within {PUBLISH_TIMEOUT_S:g} s, though the connection stands",
+            next_step="free space on its disk; it starts again by itself then, and the outbox keeps what waits",
+        )
     if isinstance(error, nats.errors.MaxPayloadError):
         return LocalProtocolError("the broker takes no message of this size", next_step="read fewer days at once")
     if isinstance(error, nats.js.errors.APIError) and error.err_code in _STORE_FULL_CODES:

@@ -22,7 +22,9 @@ from amity.security.private_files import write_private
 STOP_TIMEOUT_S: Final = 10.0
 READY_TIMEOUT_S: Final = 15.0
 _POLL_S: Final = 0.05
+_STORE_FAILED: Final = "failed to store a msg"
 _LOG_LINES: Final = 12
+_COMPLAINT_MARKS: Final = ("[WRN]", "[ERR]", "[FTL]")
 _LOG_OCTETS_MAX: Final = 16 * 1024 * 1024
 
 
@@ -103,6 +105,15 @@ class BrokerFolder:
             return self.log_file.read_bytes()[since_octet:].decode(errors="replace").splitlines()[-_LOG_LINES:]
         return []
 
+    def disk_words(self) -> str:
+        """How much room the disk under this folder has, and what the server last complained of."""
+        try:
+            words = f"the disk of {self.path} has {shutil.disk_usage(self.path).free} octets free"
+        except OSError as error:
+            words = f"{self.path} cannot be looked at: {error.strerror}"
+        complaints = [line for line in self.last_log_lines() if any(mark in line for mark in _COMPLAINT_MARKS)]
+        return f"{words}; nats-server.log says last: {complaints[-1]}" if complaints else words
+
 
 class NatsServer:
     """A running server; `start` returns when JetStream answers and the stream stands."""
@@ -150,6 +161,20 @@ class NatsServer:
     async def wait(self) -> int:
         """Wait until the process ends; return its exit status."""
         return await self._process.wait()
+
+    def failed_to_store(self) -> bool:
+        """True when this server logged that it could not write a message: it takes none again until it is restarted.
+
+        It says so for every message that it is sent, also when there is room again, so one line of many is enough.
+        """
+        return any(_STORE_FAILED in line for line in self.folder.last_log_lines(self._log_octets))
+
+    def has_room(self) -> bool:
+        """True when the disk takes at least two of the largest messages."""
+        try:
+            return shutil.disk_usage(self.folder.path).free >= 2 * BODY_OCTETS_MAX
+        except OSError:
+            return False
 
     async def stop(self) -> None:
         """End the process: politely, and after STOP_TIMEOUT_S by force. Does nothing when it ended already."""

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -24,17 +25,16 @@ from amity.messaging.broker import JetStreamPublisher
 from amity.messaging.codec import ProtobufCodec
 from amity.messaging.nats_server import BrokerFolder
 from amity.runtime.folder import Folder
+from amity.runtime.mapping_watch import MappingWatch
 from amity.runtime.settings import HeadendSettings, Settings
 from amity.runtime.system import SystemClock, random_octets
-from amity.security.private_files import read_private, write_private
+from amity.runtime.system_title import claim_title, leave_mark
 from amity.storage.ot.database import OtDatabase, open_database
 from amity.storage.ot.keys import KeyFile
 from amity.transports.meter_connector import TcpConnector
 
 T = TypeVar("T")
 
-_TITLE_MAKER = b"AMI"
-_TITLE_RANDOM_OCTETS = 5
 _PRUNE_EVERY_S = 3600.0
 _WATCH_EVERY_S = 5.0
 
@@ -50,6 +50,7 @@ async def run_headend(folder: Folder, settings: Settings) -> None:
                 tasks.create_task(courier.run())
                 tasks.create_task(_prune_for_ever(database, settings.headend))
                 tasks.create_task(_tell_of_strangers(listener))
+                tasks.create_task(_tell_of_callers(listener))
         finally:
             await listener.close()
 
@@ -68,31 +69,46 @@ async def _headend(
 ) -> AsyncIterator[tuple[Fleet, Courier, PushListener, OtDatabase]]:
     database = open_database(folder.ot_database)
     broker = BrokerFolder(folder.broker, settings.broker.port)
-    publisher = JetStreamPublisher(load_access(folder.broker, OT, broker.url))
-    surroundings = _surroundings(folder, settings.headend, database)
-    fleet = Fleet(surroundings, concurrent_sessions=settings.headend.concurrency, on_progress=tell)
+    publisher = JetStreamPublisher(load_access(folder.broker, OT, broker.url), disk_words=broker.disk_words)
+    zone = folder.ot_database.parent
+    claimed = claim_title(database, zone)
+    if claimed.because is not None:
+        _log().warning("new system title", title=claimed.title.hex(), because=claimed.because)
+    surroundings = _surroundings(folder, settings.headend, database, claimed.title)
+    listener = PushListener(surroundings, database.push_counters)
+    fleet = Fleet(
+        surroundings,
+        concurrent_sessions=settings.headend.concurrency,
+        on_progress=tell,
+        on_unsolicited=listener.take_from_session,
+    )
     courier = Courier(database.collection, publisher, _on_the_disk_thread, random.SystemRandom().random)
     troubles: dict[str, Callable[[], AmityError | None]] = {
         "reading": lambda: fleet.last_error,
         "delivery": lambda: courier.last_error,
-        "mapping": lambda: surroundings.mappings.refusal,
     }
-    watch = asyncio.create_task(_tell_of_trouble(troubles))
+    watches = [
+        asyncio.create_task(_tell_of_trouble(troubles)),
+        asyncio.create_task(MappingWatch(surroundings.mappings).run()),
+    ]
     try:
-        yield fleet, courier, PushListener(surroundings, database.push_counters), database
+        yield fleet, courier, listener, database
     finally:
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
         await publisher.close()
+        with suppress(AmityError):  # on a full disk the next start chooses a new title
+            leave_mark(database, zone, claimed.title)
         database.close()
 
 
-def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabase) -> Surroundings:
+def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabase, title: bytes) -> Surroundings:
     return Surroundings(
         clock=SystemClock(),
         chance=random.SystemRandom().random,
         random_octets=random_octets,
-        system_title=_system_title(folder),
+        system_title=title,
         connector=TcpConnector(),
         disk=_on_the_disk_thread,
         endpoints=database.endpoints,
@@ -109,14 +125,6 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
             attempts_max=settings.attempts,
         ),
     )
-
-
-def _system_title(folder: Folder) -> bytes:
-    """Ours, made once: title and invocation counter make the nonce, so it lives and dies with the counters."""
-    path = folder.ot_database.parent / "system-title"
-    if not path.exists():
-        write_private(path, (_TITLE_MAKER + random_octets(_TITLE_RANDOM_OCTETS)).hex())
-    return bytes.fromhex(read_private(path, missing="provision the head-end again"))
 
 
 # One thread: SQLite has one writer, and several would wait for each other's lock instead of in line.
@@ -174,11 +182,24 @@ async def _prune_for_ever(database: OtDatabase, settings: HeadendSettings) -> No
 
 
 async def _tell_of_strangers(listener: PushListener) -> None:
-    """Pushes that were not believed, whenever their count has grown."""
+    """Pushes that were not believed, by kind, whenever their count has grown."""
+    told: Counter[str] = Counter()
+    while True:
+        counts = Counter(listener.parking.counts)
+        for reason in counts - told:
+            newest = listener.parking.newest_of[reason]
+            _log().warning(
+                "pushes parked", kind=reason, count=counts[reason], peer=newest.peer, newest=newest.error.lines()
+            )
+        told = counts
+        await asyncio.sleep(_WATCH_EVERY_S)
+
+
+async def _tell_of_callers(listener: PushListener) -> None:
+    """Connections that were turned away because there were too many, whenever their count has grown."""
     told = 0
     while True:
-        counts = dict(listener.parking.counts)
-        if sum(counts.values()) > told:
-            told = sum(counts.values())
-            _log().warning("pushes parked", counts=counts)
+        if listener.turned_away > told:
+            told = listener.turned_away
+            _log().warning("callers turned away", count=told, peer=listener.turned_away_last)
         await asyncio.sleep(_WATCH_EVERY_S)

@@ -9,8 +9,8 @@ from amity.storage.transactions import WRITES
 _CONNECTION = "connection"
 
 
-def upgrade(engine: Engine, script_location: str) -> None:
-    """Bring the database to the newest revision of `script_location` (`package:folder`), all or nothing.
+def upgrade(engine: Engine, script_location: str, revision: str = "head") -> None:
+    """Bring the database to a revision of `script_location` (`package:folder`), the newest one, all or nothing.
 
     Processes that start together wait for each other: the first one migrates, the others find nothing to do.
     """
@@ -18,7 +18,7 @@ def upgrade(engine: Engine, script_location: str) -> None:
     config.set_main_option("script_location", script_location)
     with engine.execution_options(**{WRITES: True}).begin() as connection:
         config.attributes[_CONNECTION] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def run_environment(metadata: MetaData) -> None:

@@ -101,7 +101,9 @@ def _as_storage_error(context: ExceptionContext) -> StorageError | None:
         return None
     code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
     what, next_step = _ANSWERS.get(code, _UNLISTED)
-    return StorageError(what, tried=_first_words(context.statement), answer=str(original), next_step=next_step)
+    file = context.engine.url.database if context.engine is not None else None
+    tried = f"{_first_words(context.statement)} (in {file or 'memory'})"
+    return StorageError(what, tried=tried, answer=str(original), next_step=next_step.replace("FILE", file or "FILE"))
 
 
 def _first_words(statement: str | None) -> str:

@@ -62,6 +62,8 @@ class WrapperChannel:
             ConnectionClosedError: the meter closed without an answer.
             WrapperError: what came is no wrapper frame.
         """
+        for early in self._link.waiting():
+            self._answers(early)  # it answers nothing that was asked, but may be a push
         self._link.send(encode(self._client, self._server, apdu))
         try:
             async with asyncio.timeout(timeout_s):
@@ -119,11 +121,16 @@ class _Link(asyncio.Protocol):
         """How many octets of an unfinished frame have come."""
         return self._reader.pending_octets
 
+    def waiting(self) -> list[Frame]:
+        """Take the frames that have come and that nobody waited for."""
+        frames = list(self._frames)
+        self._frames.clear()
+        return frames
+
     def send(self, octets: bytes) -> None:
-        """Write a request; frames that came before it answer nothing and are dropped."""
+        """Write a request."""
         if self._waiter is not None:
             raise LocalProtocolError("a request is sent while another one waits for its answer")
-        self._frames.clear()
         if self._transport is not None:
             self._transport.write(octets)
 

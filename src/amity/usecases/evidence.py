@@ -85,7 +85,7 @@ def explain(
     chosen = [exchanges[i] for i in series.evidence if 0 <= i < len(exchanges)] or list(exchanges)
     try:
         pieces = _pieces(chosen)
-        rows = [row for tree in data_trees(b"".join(piece.octets for piece in pieces)) for row in _rows(tree)]
+        rows = _buffer_rows(pieces)
         place = _find(rows, series, start_s) or _row_of(rows, siblings, start_s) or _NOWHERE
     except RemoteProtocolError as error:
         return Evidence(tuple(_explained(exchange, ()) for exchange in chosen), 0, (), error.what)
@@ -93,6 +93,11 @@ def explain(
     explained = tuple(_explained(exchange, tuple(marks.get(i, ()))) for i, exchange in enumerate(chosen))
     problem = None if place.rows else "the answer decodes, but no row of it could be matched to this interval"
     return Evidence(explained, len(rows), tuple(_shown(rows, place)), problem)
+
+
+def profile_rows(exchanges: Sequence[Exchange]) -> list[DataNode]:
+    """The rows of the buffer that these answers brought; raise RemoteProtocolError when they do not decode."""
+    return _buffer_rows(_pieces(exchanges))
 
 
 # ------------------------------------------------------------------ from exchanges to one buffer
@@ -105,6 +110,10 @@ def _pieces(exchanges: Sequence[Exchange]) -> list[_Piece]:
             pieces.append(_Piece(number, first, exchange.plain.rfind(octets), octets))
             first += len(octets)
     return pieces
+
+
+def _buffer_rows(pieces: Sequence[_Piece]) -> list[DataNode]:
+    return [row for tree in data_trees(b"".join(piece.octets for piece in pieces)) for row in _rows(tree)]
 
 
 def _data_octets(answer: apdu.Apdu) -> bytes:

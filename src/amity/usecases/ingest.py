@@ -4,13 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.collection import Delivery
 from amity.domain.readings import RegisterReading
 from amity.kernel.time import Clock, epoch_s, utc_day
 from amity.mdm.intervals import day_blocks
 from amity.mdm.vee.register_sum import register_of
-from amity.usecases.ports import Database, VeeException
+from amity.usecases.ports import Database, Mask, VeeException
 from amity.usecases.validation import Revision, revise, stretches
 
 
@@ -40,11 +42,14 @@ def ingest(delivery: Delivery, body: bytes, database: Database, clock: Clock) ->
     with database.transaction():
         if not database.deliveries.record(delivery, body, received_at=now):
             return Ingested(delivery.message_id, new=False)
+        later = database.deliveries.brought_later(delivery)
         days_of: dict[Channel, set[int]] = defaultdict(set)
         raw: list[Block] = []
         for reading_type, blocks in cut:
             channel = database.blocks.channel(delivery.meter_id, reading_type)
-            raw += [replace(block, channel_id=channel.channel_id) for block in blocks]
+            for block in blocks:
+                newer = later.get((reading_type.obis, reading_type.interval_s, block.day))
+                raw.append(replace(_without(block, newer), channel_id=channel.channel_id))
             days_of[channel].update(block.day for block in blocks)
         raw_changed = database.blocks.merge(Stage.RAW, raw, source=delivery.message_id, recorded_at=now)
         for channel in database.blocks.channels(delivery.meter_id):
@@ -55,6 +60,13 @@ def ingest(delivery: Delivery, body: bytes, database: Database, clock: Clock) ->
             for days in stretches(touched)
         ]
     return _summary(delivery.message_id, raw_changed, revisions)
+
+
+def _without(block: Block, newer: Mask | None) -> Block:
+    """The block without the slots for which a delivery that was collected later has arrived before this one."""
+    if newer is None:
+        return block
+    return replace(block, values=np.where(newer, 0, block.values), qualities=np.where(newer, 0, block.qualities))
 
 
 def _days_of_snapshots(channel: Channel, registers: Iterable[RegisterReading]) -> set[int]:

@@ -1,21 +1,25 @@
 """What the IT side's use cases need from storage, as protocols."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import MeterEvent
 from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
+from amity.kernel.obis import Obis
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionState:
-    """The latest word on one meter's collection."""
+    """The latest word on one meter's collection; `mapping_version` is that of its last answer."""
 
     meter_id: str
     outcome: Outcome
@@ -25,6 +29,7 @@ class CollectionState:
     attempts: int
     clock_offset_s: int | None
     failures_in_a_row: int
+    mapping_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,12 @@ class BlockStore(Protocol):
         ...
 
 
+DayOfReadings = tuple[Obis, int, int]
+"""OBIS code, interval length in seconds, UTC day since 1970-01-01."""
+Mask = NDArray[np.bool_]
+"""One truth value for each slot of a day."""
+
+
 class DeliveryStore(Protocol):
     """Deliveries as received: evidence for every reading, and the state of collection."""
 
@@ -128,11 +139,19 @@ class DeliveryStore(Protocol):
         """Keep it with its events, registers, unknown objects and state; False when it was known already."""
         ...
 
+    def brought_later(self, delivery: Delivery) -> Mapping[DayOfReadings, Mask]:
+        """Slots of the days of this delivery that others brought which were collected after it: theirs are newer."""
+        ...
+
     def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:
         """(message id, body) of deliveries that brought this interval of this OBIS, newest first.
 
         For the OBIS code of a register: the delivery that brought its value at that second.
         """
+        ...
+
+    def answered(self, meter_id: str, since: datetime, *, limit: int) -> Sequence[tuple[str, bytes]]:
+        """(message id, body) of what this meter gave at or after an instant, oldest first."""
         ...
 
     def states(self) -> Sequence[CollectionState]:
@@ -157,7 +176,7 @@ class DeliveryStore(Protocol):
         ...
 
     def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:
-        """Objects no mapping names, with their meter."""
+        """Objects, with their meter, that no rule of the mapping names by which the meter last answered."""
         ...
 
 

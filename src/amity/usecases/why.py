@@ -13,7 +13,9 @@ from amity.kernel.errors import RemoteProtocolError, RequestError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s, isoformat, utc_day
 from amity.kernel.units import Unit
+from amity.usecases.calendar import kept_instant
 from amity.usecases.evidence import Evidence, explain
+from amity.usecases.kept_raw import KeptRaw, kept_raw
 from amity.usecases.ports import VeeException
 from amity.usecases.readings import find_channel
 from amity.usecases.services import Services
@@ -62,6 +64,7 @@ class Explanation:
     """The chain, from the number on the bill to the wire; `summary` says it in one sentence.
 
     Versions are oldest first and only those in which this interval changed; `final` and `raw` are the newest.
+    `kept_raw` is the delivery that brought the interval as objects without a rule, where no other delivery brought it.
     """
 
     meter_id: str
@@ -77,6 +80,7 @@ class Explanation:
     raw_versions: tuple[Version, ...]
     sources: tuple[Source, ...]
     undecodable: int = 0
+    kept_raw: KeptRaw | None = None
 
     @property
     def unit(self) -> Unit:
@@ -99,12 +103,13 @@ def why(services: Services, meter_id: str, obis: Obis, start: datetime) -> Expla
     estimated = final is not None and Quality.LINEAR in final.quality
     neighbours = _neighbours(services, channel, start_s) if estimated else ()
     sources, undecodable = _sources(services, channel, start_s)
+    without_rule = kept_raw(services, channel, start_s) if raw is None or raw.value is None else None
     return Explanation(
         meter_id=meter_id,
         channel=channel,
         start=from_epoch_s(start_s),
         end=from_epoch_s(end_s),
-        summary=_summary(final, raw, findings, _method(channel, final, neighbours)),
+        summary=_summary(final, raw, findings, _method(channel, final, neighbours), without_rule),
         final=final,
         findings=findings,
         neighbours=neighbours,
@@ -113,11 +118,12 @@ def why(services: Services, meter_id: str, obis: Obis, start: datetime) -> Expla
         raw_versions=raw_versions,
         sources=sources,
         undecodable=undecodable,
+        kept_raw=without_rule,
     )
 
 
 def _on_grid(channel: Channel, start: datetime) -> int:
-    start_s = epoch_s(start)
+    start_s = epoch_s(kept_instant(start))
     before_s = start_s // channel.interval_s * channel.interval_s
     if start_s != before_s or start.microsecond:
         raise RequestError(
@@ -209,19 +215,30 @@ def _summary(
     raw: Version | None,
     findings: Sequence[VeeException],
     method: str,
+    without_rule: KeptRaw | None,
 ) -> str:
     if final is None or final.value is None:
-        return "No value: no delivery brought this interval, and no rule was allowed to estimate it."
+        missing = "no delivery brought this interval" if without_rule is None else _raw_words(without_rule)
+        return f"No value: {missing}, and no rule was allowed to estimate it."
     if Quality.EDITED in final.quality:
         return f"A person changed it: {final.source}."
     if final.quality & (Quality.LINEAR | Quality.ESTIMATED):
-        return f"Estimated, for the meter sent nothing here: {method}."
+        missing = "the meter sent nothing here" if without_rule is None else _raw_words(without_rule)
+        return f"Estimated, for {missing}: {method}."
     doubts = ", ".join(sorted({finding.rule for finding in findings if not finding.resolved}))
     if Quality.QUESTIONABLE in final.quality:
         return f"Measured by the meter, but questioned{f' by {doubts}' if doubts else ''}; the value stands."
     if raw is not None and raw.value == final.value:
         return "Measured by the meter; validation left it as it came."
     return "Differs from what the meter sent; the versions below say since when and from what."
+
+
+def _raw_words(without_rule: KeptRaw) -> str:
+    thing = without_rule.objects[0]
+    return (
+        f"session {without_rule.session_id} brought this interval raw, as mapping {without_rule.mapping_version} has no"
+        f" rule for {thing.obis} (class {thing.class_id}, attribute {thing.attribute})"
+    )
 
 
 def _method(channel: Channel, final: Version | None, neighbours: Sequence[Neighbour]) -> str:

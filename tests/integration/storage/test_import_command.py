@@ -59,7 +59,7 @@ def test_a_person_reads_totals_and_the_meters_that_need_a_look(tmp_path: Path, f
 def test_a_wrong_cell_stops_the_import_and_nothing_of_the_file_is_there(tmp_path: Path, file: Path) -> None:
     file.write_text(file.read_text() + "\nB,2012-10-12 01:00:00,much")
     result = run(file, "--dir", tmp_path / "d")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "row 7, column KWH/hh (per half hour): 'much' is not a number" in " ".join(result.stderr.split())
     assert "next" in result.stderr
     database = open_database(tmp_path / "d" / "it" / "it.sqlite")
@@ -72,3 +72,19 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path, file
     result = run(file, "--dir", tmp_path / "d", "--json")
     assert result.exit_code == 6
     assert "no database can be kept" in json.loads(result.stderr)["error"]
+
+
+def test_a_person_is_told_where_to_look(tmp_path: Path, file: Path) -> None:
+    said = " ".join(run(file, "--dir", tmp_path / "d").stdout.split())
+    assert "/api/v1/meters/A" in said
+    assert f"amity serve --dir {tmp_path / 'd'}" in said
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_file_that_is_empty_or_not_there_ends_like_any_wrong_argument(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "none.csv").write_text(content)
+    result = run(tmp_path / "none.csv", "--dir", tmp_path / "d", "--json")
+    assert result.exit_code == 2
+    assert "none.csv" in json.loads(result.stderr)["error"]
+    assert not (tmp_path / "d").exists()

@@ -127,6 +127,111 @@ def test_a_missing_segment_or_block_is_said():
     assert "the last HDLC segment is missing" in cut.warnings
 
 
+def test_blocks_of_two_senders_in_turn_are_kept_apart():
+    backwards = apdu.DataNotification(8, b"", data.array(ENTRIES[::-1])).encode()
+    stream = b"".join(
+        wrapper.encode(1, 103, mine) + wrapper.encode(2, 103, theirs)
+        for mine, theirs in zip(blocks(PUSH), blocks(backwards), strict=True)
+    )
+    numbers = [[reading.number for reading in message.readings] for message in read(stream).messages]
+    assert numbers == [list(range(1, 40)), list(range(39, 0, -1))]
+
+
+def get_blocks(octets: bytes, size: int = 100) -> list[bytes]:
+    parts = pieces(octets, size)
+    return [
+        apdu.GetResponseWithBlock(0xC1, number == len(parts), number, part).encode()
+        for number, part in enumerate(parts, 1)
+    ]
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_a_get_answer_in_blocks_is_joined(protected: bool):
+    value = data.array(ENTRIES)
+    answers = get_blocks(data.encode(value))
+    if protected:
+        answers = [wrap_general_glo(KEYS, 0x30, TITLE, 9 + at, one) for at, one in enumerate(answers)]
+    asked = [apdu.GetRequestNext(0xC1, number).encode() for number in range(1, len(answers))]
+    stream = wrapper.encode(1, 16, answers[0]) + b"".join(
+        wrapper.encode(16, 1, ask) + wrapper.encode(1, 16, answer)
+        for ask, answer in zip(asked, answers[1:], strict=True)
+    )
+    telegram = read(stream)
+    assert telegram.messages[-1].body == value
+    assert len(telegram.messages) == len(asked) + 1
+
+
+def test_a_get_answer_with_list_in_blocks_is_joined():
+    results = (data.double_long_unsigned(7), apdu.DataAccessResult.OBJECT_UNAVAILABLE)
+    head = 3  # tag, choice and invoke id stand before what is sent in blocks
+    answers = get_blocks(apdu.GetResponseWithList(0xC1, results).encode()[head:], 4)
+    (message,) = read(b"".join(answers)).messages
+    assert message.content == apdu.GetResponseWithList(0xC1, results)
+
+
+def test_get_blocks_that_are_not_all_there_are_shown_as_they_are():
+    answers = get_blocks(data.encode(data.array(ENTRIES)))
+    telegram = read(answers[0] + answers[2])
+    assert [one.content.block_number for one in telegram.messages] == [1, 3]
+    assert "only blocks 1, 3 of a GET answer in blocks are here" in telegram.warnings
+    (message,) = read(get_blocks(b"\xff\xff\xff")[0]).messages
+    assert "hold no value" in message.warnings[0]
+
+
+SMALL = apdu.DataNotification(7, b"", data.array(ENTRIES[:3])).encode()
+FRAME = ui(LLC + SMALL)
+UNKNOWN = hdlc.encode_ui(METER, CLIENT, LLC + b"\x55" * 9)
+CUT = {
+    "half an HDLC frame": (FRAME[:42], "HDLC frame of 84 octets is announced, 41 were captured"),
+    "half an HDLC frame without flags": (FRAME[1:40], "HDLC frame of 84 octets is announced, 39 were captured"),
+    "half an HDLC frame behind noise": (b"\1\2\x7e" + FRAME[:42], "of 84 octets is announced, 41 were captured"),
+    "a short HDLC frame": (bytes.fromhex("7ea00a0321130f4000007e"), "of 10 octets is announced, 9 were captured"),
+    "no addresses": (bytes.fromhex("7ea008000000000000007e"), "of 8 octets has no readable addresses"),
+    "an HDLC frame check": (UNKNOWN[:-3] + b"\0\0\x7e", "the frame check of the hdlc frame does not match, and what"),
+    "both HDLC checks": (UNKNOWN[:6] + b"\0\0" + UNKNOWN[8:-3] + b"\0\0\x7e", "frame check of an HDLC frame of 22"),
+    "an M-Bus checksum": (mbus.encode(8, 1, 0x10, b"\x55" * 9)[:-2] + b"\0\x16", "the checksum of the mbus frame does"),
+    "half an M-Bus frame": (mbus.encode_segments(8, 1, 1, 103, SEALED)[0][:100], "of 255 octets .* 96 follow its head"),
+    "an M-Bus frame without end": (b"\x68\4\4\x68" + bytes(16), "4 octets does not end with the stop octet"),
+    "half a wrapper frame": (wrapper.encode(1, 103, SMALL[:25])[:13], "the wrapper announces 25 octets, 5 follow"),
+    "a wrapper that announces less": (wrapper.HEADER.pack(1, 1, 103, 5) + SMALL[:25], "announces 5 octets, 25 follow"),
+    "only a wrapper header": (wrapper.HEADER.pack(1, 1, 103, 25), "announces 25 octets, 0 follow"),
+    "a wrapper around nothing": (wrapper.HEADER.pack(1, 1, 103, 0) + b"\x55", "the wrapper announces no octets"),
+    "a wrapper around no APDU": (wrapper.encode(1, 103, b"\x55" * 5), "5 octets that are no APDU: they begin with 55"),
+    "half an APDU": (SMALL[:-5], "the buffer ends"),
+    "half a ciphered APDU": (SEALED[:-50], "announces 844 octets; 794 follow"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_was_cut_off_or_altered_is_said_with_a_next_step(name: str):
+    octets, what = CUT[name]
+    with pytest.raises(RemoteProtocolError, match=what) as caught:
+        read(octets)
+    assert caught.value.next_step
+
+
+def test_a_tag_that_fails_in_a_damaged_frame_names_the_frame():
+    frame = bytearray(ui(LLC + SEALED))
+    frame[200] ^= 1
+    with pytest.raises(SecurityError, match="frame check of the hdlc frame does not match") as caught:
+        read(bytes(frame))
+    assert "verify" in (caught.value.answer or "")
+
+
+@pytest.mark.parametrize(
+    ("octets", "warning"),
+    [
+        (FRAME[:-3], "84 octets is announced, 82 were captured"),
+        (FRAME + FRAME[:40], "an HDLC frame of 84 octets is announced, 39 were captured"),
+        (wrapper.HEADER.pack(1, 1, 103, 5) + SMALL, "the wrapper announces 5 octets, "),
+    ],
+)
+def test_a_message_that_decodes_from_a_broken_frame_says_so(octets: bytes, warning: str):
+    telegram = read(octets)
+    assert len(telegram.readings) == 3
+    assert any(warning in one for one in telegram.warnings)
+
+
 def test_wrong_authentication_key_and_altered_octets_are_security_errors():
     for keys in (protector_from_keys(EK, bytes(16)), protector_from_keys(AK, EK), protector_from_keys(AK)):
         with pytest.raises(SecurityError) as caught:

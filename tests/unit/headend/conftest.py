@@ -50,6 +50,7 @@ class MemoryChannel:
     script: Script | None
     closed: Callable[[], None]
     requests: list[bytes] = field(default_factory=list)
+    unsolicited: list[bytes] = field(default_factory=list)
 
     async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:
         del timeout_s

@@ -3,7 +3,7 @@
 import pytest
 
 from amity.headend.counter_bank import CHUNK, RESYNC_MAX, CounterBank
-from amity.kernel.errors import SecurityError
+from amity.kernel.errors import RemoteProtocolError
 from amity.storage.ot.database import OtDatabase
 
 
@@ -37,6 +37,6 @@ def test_a_resync_goes_up_only(database: OtDatabase) -> None:
 
 def test_nobody_uses_the_counters_up_by_naming_the_last_one(database: OtDatabase) -> None:
     bank = CounterBank(database.counters, "M1")
-    with pytest.raises(SecurityError, match="M1"):
+    with pytest.raises(RemoteProtocolError, match="M1"):
         bank.raise_to(RESYNC_MAX + 1)
     assert bank.take() == 1

@@ -20,9 +20,11 @@ from amity.kernel.errors import ConfigurationError, LocalProtocolError, StorageE
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.simulation.faults import FaultKind
+from amity.simulation.happenings import Outage
 from amity.simulation.virtual_time import VirtualClock, run_virtually
 
 INTERVAL_OBIS = ("1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255")
+BARE = '{"version": "bare", "rules": [{"kind": "ignore", "class": 1, "obis": "0.0.99.99.99.255"}]}'
 AT_ONCE = SessionRules(backoff=Backoff(0.0, 0.0))
 
 
@@ -353,6 +355,93 @@ async def test_a_delivery_that_cannot_be_encoded_does_not_end_the_round(make_ben
     assert len(finished.not_kept) == 2
 
 
+INVOCATION_COUNTER_ERROR = bytes.fromhex("d80106")
+
+
+@pytest.mark.parametrize("named", [0xFFFF_FFFF, 0x8000_0000])
+async def test_a_meter_that_names_an_absurd_counter_is_broken_and_the_others_are_read(
+    make_bench: Callable, named: int
+) -> None:
+    bench = make_bench(5, auth="hls-gmac")
+    hostile = bench.simulated.meters[0].meter_id
+    answer = INVOCATION_COUNTER_ERROR + named.to_bytes(4, "big")
+    bench.connector.scripts[hostile] = lambda _apdu, _number: answer
+    finished = await fleet_of(bench).read_fleet_once()
+    assert finished.outcomes.pop(hostile) is Outcome.BROKEN
+    assert set(finished.outcomes.values()) == {Outcome.COMPLETE}
+    told = next(one.detail for one in bench.deliveries() if one.meter_id == hostile)
+    assert str(named) in told[0]
+    assert told[-1].startswith("next: ")
+    assert bench.database.counters.reserve(hostile, 1) < 10_000
+
+
+async def test_a_disk_that_fails_while_a_counter_is_learned_is_told_of_that_meter(make_bench: Callable) -> None:
+    bench = make_bench(2, auth="hls-gmac")
+    bench.connector.scripts[bench.simulated.meters[0].meter_id] = lambda _apdu, _number: bytes.fromhex("d8010600010000")
+
+    class Failing:
+        reserve = bench.database.counters.reserve
+
+        def raise_to(self, meter_id: str, minimum: int) -> None:
+            raise StorageError(f"no room for {minimum} of {meter_id}")
+
+    finished = await fleet_of(bench, counters=Failing()).read_fleet_once()
+    assert sorted(finished.outcomes.values()) == [Outcome.BROKEN, Outcome.COMPLETE]
+
+
+async def test_a_defect_that_one_meter_brings_to_light_reaches_no_other(make_bench: Callable) -> None:
+    bench = make_bench(3)
+    first = bench.simulated.meters[0].meter_id
+    codec = bench.surroundings.codec
+
+    class Defective:
+        def encode(self, delivery: Delivery) -> bytes:
+            if delivery.meter_id == first:
+                raise ValueError("unforeseen")
+            return codec.encode(delivery)
+
+    finished = await fleet_of(bench, codec=Defective()).read_fleet_once()
+    assert finished.outcomes.pop(first) is Outcome.BROKEN
+    assert "unforeseen" in finished.not_kept[first].what
+    assert set(finished.outcomes.values()) == {Outcome.COMPLETE}
+
+
+async def test_a_meter_that_never_stops_talking_is_cut_off(
+    make_bench: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amity.headend.session.ANSWER_OCTETS_MAX", 2_000)
+    one = await only(make_bench(1, auth="none"))
+    assert one.outcome is Outcome.BROKEN
+    assert "more than 2000 octets" in one.detail[0]
+    assert sum(len(exchange.response) for exchange in one.exchanges) < 2_500
+
+
+async def test_what_a_meter_pushes_in_a_session_is_handed_on(make_bench: Callable) -> None:
+    bench, heard = make_bench(2), []
+    pushing = bench.simulated.meters[1].meter_id
+    connect = bench.connector.connect
+
+    async def connect_and_push(endpoint: Endpoint, timeout_s: float) -> object:
+        channel = await connect(endpoint, timeout_s)
+        channel.unsolicited += [b"one", b"two"] if endpoint.meter_id == pushing else []
+        return channel
+
+    async def hear(endpoint: Endpoint, apdu: bytes) -> None:
+        heard.append((endpoint.meter_id, apdu))
+
+    bench.connector.connect = connect_and_push
+    await Fleet(bench.surroundings, on_unsolicited=hear).read_fleet_once()
+    assert heard == [(pushing, b"one"), (pushing, b"two")]
+
+
+async def test_a_large_answer_is_decoded_beside_the_loop_with_the_same_result(
+    make_bench: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amity.headend.reader._DIGESTED_AT_ONCE_MAX", 10)
+    one = await only(make_bench(1, auth="none"))
+    assert (one.outcome, {len(series.starts) for series in one.intervals}) == (Outcome.COMPLETE, {288})
+
+
 async def test_an_edit_of_the_mapping_counts_from_the_next_meter_on(make_bench: Callable) -> None:
     bench = make_bench(1)
     fleet = fleet_of(bench)
@@ -360,12 +449,14 @@ async def test_an_edit_of_the_mapping_counts_from_the_next_meter_on(make_bench: 
     path = bench.mappings._path
     path.write_text(path.read_text().replace('"2026-11-20"', '"my own version"'))
     await fleet.read_fleet_once()
-    assert [one.mapping_version for one in bench.deliveries()] == ["2026-11-20", "my own version"]
+    first, second = (one.mapping_version.partition("+") for one in bench.deliveries())
+    assert (first[0], second[0]) == ("2026-11-20", "my own version")
+    assert first[2] == second[2]  # the rules are the same
 
 
 async def test_an_object_without_a_rule_is_delivered_raw(make_bench: Callable) -> None:
     bench = make_bench(1, auth="none")
-    bench.mappings._path.write_text('{"version": "bare", "rules": []}')
+    bench.mappings._path.write_text(BARE)
     one = await only(bench)
     assert (one.intervals, one.registers) == ((), ())
     assert {str(kept.obis) for kept in one.unknown} >= {"1.0.1.8.0.255", "1.0.2.8.0.255", "1.0.32.7.0.255"}
@@ -412,6 +503,25 @@ def test_rounds_come_at_their_interval_and_outlive_a_failing_disk(make_bench: Ca
         assert (len(rounds), str(fleet.last_error)) == (2, "the disk failed")
         await asyncio.sleep(60 * 3)
         assert (len(rounds), fleet.last_error) == (5, None)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(story, bench.clock.now())
+
+
+def test_rounds_outlive_a_defect(make_bench: Callable) -> None:
+    bench = make_bench(1)
+
+    class Defective:
+        def all(self) -> list[Endpoint]:
+            raise ExceptionGroup("unhandled errors in a TaskGroup", [ValueError("one")])
+
+    async def story(clock: VirtualClock) -> None:
+        fleet = Fleet(replace(bench.surroundings, clock=clock, endpoints=Defective()))
+        task = asyncio.create_task(fleet.run_forever(60))
+        await asyncio.sleep(90)
+        assert not task.done()
+        assert "ExceptionGroup" in str(fleet.last_error)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -466,3 +576,125 @@ def test_half_a_day_of_rounds_with_flaky_lines_in_virtual_time_is_complete_and_r
     for found in starts.values():
         assert len(found) >= 3 * 96 + 45
         assert np.all(np.diff(found) == 900)
+
+
+# ------------------------------------------------------------------ a mapping that did not name everything
+PARTLY = '"version": "partly", "rules": [{"kind": "register", "class": 3, "obis": "1.0.*.8.0.255"}'
+
+
+async def raw_then_repaired(bench: object, fleet: Fleet) -> list[Delivery]:
+    """A round under a mapping without any interval, three intervals long, and one under the repaired mapping."""
+    path = bench.mappings._path
+    whole = path.read_text()
+    await fleet.read_fleet_once()
+    count = len(bench.deliveries())
+    path.write_text(f"{{{PARTLY}]}}")
+    for _ in range(3):
+        bench.clock.advance(minutes=15)
+        await fleet.read_fleet_once()
+    assert all(one.intervals == () and one.unknown for one in bench.deliveries()[count:])
+    bench.clock.advance(minutes=1)
+    count = len(bench.deliveries())
+    path.write_text(whole)
+    await fleet.read_fleet_once()
+    return bench.deliveries()[count:]
+
+
+async def test_intervals_that_no_rule_named_are_asked_for_again_when_the_mapping_is_repaired(
+    make_bench: Callable,
+) -> None:
+    bench = make_bench(10)
+    repaired = await raw_then_repaired(bench, fleet_of(bench))
+    assert len(repaired) == 10
+    for one in repaired:
+        assert (one.outcome, one.unknown) == (Outcome.COMPLETE, ()), one.detail
+        meter = bench.simulated.meter(one.meter_id)
+        assert len(one.intervals) == len(INTERVAL_OBIS)
+        for series in one.intervals:
+            assert len(series.starts) == 3, one.profile
+            assert np.all(series.qualities == Quality.MEASURED)
+            truth = [meter.truth_wh(series.reading_type.obis, int(start)) for start in series.starts]
+            assert np.all(np.abs(series.values * 10.0**series.reading_type.exponent - truth) <= 10)
+
+
+async def test_what_no_mapping_names_is_asked_for_again_once_for_each_mapping(make_bench: Callable) -> None:
+    bench = make_bench(1, auth="none")
+    fleet, path = fleet_of(bench), bench.mappings._path
+    path.write_text(f"{{{PARTLY}]}}")
+    await fleet.read_fleet_once()
+    assert "1.0.98.1.0.255" not in {str(kept.obis) for kept in bench.deliveries()[-1].unknown}
+
+    async def again(note: str) -> int:
+        path.write_text(f'{{{PARTLY}, {{"kind": "ignore", "class": 1, "obis": "{note}.0.0.0.0.0"}}]}}')
+        bench.clock.advance(minutes=1)
+        await fleet.read_fleet_once()
+        return len(bench.deliveries()[-1].exchanges)
+
+    assert await again("7") > await again("7") == await again("7")
+    assert await again("8") > await again("8")
+
+
+async def test_a_repair_counts_after_a_restart_and_a_failed_session_too(make_bench: Callable) -> None:
+    bench = make_bench(1, auth="none")
+    path, meter_id = bench.mappings._path, bench.simulated.meters[0].meter_id
+    whole = path.read_text()
+    path.write_text(f"{{{PARTLY}]}}")
+    await fleet_of(bench).read_fleet_once()
+    path.write_text(whole)
+    bench.connector.refused.add(meter_id)
+    await fleet_of(bench).read_fleet_once()
+    bench.connector.refused.clear()
+    await fleet_of(bench).read_fleet_once()
+    assert {len(series.starts) for series in bench.deliveries()[-1].intervals} == {3 * 96}
+
+
+def with_clocks_ahead(bench: object) -> None:
+    """Meters whose clocks are 20 h ahead, with an outage in their logs that is still to come."""
+    bench.connector.clock = type(bench.clock)()
+    bench.connector.clock.advance(hours=20)
+    in_an_hour_s = epoch_s(bench.clock.now()) + 3600
+    for meter in bench.simulated.meters:
+        outage = Outage(meter.happenings.transformer_id, in_an_hour_s, in_an_hour_s + 60)
+        object.__setattr__(meter, "happenings", replace(meter.happenings, outages=(outage,)))
+
+
+def events_ahead(bench: object, deliveries: list[Delivery]) -> int:
+    return sum(event.at > bench.clock.now() for one in deliveries for event in one.events)
+
+
+async def test_an_event_of_a_clock_that_is_ahead_is_delivered_once_and_not_in_each_round(make_bench: Callable) -> None:
+    bench, found = make_bench(2), []
+    with_clocks_ahead(bench)
+    fleet = fleet_of(bench)
+    for number in range(3):
+        await fleet.read_fleet_once()
+        found.append(events_ahead(bench, bench.deliveries()[2 * number :]))
+        bench.clock.advance(minutes=1)
+    assert found == [4, 0, 0]
+    bench.clock.advance(hours=2)
+    await fleet.read_fleet_once()
+    assert [len(one.events) for one in bench.deliveries()[6:]] == [2, 2]  # past now, and so once more
+
+
+async def test_an_event_ahead_that_the_disk_did_not_take_is_delivered_later(make_bench: Callable) -> None:
+    bench = make_bench(2)
+    with_clocks_ahead(bench)
+    store = FullDisk(bench.database.collection)
+    fleet = fleet_of(bench, collection=store)
+    await fleet.read_fleet_once()
+    store.full = False
+    await fleet.read_fleet_once()
+    assert events_ahead(bench, bench.deliveries()) == 4
+
+
+async def test_a_meter_that_refuses_our_counter_and_names_none_is_not_asked_the_same_again(
+    make_bench: Callable,
+) -> None:
+    bench = make_bench(1, auth="hls-gmac")
+    untold = bytes([0xD8, 0x01, 0x06])  # ExceptionResponse: service-not-allowed, invocation-counter-error
+    bench.connector.scripts[bench.simulated.meters[0].meter_id] = lambda _apdu, number: untold if number > 1 else None
+    one = await only(bench)
+    assert (one.outcome, one.attempts) == (Outcome.REJECTED, 1)
+    assert "does not say which" in one.detail[0]
+    assert "0.0.43.1.x.255" in one.detail[-1]
+    assert "that number" not in one.detail[-1]

@@ -120,7 +120,8 @@ GOOD = """{
         ('"kind": "interval"', '"kind": "interval", "unit": "kWh"', 5, "'kWh' is no unit"),
         ('"kind": "interval"', '"kind": "interval", "reading": "x"', 5, "not an OBIS code"),
         ('"kind": "interval"', '"kind": "interval", "kind": "interval"', 5, "stands twice"),
-        ('"version": "7"', '"version": 7', 2, "a text is needed"),
+        ('"version": "7"', '"version": 7', 2, "a text of printable characters is needed"),
+        ('"version": "7"', '"version": "\\ud800"', 2, "a text of printable characters is needed"),
         ('"version": "7",', "", 1, "'version' is missing"),
         ('"rules": [', '"rules": 5, "x": [', 3, "'x' is no key"),
         ('{"kind": "register", "class": 3, "obis": "1.0.1.8.0.255"}', '"register"', 4, "an object is needed"),
@@ -158,3 +159,18 @@ def test_rules_that_are_no_list_and_a_number_without_end_are_refused() -> None:
 def test_a_deeply_nested_file_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="nested too deeply"):
         parse_mapping("[" * 100_000, "mapping.json")
+
+
+def test_a_mapping_without_rules_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"mapping.json, line 2: there is no rule"):
+        parse_mapping('{"version": "7",\n "rules": []}', "mapping.json")
+
+
+def test_the_version_names_the_rules_and_not_how_they_are_written() -> None:
+    def version(text: str) -> str:
+        return parse_mapping(text, "mapping.json").version
+
+    assert version(GOOD).startswith("7+")
+    assert version(GOOD) == version(GOOD.replace("\n", " "))
+    assert version(GOOD) != version(GOOD.replace("1.0.1.29", "1.0.2.29"))
+    assert version(GOOD).partition("+")[2] == version(GOOD.replace('"7"', '"8"')).partition("+")[2]

@@ -1,5 +1,6 @@
 """The mapping reloads while the head-end runs; a bad edit changes nothing but the refusal that everybody can read."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def edit(path: Path, text: str) -> None:
     os.utime(path, ns=(before + 2_000_000_000,) * 2)
 
 
+def no_room(_self: Path, _target: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def called(file: MappingFile) -> str:
+    """What the file in force calls itself."""
+    return file.mapping.version.partition("+")[0]
+
+
 def test_a_new_folder_gets_the_packaged_mapping_to_edit(path: Path) -> None:
     assert MappingFile(path).mapping.version == packaged_mapping().version
     assert path.exists()
@@ -35,7 +45,7 @@ def test_an_edit_comes_into_force_at_the_next_poll(path: Path) -> None:
     assert not file.poll()
     edit(path, GOOD % 2)
     assert file.poll()
-    assert (file.mapping.version, file.refusal) == ("2", None)
+    assert (called(file), file.refusal) == ("2", None)
     assert not file.poll()
 
 
@@ -44,12 +54,12 @@ def test_a_bad_edit_is_refused_and_the_old_mapping_stays_in_force(path: Path) ->
     file = MappingFile(path)
     edit(path, (GOOD % 2).replace('"register"', '\n"registre"'))
     assert not file.poll()
-    assert file.mapping.version == "1"
+    assert called(file) == "1"
     assert file.refusal is not None
     assert "mapping.json, line 2" in file.refusal.what
     edit(path, GOOD % 3)
     assert file.poll()
-    assert (file.mapping.version, file.refusal) == ("3", None)
+    assert (called(file), file.refusal) == ("3", None)
 
 
 def test_a_restart_during_a_bad_edit_goes_on_with_the_last_good_mapping(path: Path) -> None:
@@ -57,7 +67,7 @@ def test_a_restart_during_a_bad_edit_goes_on_with_the_last_good_mapping(path: Pa
     MappingFile(path)
     edit(path, "{")
     restarted = MappingFile(path)
-    assert restarted.mapping.version == "1"
+    assert called(restarted) == "1"
     assert restarted.refusal is not None
 
 
@@ -72,8 +82,23 @@ def test_a_file_that_vanishes_leaves_the_mapping_in_force(path: Path) -> None:
     file = MappingFile(path)
     path.unlink()
     assert not file.poll()
-    assert file.mapping.version == "1"
-    assert file.refusal is not None
+    assert called(file) == "1"
+    assert "mapping.json is gone" in str(file.refusal)
+    edit(path, GOOD % 1)
+    assert not file.poll()  # nothing else is in force
+    assert file.refusal is None
+
+
+def test_a_full_disk_does_not_make_a_good_edit_forgotten(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(path, GOOD % 1)
+    file = MappingFile(path)
+    edit(path, GOOD % 2)
+    with monkeypatch.context() as full:
+        full.setattr(Path, "replace", no_room)
+        assert not file.poll()
+        assert isinstance(file.refusal, StorageError)
+    assert file.poll()
+    assert (called(file), file.refusal) == ("2", None)
 
 
 def test_octets_that_are_no_text_are_refused(path: Path) -> None:

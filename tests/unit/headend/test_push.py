@@ -13,13 +13,21 @@ from amity.domain.events import EventKind
 from amity.domain.readings import Quality
 from amity.headend.ports import Progress
 from amity.headend.push_listener import PushListener, PushRules
-from amity.kernel.errors import TransportError
+from amity.kernel.errors import StorageError, TransportError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.kernel.units import Unit
 from amity.protocols.dlms.apdu import DataNotification, GetRequestNormal
 from amity.protocols.dlms.attributes import Attribute
-from amity.protocols.dlms.data import array, double_long_unsigned, octet_string, structure
+from amity.protocols.dlms.data import (
+    array,
+    double_long_unsigned,
+    integer,
+    long_unsigned,
+    octet_string,
+    structure,
+    utf8_string,
+)
 from amity.protocols.wrapper.frame import Frame, Reader, encode
 from amity.simulation.counters import MeterCounter, reservation_by_time
 from amity.simulation.happenings import Happening
@@ -189,7 +197,9 @@ async def test_the_parking_is_bounded_and_the_count_is_not(bench: object) -> Non
 
 async def test_a_reading_without_a_rule_is_kept_raw(bench: object, listener: PushListener) -> None:
     meter = bench.meter_with("norrvik_n1")
-    bench.mappings._path.write_text('{"version": "bare", "rules": []}')
+    bench.mappings._path.write_text(
+        '{"version": "bare", "rules": [{"kind": "ignore", "class": 1, "obis": "0.0.99.99.99.255"}]}'
+    )
     bench.mappings.poll()
     await listener.take(frame_of(interval_push(bench, meter)), HOME)
     (one,) = bench.deliveries()
@@ -206,6 +216,68 @@ async def test_totals_off_the_grid_are_register_readings(bench: object, listener
     await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, scaled])).encode()), HOME)
     (reading,) = bench.deliveries()[0].registers
     assert (reading.value, reading.at) == (42, bench.clock.now())
+
+
+async def test_a_push_in_the_midst_of_a_session_is_taken_like_any_other(bench: object, listener: PushListener) -> None:
+    for key in ("castellan_c3", "norrvik_n1"):
+        meter = bench.meter_with(key)
+        endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+        await listener.take_from_session(endpoint, frame_of(interval_push(bench, meter)).payload)
+    assert listener.parking.counts == {}
+    assert len(bench.deliveries()) == 2
+
+
+async def test_a_push_that_the_disk_refused_is_taken_when_it_comes_again(bench: object) -> None:
+    class Full:
+        def save(self, *_arguments: object, **_named: object) -> None:
+            raise StorageError("the disk is full")
+
+    frame = frame_of(interval_push(bench, bench.meter_with("castellan_c3")))
+    full = PushListener(replace(bench.surroundings, collection=Full()), bench.database.push_counters)
+    await full.take(frame, HOME)
+    assert full.parking.counts == {"not-kept": 1}
+    listener = PushListener(bench.surroundings, bench.database.push_counters)
+    await listener.take(frame, HOME)
+    assert (listener.parking.counts, len(bench.deliveries())) == ({}, 1)
+
+
+async def test_a_text_beyond_latin_1_is_kept_raw_beside_the_rest(bench: object, listener: PushListener) -> None:
+    meter = bench.meter_with("norrvik_n1")
+    name = structure(octet_string(bytes(Obis.parse("0.0.42.0.0.255"))), octet_string(meter.meter_id.encode()))
+    text = structure(octet_string(bytes(Obis.parse("0.0.96.1.1.255"))), utf8_string("ζήτα 電"))
+    total = structure(
+        octet_string(bytes(Obis.parse("1.0.1.8.0.255"))), double_long_unsigned(42), scaler_unit(0, Unit.WATT_HOUR)
+    )
+    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, text, total])).encode()), HOME)
+    assert listener.parking.counts == {}
+    (one,) = bench.deliveries()
+    assert {reading.value for reading in one.registers} == {42} or one.intervals
+    assert any("電".encode() in kept.octets for kept in one.unknown)
+
+
+async def test_an_attribute_below_zero_is_kept_as_its_octet(bench: object, listener: PushListener) -> None:
+    meter = bench.meter_with("norrvik_n1")
+    name = structure(octet_string(bytes(Obis.parse("0.0.42.0.0.255"))), octet_string(meter.meter_id.encode()))
+    own = structure(
+        long_unsigned(1), octet_string(bytes(Obis.parse("0.0.96.1.1.255"))), integer(-1), double_long_unsigned(9)
+    )
+    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, own])).encode()), HOME)
+    assert listener.parking.counts == {}
+    assert [kept.attribute for kept in bench.deliveries()[0].unknown] == [255]
+
+
+async def test_a_meter_with_keys_for_hls_alone_pushes_with_a_tag_or_not_at_all(bench: object) -> None:
+    meter = bench.meter_with("castellan_c3")
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    bench.database.endpoints.put([replace(endpoint, ciphering="none", protection="none")])
+    listener = PushListener(bench.surroundings, bench.database.push_counters)
+    frame = frame_of(interval_push(bench, meter))
+    plain_inside = bytes([0xDB, 8]) + endpoint.system_title
+    body = b"\x00" + b"\x7f\xff\xff\xff" + named(meter.meter_id)
+    await listener.take(Frame(1, 1, plain_inside + bytes([len(body)]) + body), HOME)
+    assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
+    await listener.take(frame, HOME)
+    assert len(bench.deliveries()) == 1
 
 
 # ------------------------------------------------------------------ over TCP
@@ -266,6 +338,41 @@ async def test_too_many_callers_are_turned_away_and_silent_ones_let_go(bench: ob
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
         await writer.wait_closed()
+    await listener.close()
+
+
+async def test_one_address_does_not_take_all_connections(bench: object) -> None:
+    rules = PushRules(connections_per_peer_max=1, idle_timeout_s=0.2)
+    listener = PushListener(bench.surroundings, bench.database.push_counters, rules)
+    port = await listener.start(HOME, 0)
+    callers = [await asyncio.open_connection(HOME, port) for _ in range(2)]
+    await until(lambda: listener.turned_away == 1)
+    assert listener.turned_away_last == HOME
+    for _, writer in callers:
+        writer.close()
+        await writer.wait_closed()
+    await listener.close()
+
+
+async def test_a_frame_that_comes_octet_by_octet_is_not_waited_for(bench: object) -> None:
+    rules = PushRules(frame_timeout_s=0.2, idle_timeout_s=30.0)
+    listener = PushListener(bench.surroundings, bench.database.push_counters, rules)
+    port = await listener.start(HOME, 0)
+    reader, writer = await asyncio.open_connection(HOME, port)
+    octets = encode(1, 1, bytes(200))
+
+    async def drip() -> None:
+        for position in range(len(octets)):
+            writer.write(octets[position : position + 1])
+            await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    dripping.cancel()
+    await asyncio.gather(dripping, return_exceptions=True)
+    assert listener.parking.counts.total() == 0
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
     await listener.close()
 
 

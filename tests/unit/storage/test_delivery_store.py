@@ -163,10 +163,35 @@ def test_events_of_all_meters_come_newest_first(database: ItDatabase) -> None:
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
 def test_an_unknown_object_is_kept_as_last_seen(database: ItDatabase, order: tuple[int, int]) -> None:
     for number in order:
-        thing = UnknownObject(3, Obis.parse("1.0.99.1.7.255"), 2, bytes([number]), NOON + timedelta(hours=number), (0,))
-        record(database, delivery(f"m{number}", unknown=(thing,)))
+        thing = UnknownObject(3, Obis.parse("1.0.99.1.7.255"), 2, bytes([number]), NOON, (0,))
+        record(database, delivery(f"m{number}", unknown=(thing,), collected_at=NOON + timedelta(hours=number)))
     assert [(meter_id, thing.octets) for meter_id, thing in database.deliveries.unknown()] == [("M1", b"\x02")]
     assert list(database.deliveries.unknown("M2")) == []
+
+
+def test_an_object_is_unknown_until_its_meter_answers_by_another_mapping(database: ItDatabase) -> None:
+    thing = UnknownObject(3, Obis.parse("1.0.99.1.7.255"), 2, b"\x11\x01", NOON, (0,))
+
+    def answer(hour: int, mapping_version: str, *unknown: UnknownObject, outcome: Outcome = Outcome.COMPLETE) -> int:
+        at = NOON + timedelta(hours=hour)
+        one = delivery(f"m{hour}", unknown=unknown, collected_at=at, mapping_version=mapping_version, outcome=outcome)
+        record(database, one)
+        return len(database.deliveries.unknown("M1"))
+
+    assert answer(1, "first", thing) == 1
+    assert answer(2, "first") == 1  # a session without a new row of the profile
+    assert answer(3, "", outcome=Outcome.SILENT) == 1
+    assert answer(5, "second") == 0
+    assert answer(4, "first", thing) == 0  # came late
+    assert answer(6, "third", thing) == 1
+
+
+def test_what_a_meter_gave_after_an_instant_comes_oldest_first(database: ItDatabase) -> None:
+    for hour, outcome in ((3, Outcome.PUSHED), (1, Outcome.COMPLETE), (2, Outcome.SILENT), (0, Outcome.COMPLETE)):
+        record(database, delivery(f"m{hour}", collected_at=NOON + timedelta(hours=hour), outcome=outcome))
+    found = database.deliveries.answered("M1", NOON + timedelta(hours=1), limit=9)
+    assert [message_id for message_id, _ in found] == ["m1", "m3"]
+    assert [message_id for message_id, _ in database.deliveries.answered("M1", NOON, limit=1)] == ["m0"]
 
 
 def test_what_is_recorded_in_a_failed_transaction_was_never_recorded(database: ItDatabase) -> None:

@@ -72,8 +72,12 @@ def test_the_same_row_again_is_counted_and_a_row_without_value_is_rejected(tmp_p
     assert len(file.meters[0].series.starts) == 1
 
 
-def test_a_file_without_rows_holds_no_meters(tmp_path: Path) -> None:
-    assert read_file(csv(tmp_path)).meters == ()
+@pytest.mark.parametrize(("content", "answer"), [("", "an empty file"), (HEADING, "the heading alone")])
+def test_a_file_without_rows_is_not_what_was_meant(tmp_path: Path, content: str, answer: str) -> None:
+    (tmp_path / "homes.csv").write_text(content)
+    with pytest.raises(ReadingsFileError, match=r"homes\.csv has no rows") as raised:
+        read_file(tmp_path / "homes.csv")
+    assert raised.value.answer == answer
 
 
 @pytest.mark.parametrize(

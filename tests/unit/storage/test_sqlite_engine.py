@@ -109,12 +109,18 @@ def test_a_damaged_file_says_so(tmp_path: Path, transactions: Transactions) -> N
     with pytest.raises(StorageError, match="damaged") as raised:
         rows(Transactions(open_sqlite(path)))
     assert "backup" in str(raised.value.next_step)
+    assert str(path) in str(raised.value.tried)
+    assert f"sqlite3 {path} .recover" in str(raised.value.next_step)
 
 
 def test_another_kind_of_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("dear database, " * 1000)
-    with pytest.raises(StorageError, match="not a SQLite database"), open_sqlite(tmp_path / "letter").connect():
+    with (
+        pytest.raises(StorageError, match="not a SQLite database") as raised,
+        open_sqlite(tmp_path / "letter").connect(),
+    ):
         pytest.fail("opened")
+    assert str(tmp_path / "letter") in str(raised.value.tried)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

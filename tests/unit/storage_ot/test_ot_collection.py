@@ -1,5 +1,6 @@
 """Outbox, frames and standings of the OT database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from amity.domain.collection import Delivery, Outcome
@@ -77,3 +78,30 @@ def test_endpoints_are_added_and_replaced_by_meter_id(database: OtDatabase) -> N
     database.endpoints.put([moved])
     assert database.endpoints.all() == [one, moved]
     database.endpoints.put([])
+
+
+# ------------------------------------------------------------------ what a mapping left raw
+def save_raw(database: OtDatabase, name: str, mapping_version: str, progress: Progress, unmapped: Progress) -> None:
+    one = replace(delivery(name), mapping_version=mapping_version)
+    database.collection.save(one, "amity.ot.deliveries", name.encode(), progress=progress, unmapped=unmapped)
+
+
+def test_another_mapping_goes_back_once_to_where_the_first_column_stayed_raw(database: OtDatabase) -> None:
+    save_raw(database, "a", "bad", Progress(NOON - HOUR, NOON), Progress(NOON - 2 * HOUR))
+    save_raw(database, "b", "bad", Progress(NOON), Progress(NOON - HOUR))
+    store = database.collection
+    assert store.standings()["M1"].unmapped == Progress(NOON - 2 * HOUR)
+    assert store.rewind("M1", "bad") == Progress(NOON, NOON)
+    assert store.rewind("M1", "good") == Progress(NOON - 2 * HOUR, NOON)
+    save_raw(database, "c", "good", Progress(NOON), Progress())
+    assert store.rewind("M1", "third") == store.standings()["M1"].progress == Progress(NOON, NOON)
+
+
+def test_a_session_under_another_mapping_does_not_make_the_first_one_forgotten(database: OtDatabase) -> None:
+    save_raw(database, "a", "bad", Progress(NOON - HOUR), Progress(NOON - 2 * HOUR))
+    save_raw(database, "b", "good", Progress(NOON), Progress(NOON - HOUR))
+    assert database.collection.rewind("M1", "good") == Progress(NOON - 2 * HOUR)
+
+
+def test_a_meter_that_is_not_known_is_read_nowhere(database: OtDatabase) -> None:
+    assert database.collection.rewind("NOBODY", "good") == Progress()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from amity.kernel.errors import LocalProtocolError
+from amity.kernel.errors import LocalProtocolError, SecurityError, StorageError
+from amity.storage.ot.counters import UNPROVED_JUMP_MAX
 from amity.storage.ot.database import OtDatabase, open_database
 
 SPENDER = """
@@ -86,7 +87,29 @@ def test_a_process_killed_at_any_moment_never_repeats_a_counter(tmp_path: Path) 
     database.close()
 
 
+def heard(database: OtDatabase, meter_id: str, counter: int, *, authenticated: bool = True) -> bool:
+    try:
+        with database.push_counters.moved(meter_id, counter, authenticated=authenticated):
+            return True
+    except SecurityError:
+        return False
+
+
 def test_a_push_counter_only_goes_up(database: OtDatabase) -> None:
-    counters = database.push_counters
-    assert [counters.advance("M1", counter) for counter in (0, 5, 5, 4, 6)] == [True, True, False, False, True]
-    assert counters.advance("M2", 5)
+    assert [heard(database, "M1", counter) for counter in (0, 5, 5, 4, 6)] == [True, True, False, False, True]
+    assert heard(database, "M2", 5)
+
+
+def test_a_push_that_was_not_saved_may_come_again(database: OtDatabase) -> None:
+    with pytest.raises(StorageError), database.push_counters.moved("M1", 7, authenticated=True):
+        raise StorageError("the disk is full")
+    assert heard(database, "M1", 7)
+
+
+@pytest.mark.parametrize("absurd", [0xFFFF_FFFF, 101 + UNPROVED_JUMP_MAX])
+def test_a_push_without_a_tag_cannot_lock_its_meter_out(database: OtDatabase, absurd: int) -> None:
+    assert not heard(database, "M1", 0xFFFF_FFFF, authenticated=False)
+    assert heard(database, "M1", 100, authenticated=False)
+    assert not heard(database, "M1", absurd, authenticated=False)
+    assert heard(database, "M1", 101, authenticated=False)
+    assert heard(database, "M1", absurd, authenticated=True)

@@ -6,9 +6,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from amity.headend.ports import Standing
 from amity.kernel.errors import StorageError
-from amity.storage.ot.database import OtDatabase, open_database
+from amity.storage.migrations import upgrade
+from amity.storage.ot.database import MIGRATIONS, OtDatabase, open_database
 from amity.storage.ot.tables import metadata
+from amity.storage.sqlite import open_sqlite
 
 
 def test_the_migrated_database_has_the_tables_of_the_code(database: OtDatabase) -> None:
@@ -30,3 +33,14 @@ def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "ot.sqlite").write_bytes(b"a letter, not a database. " * 100)
     with pytest.raises(StorageError, match="not a SQLite database"):
         open_database(tmp_path / "ot.sqlite")
+
+
+def test_a_database_of_the_first_release_opens_with_its_standings(tmp_path: Path) -> None:
+    engine = open_sqlite(tmp_path / "ot.sqlite")
+    upgrade(engine, MIGRATIONS, "0001")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO standing (meter_id, failures_in_a_row) VALUES ('M1', 2)")
+    engine.dispose()
+    opened = open_database(tmp_path / "ot.sqlite")
+    assert opened.collection.standings() == {"M1": Standing(failures_in_a_row=2)}
+    opened.close()

@@ -93,6 +93,22 @@ async def test_what_the_meter_says_unasked_is_kept():
         assert list(channel.unsolicited) == [notification]
 
 
+async def test_what_the_meter_says_before_it_is_asked_is_kept_too():
+    notification = bytes.fromhex("0f00000001000600000001")
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(encode(1, 16, notification))
+        await reader.readexactly(8 + len(REQUEST))
+        writer.write(FRAME)
+
+    async with channel_to(behave) as channel:
+        async with asyncio.timeout(5):
+            while not channel._link._frames:  # noqa: ASYNC110 - the link has no event for it
+                await asyncio.sleep(0.005)
+        assert await channel.exchange(REQUEST, 2.0) == ANSWER
+        assert list(channel.unsolicited) == [notification]
+
+
 async def test_a_request_goes_out_in_one_wrapper_frame():
     heard = bytearray()
 

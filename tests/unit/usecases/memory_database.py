@@ -1,7 +1,7 @@
 """Small in-memory stand-ins for the IT zone's stores, true to the words of `usecases/ports.py`."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from amity.domain.blocks import Block, Channel, Stage, empty_block, merge
 from amity.domain.collection import Delivery
 from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
-from amity.usecases.ports import CollectionState, DeadLetter, StoredEvent, VeeException
+from amity.usecases.ports import CollectionState, DayOfReadings, DeadLetter, Mask, StoredEvent, VeeException
 
 
 class MemoryRegistry:
@@ -76,6 +76,11 @@ class MemoryBlocks:
         )
         return True
 
+    def span_with_neighbours(self, stage: Stage, channel_id: int, first_day: int, last_day: int) -> tuple[int, int]:
+        days = [day for kind, channel, day in self._versions if (kind, channel) == (stage, channel_id)]
+        earlier = max((day for day in days if day < first_day), default=first_day)
+        return earlier, min((day for day in days if day > last_day), default=last_day)
+
     def read(
         self,
         stage: Stage,
@@ -106,7 +111,7 @@ class MemoryDeliveries:
         self._states: dict[str, CollectionState] = {}
         self._registers: dict[str, list[RegisterReading]] = defaultdict(list)
         self._events: list[StoredEvent] = []
-        self._unknown: list[tuple[str, UnknownObject]] = []
+        self._unknown: list[tuple[str, str, UnknownObject]] = []
 
     def record(self, delivery: Delivery, body: bytes, *, received_at: datetime) -> bool:
         if delivery.message_id in self._bodies:
@@ -116,8 +121,15 @@ class MemoryDeliveries:
         self._states[delivery.meter_id] = self._state(delivery)
         self._registers[delivery.meter_id].extend(delivery.registers)
         self._events.extend(StoredEvent(delivery.meter_id, event) for event in delivery.events)
-        self._unknown.extend((delivery.meter_id, unknown) for unknown in delivery.unknown)
+        self._unknown.extend((delivery.meter_id, delivery.mapping_version, unknown) for unknown in delivery.unknown)
         return True
+
+    def brought_later(self, delivery: Delivery) -> Mapping[DayOfReadings, Mask]:
+        others = (one for one, _ in self._bodies.values())
+        assert not any(
+            one.meter_id == delivery.meter_id and one.collected_at > delivery.collected_at for one in others
+        ), "tests of the use cases deliver in order"
+        return {}
 
     def _state(self, delivery: Delivery) -> CollectionState:
         before = self._states.get(delivery.meter_id)
@@ -135,6 +147,7 @@ class MemoryDeliveries:
             delivery.attempts,
             offset,
             0 if answered else 1 + (before.failures_in_a_row if before else 0),
+            delivery.mapping_version if answered else before.mapping_version if before else "",
         )
 
     def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:
@@ -148,6 +161,14 @@ class MemoryDeliveries:
         ]
         return [(message_id, body) for _, message_id, body in sorted(found, reverse=True)]
 
+    def answered(self, meter_id: str, since: datetime, *, limit: int) -> Sequence[tuple[str, bytes]]:
+        found = sorted(
+            (delivery.collected_at, delivery.message_id, body)
+            for delivery, body in self._bodies.values()
+            if delivery.meter_id == meter_id and delivery.outcome.answered and delivery.collected_at >= since
+        )
+        return [(message_id, body) for _, message_id, body in found[:limit]]
+
     def states(self) -> Sequence[CollectionState]:
         return list(self._states.values())
 
@@ -160,7 +181,11 @@ class MemoryDeliveries:
         return sorted(events, key=lambda e: e.event.at, reverse=True)[:limit]
 
     def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:
-        return [pair for pair in self._unknown if meter_id in {None, pair[0]}][:limit]
+        return [
+            (meter, unknown)
+            for meter, version, unknown in self._unknown
+            if meter_id in {None, meter} and version == self._states[meter].mapping_version
+        ][:limit]
 
 
 class MemoryExceptions:

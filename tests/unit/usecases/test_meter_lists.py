@@ -1,17 +1,23 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 
+from amity.domain.blocks import Block, Stage
 from amity.domain.collection import Outcome
 from amity.kernel.errors import NotFoundError, RequestError
+from amity.kernel.time import date_of
 from amity.messaging.codec import ProtobufCodec
-from amity.usecases.collection import collection_overview, findings_and_next_step
+from amity.usecases.collection import alike_sessions, collection_overview, findings_and_next_step
 from amity.usecases.condition import Condition
-from amity.usecases.meters import NEVER, MeterOrder, MeterQuery, list_meters, meter_detail
-from amity.usecases.readings import read_channel
+from amity.usecases.meters import NEVER, MeterOrder, MeterQuery, MeterRow, list_meters, maker_of, meter_detail
+from amity.usecases.readings import newest_day, read_channel
 from amity.usecases.services import Services
 from tests.unit.usecases.memory_database import FixedClock, MemoryDatabase, MemoryLogins
 from tests.web.plausible_town import EXPORT, IMPORT, NOW, fill, meter_name
+
+HOUSEHOLD_DAY = 15_625
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +108,59 @@ def test_a_meter_without_the_channel_names_those_it_has(services: Services):
     with pytest.raises(NotFoundError) as caught:
         read_channel(services, meter_name(12), EXPORT.obis, NOW, NOW + timedelta(days=1))
     assert str(IMPORT.obis) in caught.value.answer
+
+
+@pytest.fixture
+def with_a_household(services: Services) -> Services:
+    """The town, and one household whose readings of 2012 were imported."""
+    database = MemoryDatabase()
+    fill(database, ProtobufCodec(), meters=20)
+    half_hour = replace(IMPORT, interval_s=1800)
+    channel = database.blocks.channel("MAC000002", half_hour)
+    day = Block(channel.channel_id, HOUSEHOLD_DAY, 1800, np.full(48, 7, np.int64), np.ones(48, np.uint8))
+    database.blocks.merge(Stage.FINAL, [day], source="file", recorded_at=NOW)
+    return replace(services, database=database)
+
+
+def test_a_household_without_registry_entry_is_found_by_name_and_counts_nowhere(with_a_household: Services):
+    (row,) = list_meters(with_a_household, MeterQuery(text="mac0000")).rows
+    assert (row.meter.meter_id, row.registered, row.state) == ("MAC000002", False, None)
+    assert list_meters(with_a_household, MeterQuery()).total == 20
+    assert len(collection_overview(with_a_household).rows) == 20
+
+
+def test_a_household_without_registry_entry_has_its_channels_and_no_place(with_a_household: Services):
+    detail = meter_detail(with_a_household, "MAC000002")
+    assert (detail.transformer, detail.row.registered, detail.timezone) == (None, False, "Europe/Vienna")
+    (channel,) = detail.channels
+    assert newest_day(with_a_household, channel, NOW.date()) == date_of(HOUSEHOLD_DAY)
+
+
+def test_a_profile_that_comes_with_amity_names_its_maker():
+    assert maker_of("norrvik_n1") == "Norrvik Instruments N1"
+    assert maker_of("../base") is None
+
+
+def test_sessions_that_fail_alike_at_one_transformer_are_told_together(services: Services):
+    rows = collection_overview(services).rows
+    groups = alike_sessions(rows)
+    assert sorted(row.meter.meter_id for group in groups for row in group.rows) == sorted(
+        row.meter.meter_id for row in rows
+    )
+    assert len(groups) < 50
+    dark = next(group for group in groups if group.rows[0].usage_point.transformer_id == "T-07")
+    assert len(dark.rows) == 10
+    assert dark.next_step == "check power and modem at the site; ping the address"
+
+
+def test_what_names_one_meter_is_no_difference_and_other_trouble_is(services: Services):
+    row = collection_overview(services).rows[0]
+
+    def told(number: int, trouble: str, tried: str) -> MeterRow:
+        lines = (f"meter M{number} at 127.0.0.1:{4000 + number}, 2 attempts: {trouble}", f"tried: {tried}")
+        return replace(row, meter=replace(row.meter, meter_id=f"M{number}"), state=replace(row.state, detail=lines))
+
+    rows = [told(n, "no answer", f"TCP {n}") for n in range(3)] + [told(n, "closed", "AARQ") for n in range(3, 5)]
+    together, *single = alike_sessions(rows)
+    assert (len(together.rows), together.findings) == (3, ("no answer",))
+    assert [group.findings[0] for group in single] == [row.state.detail[0] for row in rows[3:]]

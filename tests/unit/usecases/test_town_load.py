@@ -16,7 +16,7 @@ from amity.kernel.time import epoch_s
 from amity.kernel.units import Unit
 from amity.usecases.calendar import Span, local_day, zone
 from amity.usecases.grid import Grid, read_grid
-from amity.usecases.load import completeness, day_load, gaps, known_since_s, known_until_s
+from amity.usecases.load import completeness, day_load, gaps, known_since_s, known_until_s, late_meters
 from tests.unit.usecases.memory_database import MemoryBlocks
 
 DAY = 20_000
@@ -101,22 +101,25 @@ def test_power_is_nothing_where_no_meter_has_a_value():
 
 
 def test_completeness_splits_what_is_expected():
-    day = completeness(date(2026, 1, 1), grid_of([[M, LIN, 0, 0], [M, M, M, M]]), meters=3, due_slots=3)
+    day = completeness(date(2026, 1, 1), grid_of([[M, LIN, 0, 0], [M, M, M, M]]), meters=3, due_s=START + 3 * 900)
     assert (day.expected, day.measured, day.estimated, day.missing) == (9, 4, 1, 4)
     assert day.measured_percent == pytest.approx(400 / 9)
 
 
 def test_gaps_are_runs_of_missing_values_also_at_both_ends():
-    found = gaps(grid_of([[0, M, 0, 0, M, 0], [M] * 6]), due_slots=6)
+    found = gaps(grid_of([[0, M, 0, 0, M, 0], [M] * 6]), due_s=START + 6 * 900)
     assert [((gap.start_s - START) // 900, (gap.end_s - START) // 900) for gap in found] == [(0, 1), (2, 4), (5, 6)]
     assert {gap.meter_id for gap in found} == {"M0"}
-    assert [gap.seconds for gap in gaps(grid_of([[M, 0, 0]]), due_slots=2)] == [900]
+    assert [gap.seconds for gap in gaps(grid_of([[M, 0, 0]]), due_s=START + 2 * 900)] == [900]
 
 
 @given(st.lists(st.lists(st.sampled_from([0, M, LIN]), min_size=12, max_size=12), min_size=1, max_size=4))
 def test_gaps_and_known_values_make_up_the_whole_grid(rows: list[list[int]]):
     grid = grid_of(rows)
-    assert sum(gap.seconds for gap in gaps(grid, 12)) // 900 + np.count_nonzero(grid.qualities) == grid.qualities.size
+    assert (
+        sum(gap.seconds for gap in gaps(grid, START + 12 * 900)) // 900 + np.count_nonzero(grid.qualities)
+        == grid.qualities.size
+    )
 
 
 def test_data_are_known_until_half_of_the_meters_have_them_and_never_from_the_future():
@@ -144,3 +147,18 @@ def test_a_time_zone_that_is_none_is_a_configuration_error(name: str):
 def test_midnight_of_the_next_day_is_not_24_hours_later_on_a_long_day():
     first, second = (local_day(date(2026, 10, 25) + timedelta(days=i), zone("Europe/Vienna")) for i in (0, 1))
     assert first.end_s == second.start_s
+
+
+def test_an_hourly_channel_is_due_by_whole_hours():
+    grid = grid_of([[M, M, M, M, 0, 0, 0, 0], [M, M, M, M, M, M, 0, 0]])
+    hourly = replace(grid, channels=(replace(grid.channels[0], interval_s=3600), grid.channels[1]))
+    assert late_meters(grid, START + 6 * 900) == ("M0",)
+    assert late_meters(hourly, START + 6 * 900) == ()
+    assert late_meters(hourly, START + 8 * 900) == ("M0", "M1")
+    assert gaps(hourly, START + 6 * 900) == []
+    day = completeness(date(2026, 1, 1), hourly, meters=2, due_s=START + 6 * 900)
+    assert (day.expected, day.measured) == (10, 10)
+
+
+def test_nothing_is_late_before_anything_is_due():
+    assert late_meters(grid_of([[0, 0]]), START) == ()

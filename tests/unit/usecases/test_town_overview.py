@@ -77,6 +77,31 @@ def test_nothing_is_due_after_what_the_town_has(overview: TownOverview):
     assert max(gap.end_s for gap in overview.gaps) <= overview.known_until.timestamp()
 
 
+def test_when_the_newest_intervals_of_the_town_are_overdue_it_says_so_and_expects_them():
+    database = MemoryDatabase()
+    fill(database, ProtobufCodec())
+    fresh = town_overview(services_of(database, NOW + timedelta(minutes=24)))  # 13:30 to 13:45 is 19 minutes old
+    assert "late-intervals" not in {issue.kind for issue in fresh.issues}
+    late = town_overview(services_of(database, NOW + timedelta(minutes=25)))
+    (issue,) = [issue for issue in late.issues if issue.kind == "late-intervals"]
+    assert issue.title == "The newest quarter hours of 198 meters have not arrived"
+    assert issue.since == fresh.known_until == datetime(2026, 3, 18, 13, 30, tzinfo=UTC)
+    assert late.days[-1].expected - fresh.days[-1].expected == 200  # also the two that never had a channel
+    assert late.days[-1].missing - fresh.days[-1].missing == 200
+
+
+def test_findings_and_gaps_say_at_which_time_to_look(overview: TownOverview):
+    (peak,) = [issue for issue in overview.issues if issue.kind == "vee-spike-check"]
+    assert set(peak.look_at) == set(peak.meter_ids)
+    assert {moment.date().isoformat() for moment in peak.look_at.values()} == {"2026-03-18"}
+
+
+def test_objects_that_no_mapping_names_are_counted_by_meter(overview: TownOverview):
+    (issue,) = [issue for issue in overview.issues if issue.kind == "unknown-objects"]
+    assert issue.title == "4 meters send objects that no mapping names"
+    assert len(issue.meter_ids) == 4
+
+
 def test_a_head_end_that_stopped_makes_the_days_incomplete():
     database = MemoryDatabase()
     fill(database, ProtobufCodec())

@@ -36,6 +36,13 @@ class ServiceRefusedError(RemoteRefusalError):
     """The meter answered a request with an error of the service itself."""
 
 
+_TOLD_COUNTER_REMEDY = "raise the stored counter of this meter and association to that number, then try again"
+_UNTOLD_COUNTER_REMEDY = (
+    "read the counter that the meter keeps for this client (class 1, 0.0.43.1.x.255) with a client that needs no key,"
+    " raise the stored counter of this meter above it, then try again; or give the meter a new key"
+)
+
+
 class InvocationCounterError(ServiceRefusedError):
     """Our invocation counter is not above the last one the meter saw; `expected` is what it takes, None if untold."""
 
@@ -45,7 +52,7 @@ class InvocationCounterError(ServiceRefusedError):
             f"the invocation counter we sent is not accepted: {wanted}",
             tried=tried,
             answer="ExceptionResponse invocation-counter-error",
-            next_step="raise the stored counter of this meter and association to that number, then try again",
+            next_step=_UNTOLD_COUNTER_REMEDY if expected is None else _TOLD_COUNTER_REMEDY,
         )
         self.expected = expected
 

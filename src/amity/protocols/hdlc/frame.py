@@ -131,7 +131,7 @@ def find_unflagged(octets: bytes) -> Frame | None:
 
 
 def _parse(octets: bytes, *, stuffed: bool) -> Frame | None:
-    if _announced(octets) != len(octets):
+    if announced_octets(octets) != len(octets):
         return None
     destination = decode_address(octets, 2)
     source = decode_address(octets, destination[1]) if destination else None
@@ -158,7 +158,7 @@ def _information(octets: bytes, head_end: int) -> tuple[bytes, bool | None]:
     return rest[_CHECK_OCTETS:], check_sequence(octets[:head_end]) == rest[:_CHECK_OCTETS]
 
 
-def _announced(octets: bytes) -> int | None:
+def announced_octets(octets: bytes) -> int | None:
     """The length that a format field announces; None when there is no format field."""
     if len(octets) < 2:  # noqa: PLR2004 - the format field has two octets
         return None
@@ -178,7 +178,7 @@ def find(buffer: bytes, *, complete: bool = False) -> Found | None:
         return Found(None, 1) if complete else None
     if buffer[1] == FLAG:  # one flag may close a frame and open the next, or time is filled with flags
         return Found(None, 1)
-    length = _announced(buffer[1:3])
+    length = announced_octets(buffer[1:3])
     if length is None:
         return Found(None, 1)
     plain = _plain_frame(buffer, length)

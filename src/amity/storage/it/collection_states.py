@@ -12,15 +12,21 @@ from amity.storage.it import tables
 def move_state(connection: Connection, delivery: Delivery) -> None:
     """Let a recorded delivery speak: its outcome if no newer one is known, its answer if it is the last one.
 
-    `clock_offset_s` is the last one that was read; `failures_in_a_row` counts the recorded sessions since the last
-    answer, so a delivery that comes late corrects the count instead of confusing it.
+    `mapping_version` is that of the last answer, `clock_offset_s` the last one that was read; `failures_in_a_row`
+    counts the recorded sessions since the last answer, so a delivery that comes late corrects the count instead of
+    confusing it.
     """
     of_meter = tables.collection_state.c.meter_id == delivery.meter_id
     known = connection.execute(select(tables.collection_state).where(of_meter)).one_or_none()
     last_answer_at = _last_answer_at(known, delivery)
     failures = _sessions_after(connection, delivery.meter_id, last_answer_at)
+    mapping_version = _mapping_version(known, delivery, last_answer_at)
     if known is not None and known.collected_at > delivery.collected_at:
-        late = {"last_answer_at": last_answer_at, "failures_in_a_row": failures}
+        late = {
+            "last_answer_at": last_answer_at,
+            "failures_in_a_row": failures,
+            "mapping_version": mapping_version,
+        }
         connection.execute(update(tables.collection_state).where(of_meter).values(late))
         return
     offset_s = delivery.clock_offset_s
@@ -35,6 +41,7 @@ def move_state(connection: Connection, delivery: Delivery) -> None:
         "attempts": delivery.attempts,
         "clock_offset_s": offset_s,
         "failures_in_a_row": failures,
+        "mapping_version": mapping_version,
     }
     connection.execute(insert_or_update(connection, tables.collection_state, newer_by="collected_at"), state)
 
@@ -44,6 +51,12 @@ def _last_answer_at(known: Row[Any] | None, delivery: Delivery) -> Any:
     if delivery.outcome.answered:
         answers.append(delivery.collected_at)
     return max(answers, default=None)
+
+
+def _mapping_version(known: Row[Any] | None, delivery: Delivery, last_answer_at: Any) -> str:
+    if delivery.outcome.answered and delivery.collected_at == last_answer_at:
+        return delivery.mapping_version
+    return "" if known is None else str(known.mapping_version)
 
 
 def _sessions_after(connection: Connection, meter_id: str, instant: Any) -> int:

@@ -1,6 +1,6 @@
 """The DeliveryStore: what came is kept for ever as it came, indexed by the intervals it brought."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from zstandard import ZstdCompressor, ZstdDecompressor
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventKind, MeterEvent
 from amity.domain.readings import IntervalSeries, ReadingType, RegisterReading, UnknownObject
+from amity.kernel.obis import Obis
 from amity.kernel.time import SECONDS_PER_DAY, from_epoch_s, utc_day
 from amity.kernel.units import Unit
 from amity.storage.columns import Instant
@@ -18,7 +19,7 @@ from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.it import tables
 from amity.storage.it.collection_states import move_state
 from amity.storage.transactions import Transactions
-from amity.usecases.ports import CollectionState, StoredEvent
+from amity.usecases.ports import CollectionState, DayOfReadings, Mask, StoredEvent
 
 _MICROSECONDS_PER_S = 1_000_000
 
@@ -65,10 +66,30 @@ class SqlDeliveryStore:
             newer_registers = insert_or_update(connection, tables.register_reading, newer_by="collected_at")
             _put(connection, newer_registers, _registers(delivery))
             _put(connection, insert_or_ignore(connection, tables.meter_event), _events(delivery))
-            newer_objects = insert_or_update(connection, tables.unknown_object, newer_by="at")
+            newer_objects = insert_or_update(connection, tables.unknown_object, newer_by="collected_at")
             _put(connection, newer_objects, _unknown(delivery))
             move_state(connection, delivery)
         return True
+
+    def brought_later(self, delivery: Delivery) -> Mapping[DayOfReadings, Mask]:
+        """Slots of the days of this delivery that others brought which were collected after it: theirs are newer."""
+        sent, brought = tables.delivery.c, tables.delivered_day.c
+        of_meter_and_later = and_(sent.meter_id == delivery.meter_id, sent.collected_at > delivery.collected_at)
+        found: dict[DayOfReadings, Mask] = {}
+        with self._transactions.read() as connection:
+            if connection.execute(select(sent.message_id).where(of_meter_and_later).limit(1)).first() is None:
+                return found  # in order, as nearly always
+            for obis, first_day, last_day in _spans(delivery):
+                wanted = (
+                    select(brought.interval_s, brought.day, brought.slots)
+                    .join(tables.delivery)
+                    .where(of_meter_and_later, brought.meter_id == delivery.meter_id, brought.obis == obis)
+                    .where(brought.day.between(first_day, last_day))
+                )
+                for interval_s, day, slots in connection.execute(wanted):
+                    key, mask = (obis, interval_s, day), _mask(slots, interval_s)
+                    found[key] = found[key] | mask if key in found else mask
+        return found
 
     def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:
         """(message id, body) of deliveries that brought this interval, or the register at this second, newest first."""
@@ -88,6 +109,20 @@ class SqlDeliveryStore:
         with self._transactions.read() as connection:
             brought = [row for row in connection.execute(of_day) if _brought(row, start_s)]
             rows: list[Any] = [*brought, *connection.execute(of_register)]
+        return [(row.message_id, ZstdDecompressor().decompress(row.body)) for row in rows]
+
+    def answered(self, meter_id: str, since: datetime, *, limit: int) -> Sequence[tuple[str, bytes]]:
+        """(message id, body) of what this meter gave at or after an instant, oldest first."""
+        sent = tables.delivery.c
+        gave = [outcome for outcome in Outcome if outcome.answered]
+        wanted = (
+            select(sent.message_id, sent.body)
+            .where(sent.meter_id == meter_id, sent.collected_at >= since, sent.outcome.in_(gave))
+            .order_by(sent.collected_at, sent.message_id)
+            .limit(limit)
+        )
+        with self._transactions.read() as connection:
+            rows = connection.execute(wanted).all()
         return [(row.message_id, ZstdDecompressor().decompress(row.body)) for row in rows]
 
     def states(self) -> Sequence[CollectionState]:
@@ -125,9 +160,11 @@ class SqlDeliveryStore:
             return [_event(row) for row in connection.execute(wanted)]
 
     def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:
-        """Objects that no mapping names, as last seen, with their meter."""
-        thing = tables.unknown_object.c
-        wanted = select(tables.unknown_object).order_by(*tables.unknown_object.primary_key).limit(limit)
+        """Objects, as last seen, that no rule of the mapping names by which their meter last answered."""
+        thing, state = tables.unknown_object.c, tables.collection_state.c
+        still = and_(state.meter_id == thing.meter_id, state.mapping_version == thing.mapping_version)
+        in_order = select(tables.unknown_object).order_by(*tables.unknown_object.primary_key)
+        wanted = in_order.join(tables.collection_state, still).limit(limit)
         if meter_id is not None:
             wanted = wanted.where(thing.meter_id == meter_id)
         with self._transactions.read() as connection:
@@ -166,6 +203,18 @@ def _days_of(series: IntervalSeries, delivery: Delivery) -> list[dict[str, Any]]
             }
         )
     return rows
+
+
+def _spans(delivery: Delivery) -> Iterator[tuple[Obis, int, int]]:
+    """OBIS code, first and last day of each series that holds anything."""
+    for series in delivery.intervals:
+        if len(series.starts):
+            yield series.reading_type.obis, utc_day(int(series.starts[0])), utc_day(int(series.starts[-1]))
+
+
+def _mask(slots: bytes, interval_s: int) -> Mask:
+    bits = np.unpackbits(np.frombuffer(slots, np.uint8), count=SECONDS_PER_DAY // interval_s)
+    return np.asarray(bits, bool)
 
 
 def _brought(row: Row[*tuple[Any, ...]], start_s: int) -> bool:
@@ -217,6 +266,8 @@ def _unknown(delivery: Delivery) -> list[dict[str, Any]]:
             "at": thing.at,
             "evidence": thing.evidence,
             "message_id": delivery.message_id,
+            "mapping_version": delivery.mapping_version,
+            "collected_at": delivery.collected_at,
         }
         for thing in delivery.unknown
     ]

@@ -130,6 +130,7 @@ collection_state = Table(
     Column("attempts", Integer, nullable=False),
     Column("clock_offset_s", BigInteger, nullable=True),
     Column("failures_in_a_row", Integer, nullable=False),
+    Column("mapping_version", String, nullable=False, server_default=""),  # of the last answer
 )
 register_reading = Table(
     "register_reading",
@@ -169,6 +170,8 @@ unknown_object = Table(
     Column("at", Instant, nullable=False),
     Column("evidence", JsonTuple, nullable=False),
     Column("message_id", String, ForeignKey("delivery.message_id"), nullable=False),
+    Column("mapping_version", String, nullable=False, server_default=""),
+    Column("collected_at", Instant, nullable=False, server_default="0"),
 )
 dead_letter = Table(
     "dead_letter",

@@ -4,17 +4,22 @@ A counter used twice with one key gives AES-GCM the same nonce twice, which give
 (NIST SP 800-38D, 8; Green Book 9.2.3.3.7.3). So the reservation is committed, with fsync, before a number is used.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
-from amity.kernel.errors import LocalProtocolError
-from amity.storage.dialect import insert_or_ignore
+from amity.kernel.errors import LocalProtocolError, SecurityError
+from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.ot.tables import invocation_counter, push_counter
 from amity.storage.transactions import Transactions
 
 COUNTER_MAX: Final = 0xFFFF_FFFF
 _FIRST: Final = 1
+UNPROVED_FIRST_MAX: Final = 0x7FFF_FFFF
+UNPROVED_JUMP_MAX: Final = 1 << 24
+"""How far a push without a tag may move the counter: as seconds, half a year of silence."""
 
 
 class SqlCounters:
@@ -61,14 +66,32 @@ class SqlPushCounters:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def advance(self, meter_id: str, counter: int) -> bool:
-        """Remember the counter; False, and nothing changes, when it is not above the last one."""
+    @contextmanager
+    def moved(self, meter_id: str, counter: int, *, authenticated: bool) -> Iterator[None]:
+        """A transaction that moves the counter up if, and only if, all that is done within it is done.
+
+        Raise SecurityError before it begins when the counter is not above the last one, or when it is not
+        `authenticated` and jumps further than a meter does.
+        """
         with self._transactions.write() as connection:
-            row = {"meter_id": meter_id, "last_counter": -1}
-            connection.execute(insert_or_ignore(connection, push_counter), row)
-            moved = connection.execute(
-                update(push_counter)
-                .where(push_counter.c.meter_id == meter_id, push_counter.c.last_counter < counter)
-                .values(last_counter=counter)
-            )
-            return moved.rowcount == 1
+            of_meter = push_counter.c.meter_id == meter_id
+            query = select(push_counter.c.last_counter).where(of_meter).with_for_update()
+            last = connection.execute(query).scalar_one_or_none()
+            _check(meter_id, counter, last, authenticated=authenticated)
+            row = {"meter_id": meter_id, "last_counter": counter}
+            connection.execute(insert_or_update(connection, push_counter), row)
+            yield
+
+
+def _check(meter_id: str, counter: int, last: int | None, *, authenticated: bool) -> None:
+    if last is not None and counter <= last:
+        raise SecurityError(
+            f"a push of meter {meter_id} with invocation counter {counter} was heard before",
+            next_step="somebody may replay old messages; look where it came from",
+        )
+    highest = UNPROVED_FIRST_MAX if last is None else last + UNPROVED_JUMP_MAX
+    if not authenticated and counter > highest:
+        raise SecurityError(
+            f"a push of meter {meter_id} without a tag names invocation counter {counter}, after {last or 0}",
+            next_step="somebody may try to lock the meter out; have it push with authentication",
+        )

@@ -9,6 +9,7 @@ from amity.storage.migrations import upgrade
 from amity.storage.ot.collection import SqlCollection
 from amity.storage.ot.counters import SqlCounters, SqlPushCounters
 from amity.storage.ot.endpoints import SqlEndpoints
+from amity.storage.ot.identity import SqlIdentity
 from amity.storage.sqlite import open_sqlite
 from amity.storage.transactions import Transactions
 
@@ -22,6 +23,7 @@ class OtDatabase:
         self._engine = engine
         transactions = Transactions(engine)
         self.endpoints = SqlEndpoints(transactions)
+        self.identity = SqlIdentity(transactions)
         self.counters = SqlCounters(transactions)
         self.push_counters = SqlPushCounters(transactions)
         self.collection = SqlCollection(transactions)

@@ -35,6 +35,16 @@ invocation_counter = Table(
     Column("next_counter", BigInteger, nullable=False),
 )
 
+# The head-end itself, one row: the system title under which the counters above were used, and the mark of its last
+# start. Title and counter make a nonce, so they live and die together.
+head_end = Table(
+    "head_end",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("system_title", LargeBinary, nullable=False),
+    Column("start_mark", String, nullable=False),
+)
+
 # The highest invocation counter that a meter used in a push.
 push_counter = Table(
     "push_counter",
@@ -53,6 +63,11 @@ standing = Table(
     Column("outcome", String),
     Column("attempted_at", Instant),
     Column("failures_in_a_row", Integer, nullable=False),
+    # How far each part was read when the mapping `unmapped_by` first left a column of it raw.
+    Column("unmapped_intervals_until", Instant),
+    Column("unmapped_registers_until", Instant),
+    Column("unmapped_events_until", Instant),
+    Column("unmapped_by", String, nullable=False, server_default=""),
 )
 
 # Outbox and raw frames are one thing: the encoded delivery waits here (`sent` is 0), then stays for a while.

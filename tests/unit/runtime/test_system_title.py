@@ -1,0 +1,95 @@
+"""Title and counters live and die together: no nonce is used twice, whatever is deleted or put back."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from amity.kernel.errors import ConfigurationError
+from amity.runtime.system_title import Claimed, claim_title, leave_mark
+from amity.security.private_files import write_private
+from amity.storage.ot.database import open_database
+from amity.storage.ot.identity import Identity
+
+OLD = b"AMI12345"
+
+
+def start(zone: Path, *, spend: int = 1) -> tuple[Claimed, int]:
+    """One start that uses some counters and a clean stop: the title and the first counter used under it."""
+    database = open_database(zone / "ot.sqlite")
+    try:
+        claimed = claim_title(database, zone)
+        first = database.counters.reserve("M1", spend)
+        leave_mark(database, zone, claimed.title)
+        return claimed, first
+    finally:
+        database.close()
+
+
+def test_a_restart_keeps_the_title_and_goes_on_counting(tmp_path: Path) -> None:
+    first, second = start(tmp_path, spend=10), start(tmp_path)
+    assert second == (Claimed(first[0].title), 11)
+    assert len(first[0].title) == 8
+    assert first[0].because is not None
+
+
+def test_a_deleted_database_means_a_new_title(tmp_path: Path) -> None:
+    before, _ = start(tmp_path)
+    for file in tmp_path.glob("ot.sqlite*"):
+        file.unlink()
+    after, counter = start(tmp_path)
+    assert (counter, after.title != before.title) == (1, True)
+
+
+def test_an_older_copy_that_is_put_back_means_a_new_title(tmp_path: Path) -> None:
+    before, _ = start(tmp_path)
+    shutil.copy(tmp_path / "ot.sqlite", tmp_path / "copy")
+    start(tmp_path, spend=100)
+    shutil.copy(tmp_path / "copy", tmp_path / "ot.sqlite")
+    after, _ = start(tmp_path)
+    assert after.title != before.title
+    assert "not the one of the last start" in str(after.because)
+    assert start(tmp_path)[0] == Claimed(after.title)
+
+
+def test_a_missing_mark_means_a_new_title(tmp_path: Path) -> None:
+    before, _ = start(tmp_path)
+    (tmp_path / "last-start").unlink()
+    assert start(tmp_path)[0].title != before.title
+
+
+def test_the_title_file_of_an_old_installation_counts_once_and_only_with_its_counters(tmp_path: Path) -> None:
+    write_private(tmp_path / "system-title", OLD.hex())
+    database = open_database(tmp_path / "ot.sqlite")
+    database.counters.reserve("M1", 5)
+    database.close()
+    assert start(tmp_path) == (Claimed(OLD), 6)
+    assert not (tmp_path / "system-title").exists()
+    write_private(tmp_path / "system-title", OLD.hex())
+    for file in tmp_path.glob("ot.sqlite*"):
+        file.unlink()
+    assert start(tmp_path)[0].title != OLD
+
+
+@pytest.mark.parametrize("text", ["", "zz", "00"])
+def test_a_damaged_title_file_is_named(tmp_path: Path, text: str) -> None:
+    write_private(tmp_path / "system-title", text)
+    database = open_database(tmp_path / "ot.sqlite")
+    database.counters.reserve("M1", 1)
+    with pytest.raises(ConfigurationError, match="system-title"):
+        claim_title(database, tmp_path)
+    database.close()
+
+
+def test_a_damaged_title_in_the_database_is_a_typed_error_with_a_way_out(tmp_path: Path) -> None:
+    start(tmp_path)
+    database = open_database(tmp_path / "ot.sqlite")
+    kept = database.identity.load()
+    assert kept is not None
+    database.identity.store(Identity(b"short", kept.start_mark))
+    with pytest.raises(ConfigurationError, match="5 octets") as caught:
+        claim_title(database, tmp_path)
+    assert "last-start" in str(caught.value.next_step)
+    (tmp_path / "last-start").unlink()
+    assert len(claim_title(database, tmp_path).title) == 8
+    database.close()
