@@ -1,25 +1,24 @@
 """What `amity read` asks a meter for, and the answers as a person and a program want them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from amity.devices.client import (
     AssociationSettings,
     AttributeRefusedError,
     Conversation,
-    InvocationCounterError,
     Ports,
     Session,
-    associate,
     get,
     release,
 )
+from amity.devices.client.counters import RisingCounter, associate_in_step
 from amity.devices.interface_classes import ASSOCIATION_LN, CLOCK, DATA, PROFILE_GENERIC, REGISTER
-from amity.devices.profiles import CLOCK_OBIS, ClockEncoding, ClockRules, Deviation, Selector
+from amity.devices.profiles import CLOCK_OBIS, ClockEncoding, ClockRules, Deviation, DeviceProfile, Selector
 from amity.devices.readout import (
     ProfileLayout,
     RegisterReadout,
@@ -37,7 +36,9 @@ from amity.protocols.dlms.apdu import Attribute, DataAccessResult
 from amity.protocols.dlms.data import Data, to_json
 from amity.protocols.dlms.datetime import CosemDateTime
 from amity.protocols.dlms.profile_columns import ProfileColumns
-from amity.transports.wrapper_channel import WrapperChannel
+from amity.transports.channel import MeterChannel
+
+Result = TypeVar("Result")
 
 _TOTAL_IMPORT = "1.0.1.8.0.255"
 _VALUE = 2
@@ -45,8 +46,30 @@ _CURRENT_ASSOCIATION = Obis.parse("0.0.40.0.0.255")
 _REFERENCE_PARTS = 3
 _RELEASE_TIMEOUT_S = 2.0
 _MISMATCHES = {DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.OBJECT_CLASS_INCONSISTENT}
-# Of a meter whose model we do not know: standard-conformant times; where the deviation is left open, UTC is assumed.
-_PLAIN_CLOCK = ClockRules(ClockEncoding.OCTET_STRING, Deviation.SPECIFIED, 0, deviation_inverted=False)
+
+
+class ModelRules(NamedTuple):
+    """What must be known of a model to read its profiles; `null_timestamps` None: whenever the profile has a period."""
+
+    load_profile: Obis
+    clock: ClockRules
+    access: tuple[Selector, ...]
+    null_timestamps: bool | None
+
+    @classmethod
+    def of(cls, profile: DeviceProfile) -> "ModelRules":
+        """As a device profile has it."""
+        rules = profile.load_profile
+        return cls(rules.obis, profile.clock, rules.access, rules.null_timestamps)
+
+
+PLAIN_METER = ModelRules(
+    Obis.parse("1.0.99.1.0.255"),
+    ClockRules(ClockEncoding.OCTET_STRING, Deviation.SPECIFIED, 0, deviation_inverted=False),
+    (Selector.RANGE,),
+    None,
+)
+"""Of a meter whose model is not known: times as the standard has them; where the deviation is left open, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,7 @@ class Request:
     profile: Obis
     start: datetime | None
     end: datetime
+    model: ModelRules = PLAIN_METER
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +107,29 @@ class Reading:
 
 
 async def read_meter(
-    channel: WrapperChannel, settings: AssociationSettings, ports: Ports, request: Request, *, timeout_s: float
+    channel: MeterChannel, settings: AssociationSettings, ports: Ports, request: Request, *, timeout_s: float
 ) -> Reading:
-    """Associate, read, release; a meter that waits for a higher invocation counter is given it once."""
-    try:
-        session = await channel.run(associate(settings, ports), timeout_s)
-    except InvocationCounterError as error:
-        if error.expected is None:
-            raise
-        above = iter(range(error.expected, 1 << 32))
-        retry = Ports(ports.random_octets, above.__next__, ports.trace)
-        session = await channel.run(associate(settings, retry), timeout_s)
-    reading = await channel.run(_read(session, request), timeout_s)
+    """Associate, read, release."""
+    return await in_association(
+        channel, settings, ports, lambda session: _read(session, request), timeout_s=timeout_s
+    )  # fmt: skip
+
+
+async def in_association(
+    channel: MeterChannel,
+    settings: AssociationSettings,
+    ports: Ports,
+    talk: Callable[[Session], Conversation[Result]],
+    *,
+    timeout_s: float,
+) -> Result:
+    """Associate, talk, release; a meter that waits for a higher invocation counter is given it once."""
+    counter = RisingCounter(ports.next_invocation_counter())
+    session = await channel.run(associate_in_step(settings, ports, counter), timeout_s)
+    result = await channel.run(talk(session), timeout_s)
     with contextlib.suppress(TransportError):  # many meters just close, or stay silent, when released
         await channel.run(release(session), min(timeout_s, _RELEASE_TIMEOUT_S))
-    return reading
+    return result
 
 
 def _read(session: Session, request: Request) -> Conversation[Reading]:
@@ -197,11 +229,13 @@ def _refusal(attribute: Attribute, refusal: AttributeRefusedError) -> dict[str, 
 
 # ------------------------------------------------------------------ profile
 def _profile(session: Session, request: Request, start: datetime) -> Conversation[tuple[list[str], list[list[Any]]]]:
+    model = request.model
     layout = yield from read_profile_layout(session, request.profile)
     readout = yield from read_profile(
-        session, layout, start, request.end, clock=_PLAIN_CLOCK, access=(Selector.RANGE,), now=request.end
+        session, layout, start, request.end, clock=model.clock, access=model.access, now=request.end
     )
-    columns = readout.columns(_PLAIN_CLOCK, null_timestamps=layout.capture_period_s > 0)
+    nulls = layout.capture_period_s > 0 if model.null_timestamps is None else model.null_timestamps
+    columns = readout.columns(model.clock, null_timestamps=nulls)
     return _titles(layout), _rows(layout, columns)
 
 

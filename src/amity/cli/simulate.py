@@ -3,20 +3,29 @@
 import asyncio
 import json
 import resource
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from amity.devices.profiles import Framing
 from amity.devices.settings import Authentication
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.supervisor import until_told_to_stop
 from amity.runtime.system import SystemClock
+from amity.simulation.awkward import AWKWARD, serve_awkward
+from amity.simulation.carriers import Carried
 from amity.simulation.faults import DEMO_MIX, FaultKind, parse_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
 from amity.simulation.push_schedule import Destination
 from amity.simulation.serving import serve_fleet
+
+Document = list[dict[str, Any]]
+"""What `--json` prints: one entry for each meter."""
 
 _FILES_PER_METER = 4  # a listener and a few callers
 
@@ -25,9 +34,16 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     meters: Annotated[int, typer.Option(help="How many meters.")] = 20,
     port_base: Annotated[int, typer.Option(help="Meter i listens on this port + i; 0 lets the system choose.")] = 0,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    framing: Annotated[Framing, typer.Option(help="What carries the APDUs.")] = Framing.WRAPPER,
+    udp: Annotated[bool, typer.Option("--udp", help="The wrapper in UDP datagrams instead of TCP.")] = False,
+    pty: Annotated[bool, typer.Option("--pty", help="HDLC on a pseudo-terminal for each meter.")] = False,
     auth: Annotated[
         Authentication | None, typer.Option(help="All meters plain models with this authentication; default: a mix.")
     ] = None,
+    suite: Annotated[int, typer.Option(min=0, max=2, help="Security suite of all meters; 0: as the model.")] = 0,
+    lenient_counters: Annotated[
+        bool, typer.Option("--lenient-counters", help="Meters forget invocation counters between associations.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same town, keys and readings.")] = 1,
     faults: Annotated[bool, typer.Option(help="A share of every fault, and one area without power.")] = False,
     fault: Annotated[
@@ -38,6 +54,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         str | None, typer.Option(help="Instant the story is told from (ISO 8601, UTC); the same one goes on with it.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the fleet document.")] = False,
+    awkward: Annotated[
+        str | None, typer.Option(help=f"One meter with a peculiarity instead: {', '.join(AWKWARD)}.")
+    ] = None,
     with_parent: Annotated[bool, typer.Option(help="End when standard input closes.", hidden=True)] = False,
 ) -> None:
     """Serve simulated DLMS/COSEM meters until stopped.
@@ -45,6 +64,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     With --json one document is printed first: a list with address, association and keys of every meter. The keys are
     derived from the seed and must never be used for anything real.
     """
+    if awkward is not None:
+        served = serve_awkward(awkward, clock=SystemClock(), seed=seed, host=host, port=port_base)
+        asyncio.run(_serve(served, _papers, as_json=as_json, with_parent=with_parent))
+        return
+    carried = Carried(framing, udp=udp, pty=pty)
     settings = FleetSettings(
         meters=meters,
         seed=seed,
@@ -52,28 +76,54 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         auth=auth,
         faults={**(DEMO_MIX if faults else {}), **parse_mix(fault or ())},
         outage=faults,
+        suite=suite,
     )
     _allow_open_files(meters * _FILES_PER_METER)
     destination = _destination(push_to) if push_to else None
-    asyncio.run(_serve(build_fleet(settings), host, port_base, destination, as_json=as_json, with_parent=with_parent))
+    fleet = build_fleet(settings)
+    serving = serve_fleet(
+        fleet, clock=SystemClock(), host=host, port_base=port_base, push_to=destination,
+        forgets_counters=lenient_counters, carried=carried,
+    )  # fmt: skip
+    asyncio.run(_serve(serving, partial(_summary, fleet), as_json=as_json, with_parent=with_parent))
 
 
 async def _serve(
-    fleet: Fleet, host: str, port_base: int, push_to: Destination | None, *, as_json: bool, with_parent: bool
+    serving: AbstractAsyncContextManager[Document],
+    in_words: Callable[[Document], str],
+    *,
+    as_json: bool,
+    with_parent: bool,
 ) -> None:
     told_to_stop = asyncio.create_task(until_told_to_stop(watch_stdin=with_parent))
     await asyncio.sleep(0)  # from here on a signal ends us quietly, also before anybody has read the document
-    async with serve_fleet(fleet, clock=SystemClock(), host=host, port_base=port_base, push_to=push_to) as document:
-        print(json.dumps(document, ensure_ascii=False) if as_json else _summary(fleet, document), flush=True)
+    async with serving as document:
+        print(json.dumps(document, ensure_ascii=False) if as_json else in_words(document), flush=True)
         await told_to_stop
 
 
-def _summary(fleet: Fleet, document: list[dict[str, Any]]) -> str:
+def _papers(document: Document) -> str:
+    (papers,) = document
+    secrets = f"--key {papers['guek']} --auth-key {papers['gak']}"
+    if papers["auth"] == Authentication.LLS:
+        secrets = f"--password {papers['password']}"
+    return (
+        f"A simulated meter that {papers['story']}. Try the connection doctor on it:\n"
+        f"amity meter probe {papers['meter']} {secrets}\nCtrl-C ends."
+    )
+
+
+def _summary(fleet: Fleet, document: Document) -> str:
     faulty = sum(bool(entry["faults"]) for entry in document)
     first, last = document[0], document[-1]
+    where = (
+        f"{first['device']} to {last['device']}"
+        if "device" in first
+        else f"{first['host']}, ports {first['port']} to {last['port']}"
+    )
     return (
-        f"{len(document)} simulated meters of {fleet.town.name} on {first['host']}, ports {first['port']} to"
-        f" {last['port']}, {faulty} of them faulty; told from {isoformat(fleet.settings.anchor)}.\n"
+        f"{len(document)} simulated meters of {fleet.town.name} on {where}, {faulty} of them faulty;"
+        f" told from {isoformat(fleet.settings.anchor)}.\n"
         "--json prints how to reach each of them. Ctrl-C ends."
     )
 

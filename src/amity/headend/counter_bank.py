@@ -2,13 +2,11 @@
 
 from typing import Final
 
+from amity.devices.client.counters import RESYNC_MAX
 from amity.headend.ports import CounterStore
 from amity.kernel.errors import SecurityError
 
 CHUNK: Final = 256
-RESYNC_MAX: Final = 0xF000_0000
-"""An ExceptionResponse is not authenticated: whoever stands in between could name a counter near the end and so use the
-key up. What a meter reaches in its life is far below."""
 
 
 class CounterBank:

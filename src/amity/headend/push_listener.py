@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from amity.devices.notification_intake import NotificationIntake
 from amity.domain.collection import Delivery, Exchange, Outcome
 from amity.headend.message_id import identified
 from amity.headend.ports import Progress, PushCounterStore
 from amity.headend.push_readings import normalised_push
 from amity.headend.push_senders import Opened, Senders, reason_of
 from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import AmityError, TransportError
-from amity.protocols.wrapper.frame import Frame, Reader, WrapperError, encode
+from amity.kernel.errors import AmityError, RemoteProtocolError, TransportError
+from amity.protocols.wrapper.frame import Frame, Reader, encode
 
 _CHUNK_OCTETS: Final = 4096
 
@@ -95,7 +96,7 @@ class PushListener:
             return
         self._connections.add(task)
         try:
-            await self._serve(reader, str(writer.get_extra_info("peername", ("unknown",))[0]))
+            await self._serve(reader, writer, str(writer.get_extra_info("peername", ("unknown",))[0]))
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # silent for too long, gone, or we are closing: nothing is owed to a caller
         finally:
@@ -104,8 +105,9 @@ class PushListener:
             with suppress(OSError):
                 await writer.wait_closed()
 
-    async def _serve(self, reader: asyncio.StreamReader, peer: str) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         frames = Reader(self._rules.apdu_octets_max)
+        intake = NotificationIntake(self._rules.apdu_octets_max)
         pushes = 0
         while pushes < self._rules.pushes_per_connection_max:
             async with asyncio.timeout(self._rules.idle_timeout_s):
@@ -113,13 +115,16 @@ class PushListener:
             if not octets:
                 return
             try:
-                arrived = frames.feed(octets)
-            except WrapperError as error:
+                arrived = [(frame, *intake.receive(frame.payload)) for frame in frames.feed(octets)]
+            except RemoteProtocolError as error:
                 self._park(peer, octets, error)
                 return
-            for frame in arrived:
-                pushes += 1
-                await self.take(frame, peer)
+            for frame, message, answers in arrived:
+                pushes += 1  # blocks of a long one count too: nobody sends them for ever
+                for answer in answers:
+                    writer.write(encode(frame.destination, frame.source, answer))
+                if message is not None:
+                    await self.take(frame._replace(payload=message), peer)
 
     async def take(self, frame: Frame, peer: str) -> None:
         """Make a delivery of one frame, or park it."""

@@ -9,13 +9,13 @@ from typing import Any
 from amity.kernel.errors import ConfigurationError, TransportError
 from amity.kernel.time import Clock
 from amity.runtime.system import random_octets as random_octets_of_system
+from amity.simulation.carriers import OVER_TCP, Carried
 from amity.simulation.device import meter_server
 from amity.simulation.faults import FaultKind
 from amity.simulation.fleet import Fleet, document_entry
 from amity.simulation.line_faults import LineFaults
 from amity.simulation.push_schedule import Destination, PushSchedule
 from amity.simulation.pushes import Pusher
-from amity.transports.meter_listener import serve_meter
 
 _PORT_MAX = 65_535
 
@@ -29,11 +29,16 @@ async def serve_fleet(
     port_base: int = 0,
     push_to: Destination | None = None,
     random_octets: Callable[[int], bytes] = random_octets_of_system,
+    forgets_counters: bool = False,
+    carried: Carried = OVER_TCP,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Serve every meter while the context is open; give the fleet document with the ports they listen on.
 
     Meter i listens on `port_base` + i; with 0 the system chooses free ports. `random_octets` makes the challenges of
-    HLS. Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
+    HLS. With `forgets_counters` the meters take up each association as if they had never heard its client.
+    `carried` says what carries their APDUs.
+
+    Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
     """
     _check_ports(port_base, len(fleet.meters))
     async with contextlib.AsyncExitStack() as stack:
@@ -41,16 +46,15 @@ async def serve_fleet(
         pushers = []
         for number, meter in enumerate(fleet.meters):
             server, counter = meter_server(
-                meter, started=clock.now(), random_octets=random_octets, push_to=str(push_to or "")
-            )
+                meter, started=clock.now(), random_octets=random_octets, push_to=str(push_to or ""),
+                forgets_counters=forgets_counters,
+            )  # fmt: skip
             wanted = port_base + number if port_base else 0
-            if FaultKind.REFUSED in meter.kinds:
-                port = stack.enter_context(_held(host, wanted))
+            if FaultKind.REFUSED in meter.kinds and not carried.pty:
+                where = {"port": stack.enter_context(_held(host, wanted))}
             else:
-                listener = await serve_meter(server, host, wanted, clock=clock, deliver=LineFaults(meter, clock))
-                stack.push_async_callback(listener.close)
-                port = listener.port
-            document.append(document_entry(meter, host, port))
+                where = await carried.serve(stack, server, LineFaults(meter, clock), clock, (host, wanted))
+            document.append(document_entry(meter, host, 0) | carried.described() | where)
             pushers.append((meter, Pusher(meter, counter)))
         if push_to is not None:
             await stack.enter_async_context(_running(PushSchedule(push_to, pushers, clock)))

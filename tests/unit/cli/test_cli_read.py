@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from amity.cli.association import SECRET_DIGESTS
 from amity.cli.main import app
 from amity.devices.client import AssociationRejectedError
 from amity.devices.settings import Authentication
@@ -42,7 +43,8 @@ class Fleets:
         self._loop.close()
 
     async def _serve(self) -> None:
-        fleet = build_fleet(FleetSettings(meters=1, seed=5, anchor=datetime.now(UTC), auth=self._auth))
+        suite = int(self._auth is Authentication.HLS_ECDSA)
+        fleet = build_fleet(FleetSettings(meters=1, seed=5, anchor=datetime.now(UTC), auth=self._auth, suite=suite))
         async with serve_fleet(fleet, clock=SystemClock(), host="127.0.0.1", port_base=0) as document:
             self.entry = document[0]
             self._ready.set()
@@ -68,12 +70,17 @@ def words(entry: dict[str, Any], **changed: str) -> list[str]:
         "auth": entry["auth"],
         "ciphering": entry["ciphering"],
     }
-    if entry["auth"] == "lls":
+    if entry["auth"] in {"lls", *SECRET_DIGESTS}:
         options["password"] = entry["password"]
-    if entry["auth"] == "hls-gmac":
+    if entry["ciphering"] != "none":
         options |= {"key": entry["guek"], "auth-key": entry["gak"], "system-title": entry["system_title"]}
+    if entry["auth"] == "hls-ecdsa":
+        keys = {"signing-key": entry["client_signing_key"], "meter-signing-key": entry["meter_signing_key"]}
+        options |= {"suite": str(entry["suite"]), **keys}
     options |= changed
-    return [f"{entry['host']}:{entry['port']}", *(word for name in options for word in (f"--{name}", options[name]))]
+    flags = ["--allow-broken-digest"] if entry["auth"] in {"hls-md5", "hls-sha1"} else []
+    listed = (word for name in options for word in (f"--{name}", options[name]))
+    return [f"{entry['host']}:{entry['port']}", *listed, *flags]
 
 
 def run(*argv: str) -> Result:
@@ -98,6 +105,14 @@ def test_an_object_the_meter_does_not_have_is_said_and_the_status_tells(entry: d
     result = run(*words(entry), "--obis", "1.0.99.99.99.255")
     assert result.exit_code == 4
     assert "object-undefined" in result.stdout
+
+
+def test_a_dedicated_key_and_general_ciphering(ciphered: dict[str, Any]) -> None:
+    for options in (["--dedicated-key"], ["--dedicated-key", "--ciphering", "general-glo"]):
+        result = run(*words(ciphered), *options, "--json")
+        assert result.exit_code == 0, result.output
+    result = run(*words(ciphered, ciphering="general-ciphering"), "--json")
+    assert result.exit_code == 0, result.output
 
 
 def test_the_trace_shows_the_conversation_and_no_secret(ciphered: dict[str, Any]) -> None:
