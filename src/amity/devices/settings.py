@@ -125,7 +125,7 @@ OPTIONAL_CONFORMANCE = (
     Conformance.ACCESS | Conformance.GENERAL_BLOCK_TRANSFER | Conformance.DATA_NOTIFICATION
     | Conformance.EVENT_NOTIFICATION
 )  # fmt: skip
-"""What our client implements besides: some meters change their answers when these are proposed, so they are asked for."""
+"""What our client implements besides; some meters change their answers when it is proposed, so it is asked for."""
 
 BLOCK_WINDOW_MAX = 63
 

@@ -44,7 +44,7 @@ class Synchronisation(NamedTuple):
 
 
 def set_clock(session: Session, to: datetime, rules: ClockRules, obis: Obis = CLOCK_OBIS) -> Conversation[None]:
-    """Set the clock to an instant, written as this model writes time; rows of a load profile may be lost or doubled by it."""
+    """Set the clock to an instant, written as this model writes time; rows of profiles may be lost or doubled."""
     return named.write(session, CLOCK, obis, "time", octet_string(local_time(to, rules)))
 
 

@@ -18,7 +18,7 @@ Verify = Callable[[Image], bytes | None]
 Activate = Callable[[Image, datetime], bool]
 """Puts an image into force; False when it does not start."""
 
-_IMAGE_OCTETS_MAX = 16 << 20
+_BLOCKS_MAX = 1 << 16
 _TRANSFERABLE = frozenset({ImageStatus.INITIATED})
 _VERIFIABLE = frozenset({ImageStatus.INITIATED, ImageStatus.VERIFICATION_FAILED})
 _ACTIVATABLE = frozenset({ImageStatus.VERIFICATION_SUCCESSFUL})
@@ -71,7 +71,7 @@ class ImageStore:
 
     def initiate(self, identifier: bytes, size_octets: int) -> ActionResult:
         """Begin anew; whatever was there before is gone."""
-        if not self.enabled or not 0 < size_octets <= _IMAGE_OCTETS_MAX:
+        if not self.enabled or not 0 < size_octets <= self.block_octets * _BLOCKS_MAX:
             return ActionResult.OTHER_REASON
         self._identifier, self._octets = identifier, bytearray(size_octets)
         self._arrived = [False] * -(-size_octets // self.block_octets)
