@@ -40,8 +40,12 @@ interop: $(VENV)/.dev .interop/gurux/.done .interop/dlms-cosem/.done  ## foreign
 bench: $(VENV)/.dev .interop/gurux/.done .interop/dlms-cosem/.done  ## speed, side by side with the peers, as a table and as JSON
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: services-test
+services-test: $(VENV)/.dev  ## independent programs of Debian's packages read our traffic (tshark); what is missing is skipped with its reason
+	@$(BIN)/pytest -m services tests/services -rs $(ARGS)
+
 .PHONY: fuzz
-fuzz: $(VENV)/.dev  ## random mutations of real telegrams against every decoder
+fuzz: $(VENV)/.dev  ## coverage-guided fuzzing of every decoder and both ends of a session (ARGS="--seconds 60")
 	@$(BIN)/python -m fuzz $(ARGS)
 
 .PHONY: lock

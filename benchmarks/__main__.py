@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import amity_jobs, meter, peers_run, workload
+from benchmarks import amity_jobs, hdlc, meter, peers_run, workload
 
 SESSIONS = 600
 PEER_SESSIONS = 120
@@ -69,6 +69,10 @@ def _milliseconds(seconds: float) -> float:
 
 LINES = (
     Line("profile", "96-row profile to UTC columns", "rows/s", _rows_per_s, 2e6, 25),
+    Line(
+        "profile without times", "the same, times after the first row left out", "rows/s", _rows_per_s, 2e6,
+        peer_job="profile",
+    ),
     Line(
         "profile joined", "the same, 200 buffers joined", "rows/s", _rows_per_s, 10e6, peer_job="profile"
     ),
@@ -137,6 +141,23 @@ def blocks() -> Result:
     )
 
 
+def framing() -> Result:
+    """HDLC frames, the slower of sending and receiving; the ratio is that of the check sequence (see `hdlc`)."""
+    print("measuring HDLC framing", file=sys.stderr)
+    figure, ratio = hdlc.measure(hdlc.JUDGED).slower, hdlc.check_ratio()
+    return Result(
+        name=f"HDLC framing, {hdlc.JUDGED} octets a frame",
+        unit="MB/s",
+        amity=figure,
+        peers={},
+        ratio=ratio,
+        ratio_to="octet by octet",
+        bar=hdlc.BAR_MB_PER_S,
+        ratio_bar=None,
+        met=figure >= hdlc.BAR_MB_PER_S,
+    )
+
+
 def table(results: list[Result]) -> str:
     """Plain columns."""
     heads = ["work", "unit", "Amity", *peers_run.PEERS, "times less CPU than", "bar", ""]
@@ -185,7 +206,7 @@ def main() -> int:
     except peers_run.PeerMissingError as error:
         print(error, file=sys.stderr)
         return 2
-    results = [*(compare(line, ours, theirs) for line in LINES), blocks()]
+    results = [*(compare(line, ours, theirs) for line in LINES), blocks(), framing()]
     per_hour = int(SECONDS_PER_HOUR / ours["session over TCP"])
     print(table(results))
     print(f"\nAt {ours['session over TCP'] * 1000:.2f} ms a session, one core reads {per_hour:,} meters an hour.")

@@ -7,7 +7,7 @@ from amity.kernel.obis import Obis
 from amity.protocols.dlms import acse, apdu
 from amity.protocols.dlms.apdu import Conformance, GetResponseNormal, InitiateResponse
 from amity.protocols.dlms.ciphering import CipherKeys, SecurityControl, wrap_glo
-from amity.protocols.dlms.data import double_long_unsigned, encode, octet_string, structure
+from amity.protocols.dlms.data import double_long_unsigned, encode, null, octet_string, structure
 from amity.protocols.dlms.datetime import CosemDateTime
 
 CLIENT, SERVER = 1, 1
@@ -19,24 +19,30 @@ MAX_PDU = 1040
 """Cuts the day's profile of 3.9 KB into four blocks."""
 
 ROWS = 96
+INTERVAL_S = 900
 START = datetime(2026, 3, 1, tzinfo=UTC)
-LAST = START + timedelta(minutes=15 * (ROWS - 1))
+LAST = START + timedelta(seconds=INTERVAL_S * (ROWS - 1))
 CLOCK, PROFILE, REGISTER = "0.0.1.0.0.255", "1.0.99.1.0.255", "1.0.1.8.0.255"
 REGISTER_WH = 12_345_678
 COLUMNS = [(8, CLOCK, 2), *((3, f"1.0.{c}.8.0.255", 2) for c in (1, 2, 3, 4, 9))]
 DECRYPT_OCTETS = 3600
 
 
-def row(number: int) -> bytes:
-    """One row of the profile: date-time and five registers."""
-    stamp = CosemDateTime.from_utc(START + timedelta(minutes=15 * number)).to_octets()
+def row(number: int, *, timed: bool = True) -> bytes:
+    """One row of the profile: date-time (or null-data) and five registers."""
+    stamp = CosemDateTime.from_utc(START + timedelta(seconds=INTERVAL_S * number)).to_octets()
     values = (double_long_unsigned(1_000_000 * column + 250 * number) for column in range(1, len(COLUMNS)))
-    return encode(structure(octet_string(stamp), *values))
+    return encode(structure(octet_string(stamp) if timed else null(), *values))
 
 
 def buffer_octets() -> bytes:
     """The profile's buffer, 96 rows."""
     return b"\x01" + bytes([ROWS]) + b"".join(row(number) for number in range(ROWS))
+
+
+def compressed_octets() -> bytes:
+    """The same buffer from a meter that says the time in the first row only."""
+    return b"\x01" + bytes([ROWS]) + b"".join(row(number, timed=number == 0) for number in range(ROWS))
 
 
 def keys() -> CipherKeys:

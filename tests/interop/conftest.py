@@ -1,9 +1,12 @@
 """The foreign programs' virtual environments and the fleets that they read.
 
 `make interop` runs these tests with `-m interop`: a missing peer is a failure then. Without that they are skipped.
+At the end a table says what ran (see `ledger`).
 """
 
 import pytest
+
+from tests.interop import ledger
 
 _WITHOUT = "foreign DLMS clients run under make interop (pytest -m interop tests/interop)"
 
@@ -15,3 +18,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.interop)
         if "interop" not in (config.option.markexpr or ""):
             item.add_marker(pytest.mark.skip(reason=_WITHOUT))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport):
+    """A test that failed takes its rows in the table with it."""
+    if report.failed:
+        ledger.failed(report.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
+    """Print what ran: peer, framing, authentication, ciphering, services, result."""
+    if ledger.ROWS:
+        terminalreporter.section("interop: what ran")
+        for line in ledger.table(ledger.ROWS):
+            terminalreporter.write_line(line)

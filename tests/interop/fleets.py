@@ -47,16 +47,20 @@ class RunningFleet:
 
 
 @contextmanager
-def running_fleet(meters: int, auth: Authentication | None, anchor: datetime, *words: str) -> Iterator[RunningFleet]:
+def running_fleet(
+    meters: int, auth: Authentication | None, anchor: datetime, *options: str, suite: int = 0
+) -> Iterator[RunningFleet]:
     """Run `amity simulate` on free ports, with more options, while the block lasts; end it by its own process id."""
     command = [AMITY, "simulate", "--meters", str(meters), "--port-base", "0", "--seed", str(SEED), "--json"]
-    command += ["--anchor", isoformat(anchor)] + (["--auth", auth.value] if auth else []) + list(words)
+    command += ["--anchor", isoformat(anchor), "--suite", str(suite), *options]
+    command += ["--auth", auth.value] if auth else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own program
         assert child.stdout is not None
         try:
             printed = child.stdout.readline()
             assert printed, f"amity simulate printed nothing and ended with status {child.wait(STOP_TIMEOUT_S)}"
-            yield RunningFleet(json.loads(printed), build_fleet(FleetSettings(meters, SEED, anchor, auth=auth)))
+            truth = build_fleet(FleetSettings(meters, SEED, anchor, auth=auth, suite=suite))
+            yield RunningFleet(json.loads(printed), truth)
         finally:
             child.terminate()
             assert child.wait(STOP_TIMEOUT_S) == 0, "amity simulate did not end quietly"

@@ -16,6 +16,7 @@ from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s
 from amity.simulation.cosem_objects import cosem_objects
 from amity.simulation.meter import SimulatedMeter
+from tests.interop import ledger
 from tests.interop.fleets import Served
 
 ROOT = Path(__file__).parents[2]
@@ -73,12 +74,14 @@ def order_for(served: Served, protection: str, day: Day, **changes: Any) -> dict
         "register": str(total_of(profile).obis), "register_class": total_of(profile).class_id,
         "profile": str(profile.load_profile.obis), "start": day.first.isoformat(), "end": day.last.isoformat(),
         "with_list": profile.association.with_list, "newest": None,
-        "release": profile.association.answers_release, **changes,
+        "release": profile.association.answers_release,
+        **{name: entry[name] for name in ("framing", "physical", "device") if name in entry}, **changes,
     }  # fmt: skip
 
 
 def read_with(peer: str, order: dict[str, Any]) -> dict[str, Any]:
     """The foreign client's answer; the test fails with its error output when it does not come to an end."""
+    _note(peer, order, _services(order))
     finished = _run(peer, order)
     assert finished.returncode == 0, finished.stderr[-3000:]
     answer: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])  # gurux-dlms prints while it works
@@ -87,9 +90,30 @@ def read_with(peer: str, order: dict[str, Any]) -> dict[str, Any]:
 
 def refusal_to(peer: str, order: dict[str, Any]) -> str:
     """What the foreign client says of a meter that does not let it in; the test fails when it is let in."""
+    _note(peer, order, "refused as it should be")
     finished = _run(peer, order)
     assert finished.returncode != 0, finished.stdout
     return finished.stderr
+
+
+def _note(peer: str, order: dict[str, Any], services: str) -> None:
+    ledger.ran(
+        peer, framing=order.get("framing", "wrapper"), auth=order["auth"], ciphering=_ciphering(order),
+        services=services,
+    )  # fmt: skip
+
+
+def _ciphering(order: dict[str, Any]) -> str:
+    """Protection, suite and kind of key."""
+    suite = f" suite {order['suite']}" if order.get("suite") else ""
+    return f"{order['protection']}{suite}{' dedicated key' if order.get('dedicated_key') else ''}"
+
+
+def _services(order: dict[str, Any]) -> str:
+    """What every order asks for, and what this one asks for besides."""
+    access = "entry" if order["newest"] else "range"
+    asked = ["GET", "blocks", f"by {access}", *(["list"] if order["with_list"] else [])]
+    return ", ".join(asked)
 
 
 def _run(peer: str, order: dict[str, Any]) -> subprocess.CompletedProcess[str]:

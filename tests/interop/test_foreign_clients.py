@@ -18,7 +18,7 @@ def anchor() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-@pytest.fixture(scope="module", params=list(Authentication), ids=str)
+@pytest.fixture(scope="module", params=[Authentication.NONE, Authentication.LLS, Authentication.HLS_GMAC], ids=str)
 def plain_fleet(request: pytest.FixtureRequest, anchor: datetime) -> Iterator[RunningFleet]:
     with running_fleet(PLAIN_MODELS, request.param, anchor) as fleet:
         yield fleet

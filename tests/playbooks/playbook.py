@@ -1,4 +1,7 @@
-"""Exchanges as sequence diagrams: `<<` goes out to the meter, `>>` comes in from it, `#` says what it is."""
+"""Exchanges as sequence diagrams: `<<` goes out to the meter, `>>` comes in from it, `#` says what it is.
+
+Several `<<` in a row are a stream of blocks, several `>>` one from the meter; `>>` alone is silence.
+"""
 
 import itertools
 import re
@@ -6,10 +9,20 @@ from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 from amity.devices.client import AssociationSettings, Ports, Session
+from amity.devices.client.conversation import Unanswered
 from amity.devices.client.journal import Journal
 from amity.devices.settings import CLIENT_CONFORMANCE
+from amity.protocols.dlms.apdu import Conformance
 
 Result = TypeVar("Result")
+READING = (
+    Conformance.GET
+    | Conformance.ACTION
+    | Conformance.SELECTIVE_ACCESS
+    | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.MULTIPLE_REFERENCES
+)
+"""What the scripts of an opening propose: 001215."""
 
 
 def play(conversation: Generator[bytes, bytes, Result], script: str) -> Result:
@@ -19,9 +32,10 @@ def play(conversation: Generator[bytes, bytes, Result], script: str) -> Result:
     for number, (direction, octets) in enumerate(steps):
         if direction == "<<":
             assert sent.hex() == octets.hex(), f"step {number}: another request went out"
-            continue
+            if not isinstance(sent, Unanswered):
+                continue
         try:
-            sent = conversation.send(octets)
+            sent = conversation.send(octets if direction == ">>" else b"")
         except StopIteration as finished:
             assert number == len(steps) - 1, f"the conversation ended at step {number} of {len(steps)}"
             return finished.value
@@ -29,13 +43,18 @@ def play(conversation: Generator[bytes, bytes, Result], script: str) -> Result:
 
 
 def ports(challenge: bytes = b"", first_counter: int = 1) -> Ports:
-    """The chance and the counters of a script: always the same."""
-    return Ports(lambda count: challenge[:count].ljust(count, b"\0"), itertools.count(first_counter).__next__)
+    """The chance and the counters of a script: always the same, the challenge first."""
+    draws = itertools.chain([challenge], itertools.repeat(b""))
+    return Ports(lambda count: next(draws)[:count].ljust(count, b"\0"), itertools.count(first_counter).__next__)
 
 
-def open_session(settings: AssociationSettings | None = None) -> Session:
-    """A plain association that is open already, everything granted."""
-    return Session(settings or AssociationSettings(), Journal(), None, CLIENT_CONFORMANCE, 0)
+def open_session(
+    settings: AssociationSettings | None = None,
+    conformance: Conformance = CLIENT_CONFORMANCE,
+    max_pdu_octets: int = 0,
+) -> Session:
+    """A plain association that is open already."""
+    return Session(settings or AssociationSettings(), Journal(), None, conformance, max_pdu_octets)
 
 
 def _steps(script: str) -> Iterator[tuple[str, bytes]]:

@@ -21,15 +21,17 @@ from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import Attribute, Conformance
 from amity.protocols.dlms.ciphering import CipherKeys
 from amity.protocols.dlms.data import double_long_unsigned
-from tests.playbooks.playbook import open_session, play, ports
+from tests.playbooks.playbook import READING, open_session, play, ports
 
-LOWEST = AssociationSettings()
-LLS = AssociationSettings(Authentication.LLS, password=b"12345678")
+LOWEST = AssociationSettings(conformance=READING)
+LLS = AssociationSettings(Authentication.LLS, password=b"12345678", conformance=READING)
 GREEN_BOOK_KEYS = CipherKeys(
     0, bytes.fromhex("000102030405060708090a0b0c0d0e0f"), bytes.fromhex("d0d1d2d3d4d5d6d7d8d9dadbdcdddedf")
 )
 OUR_TITLE = bytes.fromhex("4d4d4d0000000001")
-HLS = AssociationSettings(Authentication.HLS_GMAC, client_title=OUR_TITLE, protector=GREEN_BOOK_KEYS)
+HLS = AssociationSettings(
+    Authentication.HLS_GMAC, client_title=OUR_TITLE, protector=GREEN_BOOK_KEYS, conformance=READING
+)
 CHALLENGE = b"K56iVagYK56iVagY"
 IMPORT = Attribute(3, Obis.parse("1.0.1.8.0.255"), 2)
 
@@ -41,6 +43,7 @@ def ciphered(ciphering: Ciphering, authentication: Authentication = Authenticati
         Protection.AUTHENTICATED_ENCRYPTED,
         client_title=OUR_TITLE,
         protector=GREEN_BOOK_KEYS,
+        conformance=READING,
     )
 
 

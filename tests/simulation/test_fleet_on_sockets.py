@@ -1,6 +1,7 @@
 """A client reads every model of a simulated fleet over TCP and compares with the simulated truth."""
 
 import contextlib
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -23,7 +24,8 @@ from amity.devices.readout import (
 )
 from amity.kernel.errors import AmityError
 from amity.kernel.obis import Obis
-from amity.protocols.dlms.ciphering import CipherKeys
+from amity.protocols.dlms.general_protection import PublicKeys
+from amity.protocols.dlms.key_ring import KeyRing, Keys
 from amity.simulation.faults import FaultKind
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet, truth_wh
 from amity.simulation.serving import serve_fleet
@@ -47,19 +49,22 @@ class FixedClock:
         return NOW
 
 
-def octets_of_test(count: int) -> bytes:
-    return bytes(range(1, count + 1))
+octets_of_test = random.Random(7).randbytes
 
 
 def settings_of(entry: dict[str, Any], **changes: Any) -> AssociationSettings:
-    keyed = entry["auth"] == "hls-gmac"
+    how, keyed = Authentication(entry["auth"]), entry["ciphering"] != "none"
+    secret, signing = entry["password"].encode(), bytes.fromhex(entry["client_signing_key"])
+    keys = Keys(bytes.fromhex(entry["guek"]), bytes.fromhex(entry["gak"]), secret=secret, signing=signing or None)
     values = {
-        "authentication": Authentication(entry["auth"]),
+        "authentication": how,
         "ciphering": Ciphering(entry["ciphering"]),
         "protection": Protection(entry["protection"]),
         "client_title": b"AMY\0\0\0\0\1" if keyed else b"",
         "password": entry["password"].encode() if entry["auth"] == "lls" else b"",
-        "protector": CipherKeys(0, bytes.fromhex(entry["guek"]), bytes.fromhex(entry["gak"])) if keyed else None,
+        "protector": KeyRing(entry["suite"], keys) if keyed or how.hls else None,
+        "server_keys": PublicKeys(bytes.fromhex(entry["meter_signing_key"])),
+        "broken_digests_allowed": how.broken,
     }
     return AssociationSettings(**{**values, **changes})
 
@@ -169,7 +174,8 @@ async def test_daily_snapshots_agree_with_the_load_profile():
 
 @pytest.mark.parametrize("auth", list(Authentication))
 async def test_a_forced_authentication_gives_plain_models_with_it(auth: Authentication):
-    async with serve_fleet(fleet_of(2, auth=auth), clock=FixedClock()) as document:
+    suite = int(auth is Authentication.HLS_ECDSA)
+    async with serve_fleet(fleet_of(2, auth=auth, suite=suite), clock=FixedClock()) as document:
         assert {entry["auth"] for entry in document} == {auth.value}
         for entry in document:
             rows = await rows_read(entry, NOW - timedelta(hours=5), NOW - timedelta(hours=3))

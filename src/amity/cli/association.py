@@ -10,11 +10,16 @@ from amity.devices.client import AssociationSettings, Ports, Trace
 from amity.devices.settings import Authentication, Ciphering, Protection
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import Clock
-from amity.protocols.dlms.ciphering import CipherKeys
+from amity.protocols.dlms.general_protection import PublicKeys
+from amity.protocols.dlms.key_ring import KeyRing, Keys
 
 _COUNTER_ORIGIN = datetime(2020, 1, 1, tzinfo=UTC)
 _TITLE_MAKER = b"AMI"
 _TITLE_RANDOM_OCTETS = 5
+SECRET_DIGESTS = frozenset(
+    {Authentication.HLS2, Authentication.HLS_MD5, Authentication.HLS_SHA1, Authentication.HLS_SHA256}
+)
+"""The mechanisms whose secret is given as a password."""
 
 
 class Ciphered(StrEnum):
@@ -24,6 +29,7 @@ class Ciphered(StrEnum):
     NONE = "none"
     GLO = "glo"
     GENERAL_GLO = "general-glo"
+    GENERAL = "general-ciphering"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,11 @@ class Association:
     ciphering: Ciphered
     protection: Protection
     counter: int | None = None
+    suite: int = 0
+    dedicated_key: bool = False
+    broken_digests_allowed: bool = False
+    signing_key: bytes = field(default=b"", repr=False)
+    meter_signing_key: bytes = b""
 
     def settings(self, random_octets: Callable[[int], bytes]) -> AssociationSettings:
         """Raise ConfigurationError for options that do not go together."""
@@ -51,23 +62,34 @@ class Association:
                 " or leave --client-title out: a random title needs none",
             )
         ciphering = self._ciphering()
-        keyed = ciphering is not Ciphering.NONE or self.auth is Authentication.HLS_GMAC
+        titled = ciphering is not Ciphering.NONE or self.auth.titled
         # A title of our own for each run: title and counter make the nonce, and this command keeps no counter on disk.
         title = self.client_title or _TITLE_MAKER + random_octets(_TITLE_RANDOM_OCTETS)
         return AssociationSettings(
             authentication=self.auth,
             ciphering=ciphering,
             protection=self.protection if ciphering is not Ciphering.NONE else Protection.NONE,
-            client_title=title if keyed else b"",
+            client_title=title if titled else b"",
             server_title=self.meter_title,
-            password=self.password,
-            protector=CipherKeys(0, self.guek, self.gak or None) if self.guek else None,
+            password=self.password if self.auth is Authentication.LLS else b"",
+            protector=self._protector(),
+            dedicated_key=self.dedicated_key,
+            server_keys=PublicKeys(signing=self.meter_signing_key),
+            broken_digests_allowed=self.broken_digests_allowed,
         )
 
     def ports(self, random_octets: Callable[[int], bytes], clock: Clock, trace: Trace | None) -> Ports:
         """Without `counter`, counting starts at the seconds since 2020, so that a later run starts above this one."""
         first = int((clock.now() - _COUNTER_ORIGIN).total_seconds()) if self.counter is None else self.counter
         return Ports(random_octets, count(first).__next__, trace)
+
+    def _protector(self) -> KeyRing | None:
+        """Keys and secret as far as they were given; None without any, so that the settings say what is missing."""
+        secret = self.password if self.auth in SECRET_DIGESTS else b""
+        if not (self.guek or secret or self.signing_key):
+            return None
+        keys = Keys(self.guek or None, self.gak or None, secret=secret or None, signing=self.signing_key or None)
+        return KeyRing(self.suite, keys)
 
     def _ciphering(self) -> Ciphering:
         if self.ciphering is Ciphered.AUTO:

@@ -8,6 +8,8 @@ from amity.cli.decode import decode
 from amity.cli.demo import demo
 from amity.cli.errors import exit_status, report
 from amity.cli.import_readings import import_file
+from amity.cli.meter import meter_app
+from amity.cli.profile import profile_app
 from amity.cli.read import read
 from amity.cli.serve import serve
 from amity.cli.simulate import simulate
@@ -27,6 +29,8 @@ app.command()(read)
 app.command()(decode)
 app.command("import")(import_file)
 app.command()(serve)
+app.add_typer(meter_app, name="meter")
+app.add_typer(profile_app, name="profile")
 
 
 def main() -> None:

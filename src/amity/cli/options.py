@@ -33,6 +33,13 @@ def hex_octets(option: str, text: str | None, octets: int | None = None) -> byte
     return value
 
 
+def password_octets(text: str | None) -> bytes:
+    """A password as it is typed, or octets behind 0x; empty for None."""
+    if text is None:
+        return b""
+    return hex_octets("--password", text) if text.startswith("0x") else text.encode()
+
+
 def address(text: str, option: str = "HOST:PORT") -> Address:
     """`127.0.0.1:4059` or `[::1]:4059`."""
     host, _, port = text.rpartition(":")

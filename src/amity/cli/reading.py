@@ -1,24 +1,22 @@
 """What `amity read` asks a meter for, and the answers as a person and a program want them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
-from amity.cli.reading_profile import ProfileRequest, model_of, read_rows
+from amity.cli.reading_profile import ProfileRequest, read_rows
 from amity.cli.reading_values import printable, scaled, shown, symbol
 from amity.devices.client import (
     AssociationSettings,
     AttributeRefusedError,
     Conversation,
-    InvocationCounterError,
     Ports,
     Session,
-    associate,
     get,
     release,
 )
+from amity.devices.client.counters import RisingCounter, associate_in_step
 from amity.devices.interface_classes import ASSOCIATION_LN, CLOCK, DATA, PROFILE_GENERIC, REGISTER
 from amity.devices.profiles import CLOCK_OBIS
 from amity.devices.readout import RegisterReadout, read_logical_device_name, read_registers
@@ -26,7 +24,9 @@ from amity.kernel.errors import ConfigurationError, TransportError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import Attribute, DataAccessResult
 from amity.protocols.dlms.data import Data
-from amity.transports.wrapper_channel import WrapperChannel
+from amity.transports.channel import MeterChannel
+
+Result = TypeVar("Result")
 
 _TOTAL_IMPORT = "1.0.1.8.0.255"
 _VALUE = 2
@@ -68,31 +68,30 @@ class Reading:
 
 
 async def read_meter(
-    channel: WrapperChannel, settings: AssociationSettings, ports: Ports, request: Request, *, timeout_s: float
+    channel: MeterChannel, settings: AssociationSettings, ports: Ports, request: Request, *, timeout_s: float
 ) -> Reading:
-    """Associate, read, release; a meter that waits for a higher invocation counter is given it once."""
-    session = await _associated(channel, settings, ports, timeout_s)
-    reading = await channel.run(_read(session, request), timeout_s)
+    """Associate, read, release."""
+    return await in_association(channel, settings, ports, lambda one: _read(one, request), timeout_s=timeout_s)
+
+
+async def in_association(
+    channel: MeterChannel,
+    settings: AssociationSettings,
+    ports: Ports,
+    talk: Callable[[Session], Conversation[Result]],
+    *,
+    timeout_s: float,
+) -> Result:
+    """Associate, talk, release; a meter that waits for a higher invocation counter is given it once.
+
+    The answer that names a counter is not authenticated: it may raise ours, never lower it.
+    """
+    counter = RisingCounter(ports.next_invocation_counter())
+    session = await channel.run(associate_in_step(settings, ports, counter), timeout_s)
+    result = await channel.run(talk(session), timeout_s)
     with contextlib.suppress(TransportError):  # many meters just close, or stay silent, when released
         await channel.run(release(session), min(timeout_s, _RELEASE_TIMEOUT_S))
-    return reading
-
-
-async def _associated(
-    channel: WrapperChannel, settings: AssociationSettings, ports: Ports, timeout_s: float
-) -> Session:
-    """The answer that names a counter is not authenticated: it may raise ours, never lower it."""
-    ours = ports.next_invocation_counter()
-    try:
-        return await channel.run(associate(settings, _from(ours, ports)), timeout_s)
-    except InvocationCounterError as error:
-        if error.expected is None or error.expected <= ours:
-            raise
-        return await channel.run(associate(settings, _from(error.expected, ports)), timeout_s)
-
-
-def _from(first: int, ports: Ports) -> Ports:
-    return Ports(ports.random_octets, count(first).__next__, ports.trace)
+    return result
 
 
 def _read(session: Session, request: Request) -> Conversation[Reading]:
@@ -103,7 +102,7 @@ def _read(session: Session, request: Request) -> Conversation[Reading]:
         values += [(yield from _value(session, reference))]
     if request.profile is None:
         return Reading(name, str(shown(clock)), values, [], None)
-    columns, rows = yield from read_rows(session, request.profile, model_of(name))
+    columns, rows = yield from read_rows(session, request.profile, name)
     return Reading(name, str(shown(clock)), values, columns, rows)
 
 

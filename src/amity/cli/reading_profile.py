@@ -17,8 +17,6 @@ from amity.devices.profiles import (
     Deviation,
     DeviceProfile,
     Selector,
-    packaged_keys,
-    packaged_profile,
 )
 from amity.devices.readout import ProfileLayout, ProfileReadout, read_profile, read_profile_layout
 from amity.kernel.obis import Obis
@@ -33,24 +31,35 @@ _NO_SUCH_ACCESS = {DataAccessResult.SCOPE_OF_ACCESS_VIOLATED, DataAccessResult.T
 
 @dataclass(frozen=True, slots=True)
 class ProfileRequest:
-    """Which profile (None: the model's load profile) from `start` to `end`; `now` says how far back that is."""
+    """Which profile (None: the model's load profile) from `start` to `end`; `now` says how far back that is.
+
+    `models` are those that the meter may be; one alone is what it is, whatever its name.
+    """
 
     obis: Obis | None
     start: datetime
     end: datetime
     now: datetime
+    models: tuple[DeviceProfile, ...]
+
+    def model_of(self, logical_device_name: str) -> DeviceProfile | None:
+        """The model that the meter is; None where its name tells none, or more than one of a maker's."""
+        if len(self.models) == 1:
+            return self.models[0]
+        fits = [(_known_letters(model, logical_device_name), model) for model in self.models]
+        longest = max((letters for letters, _ in fits), default=0)
+        best = [model for letters, model in fits if letters == longest]
+        return best[0] if longest and len(best) == 1 else None
 
 
-def model_of(logical_device_name: str) -> DeviceProfile | None:
-    """The packaged profile of a meter, by the maker's three letters at the head of its name."""
-    models = map(packaged_profile, packaged_keys())
-    return next((model for model in models if logical_device_name.startswith(model.flag)), None)
+def _known_letters(model: DeviceProfile, name: str) -> int:
+    """How much of the head of a name a model is known by; mostly the maker's three letters."""
+    return max((len(head) for head in model.recognised_by.names if name.startswith(head)), default=0)
 
 
-def read_rows(
-    session: Session, wanted: ProfileRequest, model: DeviceProfile | None
-) -> Conversation[tuple[list[str], list[list[Any]]]]:
-    """Titles and rows whose time lies in the span; times are UTC."""
+def read_rows(session: Session, wanted: ProfileRequest, name: str) -> Conversation[tuple[list[str], list[list[Any]]]]:
+    """Titles and rows whose time lies in the span; times are UTC. `name` is the meter's logical device name."""
+    model = wanted.model_of(name)
     obis = wanted.obis or (model.load_profile.obis if model else _LOAD_PROFILE)
     clock = model.clock if model else (yield from _told_clock(session))
     layout = yield from read_profile_layout(session, obis)

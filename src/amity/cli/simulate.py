@@ -3,25 +3,33 @@
 import asyncio
 import json
 import resource
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from amity.cli.options import address, instant
+from amity.devices.profiles import Framing
 from amity.devices.settings import Authentication
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.supervisor import until_told_to_stop
 from amity.runtime.system import SystemClock
 from amity.security.private_files import read_private, write_private
+from amity.simulation.awkward import AWKWARD, serve_awkward
+from amity.simulation.carriers import Carried
 from amity.simulation.counters import Reservation
 from amity.simulation.faults import FaultKind, demo_mix, parse_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
 from amity.simulation.push_schedule import Destination
 from amity.simulation.serving import serve_fleet
+
+Document = list[dict[str, Any]]
+"""What `--json` prints: one entry for each meter."""
 
 _FILES_PER_METER = 4  # a listener and a few callers
 
@@ -30,9 +38,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     meters: Annotated[int, typer.Option(help="How many meters.")] = 20,
     port_base: Annotated[int, typer.Option(help="Meter i listens on this port + i; 0 lets the system choose.")] = 0,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    framing: Annotated[Framing, typer.Option(help="What carries the APDUs.")] = Framing.WRAPPER,
+    udp: Annotated[bool, typer.Option("--udp", help="The wrapper in UDP datagrams instead of TCP.")] = False,
+    pty: Annotated[bool, typer.Option("--pty", help="HDLC on a pseudo-terminal for each meter.")] = False,
     auth: Annotated[
         Authentication | None, typer.Option(help="All meters plain models with this authentication; default: a mix.")
     ] = None,
+    suite: Annotated[int, typer.Option(min=0, max=2, help="Security suite of all meters; 0: as the model.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same town, keys and readings.")] = 1,
     faults: Annotated[bool, typer.Option(help="A share of every fault, and one area without power.")] = False,
     fault: Annotated[
@@ -54,6 +66,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         typer.Option(help="File that keeps how far the meters' own counters went, so that none comes again."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the fleet document.")] = False,
+    awkward: Annotated[
+        str | None, typer.Option(help=f"One meter with a peculiarity instead: {', '.join(AWKWARD)}.")
+    ] = None,
     with_parent: Annotated[bool, typer.Option(help="End when standard input closes.", hidden=True)] = False,
 ) -> None:
     """Serve simulated DLMS/COSEM meters until stopped.
@@ -61,6 +76,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     With --json one document is printed first: a list with address, association and keys of every meter. The keys are
     derived from the seed and must never be used for anything real.
     """
+    if awkward is not None:
+        served = serve_awkward(awkward, clock=SystemClock(), seed=seed, host=host, port=port_base)
+        asyncio.run(_serve(served, _papers, as_json=as_json, with_parent=with_parent))
+        return
+    carried = Carried(framing, udp=udp, pty=pty)
     settings = FleetSettings(
         meters=meters,
         seed=seed,
@@ -68,6 +88,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         auth=auth,
         faults={**(demo_mix(meters) if faults else {}), **parse_mix(fault or ())},
         outage=faults,
+        suite=suite,
     )
     _allow_open_files(meters * _FILES_PER_METER)
     fleet = build_fleet(settings)
@@ -79,26 +100,47 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         push_to=Destination(*address(push_to, "--push-to")) if push_to else None,
         remembers_counters=strict_counters,
         reservation=_reservation(state) if state else None,
+        carried=carried,
     )
-    asyncio.run(_serve(serving, fleet, as_json=as_json, with_parent=with_parent))
+    asyncio.run(_serve(serving, partial(_summary, fleet), as_json=as_json, with_parent=with_parent))
 
 
 async def _serve(
-    serving: AbstractAsyncContextManager[list[dict[str, Any]]], fleet: Fleet, *, as_json: bool, with_parent: bool
+    serving: AbstractAsyncContextManager[Document],
+    in_words: Callable[[Document], str],
+    *,
+    as_json: bool,
+    with_parent: bool,
 ) -> None:
     told_to_stop = asyncio.create_task(until_told_to_stop(watch_stdin=with_parent))
     await asyncio.sleep(0)  # from here on a signal ends us quietly, also before anybody has read the document
     async with serving as document:
-        print(json.dumps(document, ensure_ascii=False) if as_json else _summary(fleet, document), flush=True)
+        print(json.dumps(document, ensure_ascii=False) if as_json else in_words(document), flush=True)
         await told_to_stop
 
 
-def _summary(fleet: Fleet, document: list[dict[str, Any]]) -> str:
+def _papers(document: Document) -> str:
+    (papers,) = document
+    secrets = f"--key {papers['guek']} --auth-key {papers['gak']}"
+    if papers["auth"] == Authentication.LLS:
+        secrets = f"--password {papers['password']}"
+    return (
+        f"A simulated meter that {papers['story']}. Try the connection doctor on it:\n"
+        f"amity meter probe {papers['meter']} {secrets}\nCtrl-C ends."
+    )
+
+
+def _summary(fleet: Fleet, document: Document) -> str:
     faulty = sum(bool(entry["faults"]) for entry in document)
     first, last = document[0], document[-1]
+    where = (
+        f"{first['device']} to {last['device']}"
+        if "device" in first
+        else f"{first['host']}, ports {first['port']} to {last['port']}"
+    )
     return (
-        f"{len(document)} simulated meters of {fleet.town.name} on {first['host']}, ports {first['port']} to"
-        f" {last['port']}, {faulty} of them faulty; told from {isoformat(fleet.settings.anchor)}.\n"
+        f"{len(document)} simulated meters of {fleet.town.name} on {where}, {faulty} of them faulty;"
+        f" told from {isoformat(fleet.settings.anchor)}.\n"
         "--json prints how to reach each of them. Ctrl-C ends."
     )
 

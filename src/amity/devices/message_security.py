@@ -1,11 +1,46 @@
-"""Protection of the APDUs of one association, in both directions (IEC 62056-5-3, 5.3.4 and 5.3.5)."""
+"""Protection of the APDUs of one association, in both directions (IEC 62056-5-3, 5.3.4 to 5.3.6)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
 
 from amity.devices.settings import SYSTEM_TITLE_OCTETS, Ciphering, Protection
 from amity.kernel.errors import SecurityError
-from amity.protocols.dlms.apdu import Ciphered, decode
-from amity.protocols.dlms.ciphering import Protector, SecurityControl, unwrap, wrap_general_glo, wrap_glo
+from amity.protocols.dlms.apdu import Ciphered, GeneralCiphering, GeneralSigning, decode
+from amity.protocols.dlms.ciphered import dedicated_tag_of, global_tag_of
+from amity.protocols.dlms.ciphering import (
+    SecurityControl,
+    check_control,
+    unwrap,
+    wrap_ded,
+    wrap_general_ded,
+    wrap_general_glo,
+    wrap_glo,
+)
+from amity.protocols.dlms.general_protection import (
+    UNKNOWN_KEYS,
+    KeyUse,
+    Parties,
+    PublicKeys,
+    key_use_of,
+    number_of,
+    open_signed,
+    sign_general,
+    unwrap_general,
+    wrap_general,
+)
+from amity.protocols.dlms.protector import Protector
+from amity.protocols.dlms.suites import suite_of
+
+_FIRST_DEDICATED = 1
+_GENERAL_HEADER_OCTETS = 48  # tag, three strings of 8, two empty ones, length, key info without what is agreed on
+_WRAPPED_KEY_OCTETS = 40
+_OVERHEAD_OCTETS = {
+    Ciphering.NONE: 0,
+    Ciphering.GLO: 31,  # tag, system title (9), length (4), security header (5), authentication tag (12)
+    Ciphering.GENERAL_GLO: 31,
+    Ciphering.GENERAL: 22 + _WRAPPED_KEY_OCTETS,
+}
 
 
 class DowngradeError(SecurityError):
@@ -13,20 +48,45 @@ class DowngradeError(SecurityError):
 
 
 class ReplayError(SecurityError):
-    """A received invocation counter did not rise above the last one."""
+    """A received invocation counter did not rise; `expected` is the lowest that would have been taken."""
+
+    def __init__(self, what: str, number: int, last: int) -> None:
+        super().__init__(
+            f"a message with {what} {number} came after {last}",
+            next_step="somebody may replay old messages; open a new association",
+        )
+        self.expected = last + 1
+
+
+@dataclass(slots=True)
+class Received:
+    """The highest numbers that a peer has used: invocation counter, and transaction id under keys of one message."""
+
+    counter: int = -1
+    transaction: int = -1
+
+
+@dataclass(slots=True)
+class _KeyInUse:
+    """One encryption key with its two counters: what we sent under it and what came."""
+
+    protector: Protector
+    next_counter: Callable[[], int]
+    received: Received
 
 
 class MessageSecurity:
     """Seals what we send and opens what the peer sends; client and meter use it alike.
 
-    `policy` is the least protection accepted, and what we send with. `last_received` is the highest counter that the
-    peer has used; a message must be above it. `peer_title` is set as soon as the peer has said who it is.
-    The meter `answers_in_kind`: wrapped and protected as the request was.
+    `policy` is the least protection accepted, and what we send with. `received` holds the highest counter that the peer
+    has used; a message must be above it. `peer_title` and `peer_keys` are set as soon as the peer has said who it is.
+    A `signed` association signs what it sends and takes nothing unsigned.
+    The meter `answers_in_kind`: wrapped and protected as the request was, and with `answer_control` at the least.
     """
 
     __slots__ = (
-        "_answers_in_kind", "_control", "_next_counter", "_own_title", "_protector", "ciphering", "last_received",
-        "peer_title", "policy",
+        "_answers_in_kind", "_control", "_dedicated", "_global", "_own_title", "_sending", "answer_control",
+        "ciphering", "key_use", "peer_keys", "peer_title", "policy", "signed",
     )  # fmt: skip
 
     def __init__(
@@ -37,66 +97,175 @@ class MessageSecurity:
         *,
         ciphering: Ciphering,
         policy: Protection,
-        last_received: int = -1,
+        received: Received | None = None,
         answers_in_kind: bool = False,
     ) -> None:
-        self._protector = protector
+        self._global = _KeyInUse(protector, next_counter, received or Received())
+        self._dedicated: _KeyInUse | None = None
+        self._sending = self._global
         self._own_title = own_title
-        self._next_counter = next_counter
+        self._control = policy.control | protector.suite
+        self._answers_in_kind = answers_in_kind
+        self.answer_control = 0
         self.ciphering = ciphering
         self.policy = policy
         self.peer_title = b""
-        self.last_received = last_received
-        self._control = policy.control
-        self._answers_in_kind = answers_in_kind
+        self.peer_keys: PublicKeys = UNKNOWN_KEYS
+        self.key_use = KeyUse.IDENTIFIED
+        self.signed = False
 
+    @property
+    def last_received(self) -> int:
+        """The highest invocation counter that the peer has used under the global key."""
+        return self._global.received.counter
+
+    @property
+    def has_dedicated_key(self) -> bool:
+        """True when a key of this association's own was agreed on."""
+        return self._dedicated is not None
+
+    @property
+    def overhead_octets(self) -> int:
+        """How much longer an APDU becomes at most when it is sealed."""
+        signature = _GENERAL_HEADER_OCTETS + 2 * suite_of(self._global.protector.suite).public_key_octets
+        wrapping = _OVERHEAD_OCTETS[self.ciphering] + (signature if self.ciphering is Ciphering.GENERAL else 0)
+        return wrapping + (signature if self.signed else 0)
+
+    def give_dedicated_key(self, key: bytes) -> None:
+        """From now on messages under a key of this association's own are taken; it has counters of its own.
+
+        Raises LocalProtocolError when its length does not fit the suite.
+        """
+        protector = self._global.protector.dedicated(key)
+        self._dedicated = _KeyInUse(protector, count(_FIRST_DEDICATED).__next__, Received())
+
+    def use_dedicated_key(self) -> None:
+        """From now on what we send is sealed under the dedicated key, where there is one."""
+        self._sending = self._dedicated or self._global
+
+    def rekey(self, protector: Protector) -> None:
+        """From now on seal and open with changed keys; counters go on rising."""
+        self._global.protector = protector
+
+    # -------------------------------------------------------------- sending
     def seal(self, plain: bytes) -> bytes:
-        """Protect an APDU in the wrapping of this association."""
-        wrap = wrap_general_glo if self.ciphering is Ciphering.GENERAL_GLO else wrap_glo
-        return wrap(self._protector, self._control, self._own_title, self._next_counter(), plain)
+        """Protect an APDU in the wrapping of this association; one without a tag of its own travels in the general."""
+        if self.signed:
+            plain = sign_general(self._parties(), self._global.next_counter(), plain)
+        if self.ciphering is Ciphering.GENERAL:
+            number = self._global.next_counter()
+            return wrap_general(self._parties(), self.key_use, self._control, number, plain)
+        used = self._sending
+        wrap = _GENERAL_WRAPS if self.ciphering is Ciphering.GENERAL_GLO else _OWN_WRAPS
+        own_tag_of, seal_own, seal_general = wrap[used is self._dedicated]
+        seal = seal_general if own_tag_of(plain[0]) is None else seal_own
+        return seal(used.protector, self._control, self._own_title, used.next_counter(), plain)
 
     def seal_initiate(self, plain: bytes) -> bytes:
-        """Protect an InitiateRequest or -Response, which travels service-specific in every ciphered context."""
-        return wrap_glo(self._protector, self._control, self._own_title, self._next_counter(), plain)
+        """Protect an InitiateRequest or -Response: service-specific, global key, in every ciphered context."""
+        return wrap_glo(self._global.protector, self._control, self._own_title, self._global.next_counter(), plain)
 
+    # -------------------------------------------------------------- receiving
     def open(self, octets: bytes) -> bytes:
         """The plain APDU inside; raise SecurityError (DowngradeError, ReplayError) when it must not be believed."""
-        apdu = decode(octets)
-        if not isinstance(apdu, Ciphered):
-            raise DowngradeError(
-                f"an unprotected message ({octets[0]:#04x}) came in an association that demands {self.policy}",
-                next_step="somebody may be in between; if the meter is known to answer so, change its profile",
-            )
-        self._check(apdu)
-        plain = unwrap(self._protector, None, self.peer_title, apdu)
-        if not plain or apdu.tag.plain not in {None, plain[0]}:  # all that tells without an authentication tag
-            raise SecurityError(
-                f"a message of type {apdu.tag.name} does not hold what its type says", next_step="wrong key likely"
-            )
-        self.last_received = apdu.invocation_counter
-        if self._answers_in_kind:
-            self.ciphering = Ciphering.GENERAL_GLO if apdu.tag.general else Ciphering.GLO
-            self._control = apdu.security_control & SecurityControl.BOTH
-        return plain
+        plain = self.open_initiate(octets)
+        if plain[0] != GeneralSigning.TAG:
+            if self.signed:
+                raise DowngradeError("an unsigned message came in an association that demands signatures")
+            return plain
+        signed = decode(plain)
+        if not isinstance(signed, GeneralSigning):
+            raise SecurityError("a signed message does not decode")
+        content = open_signed(self._parties(), signed)
+        if not content:
+            raise SecurityError("a signed message holds nothing")
+        return content
 
-    def _check(self, apdu: Ciphered) -> None:
-        if apdu.tag.dedicated:
-            raise SecurityError("a message under a dedicated key came; none was agreed")
-        if not self.policy.satisfied_by(apdu.security_control):
-            raise DowngradeError(
-                f"a message protected with {apdu.security_control:#04x} came; the policy demands {self.policy}",
-                next_step="somebody may be in between; if the meter is known to answer so, change its profile",
-            )
+    def open_initiate(self, octets: bytes) -> bytes:
+        """As `open`, for the Initiate services, which nobody signs."""
+        apdu = decode(octets)
+        if isinstance(apdu, Ciphered):
+            return self._open_ciphered(apdu)
+        if isinstance(apdu, GeneralCiphering):
+            return self._open_general(apdu)
+        raise DowngradeError(
+            f"an unprotected message ({octets[0]:#04x}) came in an association that demands {self.policy}",
+            next_step="somebody may be in between; if the meter is known to answer so, change its profile",
+        )
+
+    def _open_ciphered(self, apdu: Ciphered) -> bytes:
+        used = self._key_of(apdu)
+        control, counter = apdu.security_control, apdu.invocation_counter
+        self._check_control(control)
         if apdu.system_title and apdu.system_title != self.peer_title:
             raise SecurityError(
                 f"a message from system title {apdu.system_title.hex()} came;"
                 f" the association is with {self.peer_title.hex()}"
             )
-        if apdu.invocation_counter <= self.last_received:
-            raise ReplayError(
-                f"a message with invocation counter {apdu.invocation_counter} came after {self.last_received}",
-                next_step="somebody may replay old messages; open a new association",
+        if counter <= used.received.counter:
+            raise ReplayError("invocation counter", counter, used.received.counter)
+        plain = unwrap(used.protector, None, self.peer_title, apdu)
+        if not plain or apdu.tag.plain not in {None, plain[0]}:  # all that tells without an authentication tag
+            raise SecurityError(
+                f"a message of type {apdu.tag.name} does not hold what its type says", next_step="wrong key likely"
             )
+        used.received.counter = counter
+        if self._answers_in_kind:
+            self._sending = used
+            self._answer_in(Ciphering.GENERAL_GLO if apdu.tag.general else Ciphering.GLO, control)
+        return plain
+
+    def _open_general(self, apdu: GeneralCiphering) -> bytes:
+        received = self._global.received
+        self._check_control(apdu.security_control)
+        counted, number = number_of(apdu)
+        last = received.counter if counted else received.transaction
+        if number <= last:
+            raise ReplayError("invocation counter" if counted else "transaction id", number, last)
+        plain = unwrap_general(self._parties(), apdu)
+        if not plain:
+            raise SecurityError("a ciphered message holds nothing", next_step="wrong key likely")
+        if counted:
+            received.counter = number
+        else:
+            received.transaction = number
+        if self._answers_in_kind:
+            self._answer_in(Ciphering.GENERAL, apdu.security_control)
+            self.key_use = key_use_of(apdu)
+        return plain
+
+    def _key_of(self, apdu: Ciphered) -> _KeyInUse:
+        if not apdu.tag.dedicated:
+            return self._global
+        if self._dedicated is None:
+            raise SecurityError("a message under a dedicated key came; none was agreed")
+        return self._dedicated
+
+    def _check_control(self, control: int) -> None:
+        """Whatever the message says of its own protection must not undercut what was agreed."""
+        if control & ~SecurityControl.BOTH != self._global.protector.suite:
+            check_control(control, self._global.protector.suite)
+            raise SecurityError("a message under the broadcast key came, where each side has a key of its own")
+        if not self.policy.satisfied_by(control):
+            raise DowngradeError(
+                f"a message protected with {control:#04x} came; the policy demands {self.policy}",
+                next_step="somebody may be in between; if the meter is known to answer so, change its profile",
+            )
+
+    def _answer_in(self, ciphering: Ciphering, control: int) -> None:
+        self.ciphering = ciphering
+        self._control = control | self.answer_control
+
+    def _parties(self) -> Parties:
+        return Parties(self._global.protector, self._own_title, self.peer_title, self.peer_keys)
+
+
+_OWN_WRAPS = ((global_tag_of, wrap_glo, wrap_general_glo), (dedicated_tag_of, wrap_ded, wrap_general_ded))
+_GENERAL_WRAPS = (
+    (global_tag_of, wrap_general_glo, wrap_general_glo),
+    (dedicated_tag_of, wrap_general_ded, wrap_general_ded),
+)
+"""By whether a dedicated key is used: the service's own tag, how it is sealed with one, how without."""
 
 
 def is_system_title(octets: bytes | None) -> bool:

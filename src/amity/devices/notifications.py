@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from amity.devices.settings import Protection
+from amity.protocols.dlms.access_service import CONFIRMED
 from amity.protocols.dlms.apdu import Attribute, DataNotification, EventNotification
-from amity.protocols.dlms.ciphering import Protector, wrap_general_glo
+from amity.protocols.dlms.ciphering import wrap_general_glo
 from amity.protocols.dlms.data import Data
+from amity.protocols.dlms.protector import Protector
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,20 @@ class PushSealing:
 
 
 def data_notification(
-    body: Data | bytes, *, long_invoke_id: int, date_time: bytes = b"", sealing: PushSealing | None = None
+    body: Data | bytes,
+    *,
+    long_invoke_id: int,
+    date_time: bytes = b"",
+    sealing: PushSealing | None = None,
+    confirmed: bool = False,
 ) -> bytes:
-    """A push of `body` (Data or its A-XDR octets); `date_time` is empty or the twelve octets of a COSEM date-time."""
-    plain = DataNotification(long_invoke_id, date_time, body).encode()
+    """A push of `body` (Data or its A-XDR octets); `date_time` is empty or the twelve octets of a COSEM date-time.
+
+    A `confirmed` one asks for a DataNotificationConfirm. One that is longer than the receiver takes goes out in general
+    blocks: `unconfirmed_blocks` where nobody answers, a `BlockDialogue` where somebody does.
+    """
+    invoke = long_invoke_id | (CONFIRMED if confirmed else 0)
+    plain = DataNotification(invoke, date_time, body).encode()
     return plain if sealing is None else sealing.seal(plain)
 
 

@@ -3,27 +3,24 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from amity.devices import interface_classes as classes
 from amity.devices.interface_classes import LOGICAL_NAME, InterfaceClass
 from amity.kernel.obis import Obis
 from amity.kernel.units import Unit
-from amity.protocols.dlms.attributes import Attribute
+from amity.protocols.dlms.action_service import ActionOutcome
+from amity.protocols.dlms.attributes import Attribute, Method
 from amity.protocols.dlms.data import (
     Data,
-    array,
-    boolean,
     enum,
     integer,
-    long,
     long_unsigned,
     octet_string,
     structure,
-    unsigned,
 )
 from amity.protocols.dlms.datetime import CosemDateTime
-from amity.protocols.dlms.results import DataAccessResult
+from amity.protocols.dlms.results import ActionResult, DataAccessResult
 from amity.protocols.dlms.selective_access import Access
 
 Answer = Data | bytes | DataAccessResult
@@ -32,8 +29,6 @@ Answer = Data | bytes | DataAccessResult
 Source = Answer | Callable[[datetime], Answer]
 """A value that stands still, or one that depends on the instant of asking."""
 
-_INTERNAL_CLOCK_BASE = 1  # clock_base: internal crystal
-_TCP, _COSEM_APDU = 0, 0  # transport_service_type and message_type of a push destination
 NOT_SPECIFIED_TIME = CosemDateTime(None, None, None, status=None).to_octets()
 
 
@@ -55,11 +50,53 @@ class CosemObject(Protocol):
         ...
 
 
+@runtime_checkable
+class WritableObject(CosemObject, Protocol):
+    """An object that takes new values; whether a client may give them, the association has decided before."""
+
+    @property
+    def writable_attributes(self) -> frozenset[int]:
+        """The numbers of the attributes that take values."""
+        ...
+
+    def set_attribute(self, index: int, access: Access | None, value: Data, now: datetime) -> DataAccessResult:
+        """Take a value for attribute `index` (from 2 to the class's last), or say why not; all of it or nothing."""
+        ...
+
+
+@runtime_checkable
+class ActingObject(CosemObject, Protocol):
+    """An object with methods; whether a client may call them, the association has decided before."""
+
+    @property
+    def offered_methods(self) -> frozenset[int]:
+        """The numbers of the methods that this object has, of those its class knows."""
+        ...
+
+    def act(self, index: int, parameters: Data | None, now: datetime) -> ActionOutcome:
+        """Do what method `index` (from 1 to the class's last) does, or say why not."""
+        ...
+
+
 class ObjectModel(Protocol):
     """All objects of one logical device, as the server asks for them."""
 
+    def find(self, obis: Obis) -> CosemObject | None:
+        """The object of a logical name, None when there is none."""
+        ...
+
     def attribute(self, attribute: Attribute, access: Access | None, now: datetime) -> Answer:
         """The value at `now`; unknown objects and attributes are a DataAccessResult, never an exception."""
+        ...
+
+    def set_attribute(
+        self, attribute: Attribute, access: Access | None, value: Data, now: datetime
+    ) -> DataAccessResult:
+        """Write one attribute; what cannot be written is a DataAccessResult, never an exception."""
+        ...
+
+    def act(self, method: Method, parameters: Data | None, now: datetime) -> ActionOutcome:
+        """Call one method; what cannot be called is an ActionResult, never an exception."""
         ...
 
     def objects(self) -> Iterable[CosemObject]:
@@ -91,12 +128,40 @@ class ObjectTree:
     def __init__(self, objects: Iterable[CosemObject]) -> None:
         self._by_obis: Mapping[bytes, CosemObject] = {bytes(cosem.obis): cosem for cosem in objects}
 
+    def find(self, obis: Obis) -> CosemObject | None:
+        """The object of a logical name, None when there is none."""
+        return self._by_obis.get(bytes(obis))
+
     def attribute(self, attribute: Attribute, access: Access | None, now: datetime) -> Answer:
         """The value, or object-undefined, object-class-inconsistent, read-write-denied as the standard has it."""
         cosem = self._by_obis.get(bytes(attribute.obis))
         if cosem is None:
             return DataAccessResult.OBJECT_UNDEFINED
         return attribute_of(cosem, attribute, access, now)
+
+    def set_attribute(
+        self, attribute: Attribute, access: Access | None, value: Data, now: datetime
+    ) -> DataAccessResult:
+        """Write one attribute; logical names and objects that take no values are read-write-denied."""
+        cosem = self._by_obis.get(bytes(attribute.obis))
+        if cosem is None:
+            return DataAccessResult.OBJECT_UNDEFINED
+        if cosem.interface.class_id != attribute.class_id:
+            return DataAccessResult.OBJECT_CLASS_INCONSISTENT
+        if not isinstance(cosem, WritableObject) or attribute.index not in cosem.writable_attributes:
+            return DataAccessResult.READ_WRITE_DENIED
+        return cosem.set_attribute(attribute.index, access, value, now)
+
+    def act(self, method: Method, parameters: Data | None, now: datetime) -> ActionOutcome:
+        """Call one method; objects without methods are read-write-denied."""
+        cosem = self._by_obis.get(bytes(method.obis))
+        if cosem is None:
+            return ActionOutcome(ActionResult.OBJECT_UNDEFINED)
+        if cosem.interface.class_id != method.class_id:
+            return ActionOutcome(ActionResult.OBJECT_CLASS_INCONSISTENT)
+        if not isinstance(cosem, ActingObject) or method.index not in cosem.offered_methods:
+            return ActionOutcome(ActionResult.READ_WRITE_DENIED)
+        return cosem.act(method.index, parameters, now)
 
     def objects(self) -> Iterable[CosemObject]:
         """Every object."""
@@ -139,19 +204,6 @@ def extended_register(
     )  # fmt: skip
 
 
-def clock(obis: Obis, time: Source, *, deviation_min: int, status: Source | None = None) -> AttributeObject:
-    """Class 8 without daylight saving; `deviation_min` are the minutes from local time to UTC (attribute time_zone)."""
-    never = octet_string(NOT_SPECIFIED_TIME)
-    return AttributeObject(
-        classes.CLOCK,
-        obis,
-        (
-            time, long(deviation_min), unsigned(0) if status is None else status,
-            never, never, integer(0), boolean(False), enum(_INTERNAL_CLOCK_BASE),
-        ),
-    )  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class CaptureObject:
     """Which attribute of which object fills a column of a profile or a push; `data_index` 0 is the whole attribute."""
@@ -167,23 +219,3 @@ class CaptureObject:
             long_unsigned(self.class_id), octet_string(bytes(self.obis)),
             integer(self.attribute), long_unsigned(self.data_index),
         )  # fmt: skip
-
-
-def push_setup(obis: Obis, pushed: Iterable[CaptureObject], destination: str) -> AttributeObject:
-    """Class 40: what is pushed, over TCP, to `destination` (`host:port`); no window, no repetition."""
-    return AttributeObject(
-        classes.PUSH_SETUP,
-        obis,
-        (
-            array(capture.definition() for capture in pushed),
-            structure(enum(_TCP), octet_string(destination.encode()), enum(_COSEM_APDU)),
-            array(()), long_unsigned(0), unsigned(0), long_unsigned(0),
-        ),
-    )  # fmt: skip
-
-
-def security_setup(obis: Obis, *, policy: int, client_title: bytes, server_title: bytes) -> AttributeObject:
-    """Class 64 version 0, read-only, suite 0; `policy` 0 nothing, 1 authenticated, 2 encrypted, 3 both."""
-    return AttributeObject(
-        classes.SECURITY_SETUP, obis, (enum(policy), enum(0), octet_string(client_title), octet_string(server_title))
-    )

@@ -71,7 +71,7 @@ class ProfileGeneric:
 
     def attribute(self, index: int, access: Access | None, now: datetime) -> Answer:
         """The buffer, whole or selected, or one of the describing attributes."""
-        name = PROFILE_GENERIC.attributes[index - 1]
+        name = PROFILE_GENERIC.attribute_name(index) or ""
         if name == "buffer":
             return self._buffer(access, now)
         return self._described(name, now) if access is None else DataAccessResult.SCOPE_OF_ACCESS_VIOLATED

@@ -13,7 +13,7 @@ from amity.devices.client.session import Session
 from amity.devices.interface_classes import CLOCK, DATA, EXTENDED_REGISTER, PROFILE_GENERIC, REGISTER
 from amity.devices.objects import CaptureObject
 from amity.devices.profiles import CLOCK_OBIS, ClockRules, Deviation, LoadProfileRules, Selector, Stamp
-from amity.kernel.errors import RemoteProtocolError
+from amity.kernel.errors import RemoteProtocolError, RequestError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import Attribute, Conformance, DataAccessResult
 from amity.protocols.dlms.data import Data, octet_string
@@ -81,6 +81,15 @@ class ProfileLayout(NamedTuple):
         """The column that holds the row's time, None when the clock is not captured."""
         clocks = (place for place, capture in enumerate(self.capture_objects) if capture.class_id == CLOCK.class_id)
         return next(clocks, None)
+
+    def narrowed(self, places: Sequence[int]) -> "ProfileLayout":
+        """The layout of these columns alone, in this order; raise RequestError for a column that is not there."""
+        if not all(0 <= place < len(self.capture_objects) for place in places):
+            raise RequestError(f"profile {self.obis} has columns 0 to {len(self.capture_objects) - 1}, not {places}")
+        return self._replace(
+            capture_objects=tuple(self.capture_objects[place] for place in places),
+            scaler_units=tuple(self.scaler_units[place] for place in places),
+        )
 
 
 class ProfileReadout(NamedTuple):
@@ -184,23 +193,34 @@ def read_profile(
     clock: ClockRules,
     access: Sequence[Selector],
     now: datetime,
+    columns: Sequence[int] = (),
 ) -> Conversation[ProfileReadout]:
     """Rows whose stamp lies from `start` to `end`, both included, by the best access the meter understands.
 
     By range where it can; by entry counted back from the newest row (`now` says how many there can be since `start`);
-    the whole buffer where it can neither, or did not grant selective access.
+    the whole buffer where it can neither, or did not grant selective access. `columns` are the places of those wanted
+    (none: all), the clock's among them; by entry those between them come too, and a whole buffer has all: the layout of
+    the readout says which there are.
     """
     before = len(session.exchanges)
+    narrow = layout.narrowed(columns) if columns else layout
     selected: Access | None = None
     if not session.conformance & Conformance.SELECTIVE_ACCESS:
         access = ()
     if Selector.RANGE in access and layout.clock_column is not None:
         selected = _range(layout, layout.clock_column, start, end, clock)
+        if columns:
+            selected = selected._replace(columns=tuple(capture.definition() for capture in narrow.capture_objects))
     elif Selector.ENTRY in access and layout.capture_period_s > 0:
         selected = yield from _newest_entries(session, layout, now - start)
+        if columns:
+            narrow = layout.narrowed(range(min(columns), max(columns) + 1))
+            selected = selected._replace(from_column=min(columns) + 1, to_column=max(columns) + 1)
+    else:
+        narrow = layout
     buffer = Attribute(PROFILE_GENERIC.class_id, layout.obis, PROFILE_GENERIC.index_of("buffer"))
     raw = yield from get_octets(session, buffer, selected)
-    return ProfileReadout(layout, raw, _since(session, before))
+    return ProfileReadout(narrow, raw, _since(session, before))
 
 
 def _newest_entries(session: Session, layout: ProfileLayout, span: timedelta) -> Conversation[EntryAccess]:
@@ -231,7 +251,7 @@ def meter_time(instant: datetime, rules: ClockRules) -> CosemDateTime:
 
 
 def _range(layout: ProfileLayout, column: int, start: datetime, end: datetime, clock: ClockRules) -> RangeAccess:
-    first, last = (octet_string(meter_time(bound, clock).to_octets()) for bound in (start, end))
+    first, last = (octet_string(meter_time(bound, clock.of_ranges).to_octets()) for bound in (start, end))
     return RangeAccess(layout.capture_objects[column].definition(), first, last)
 
 

@@ -10,14 +10,13 @@ from amity.protocols.dlms import apdu
 from amity.protocols.dlms.acse import AARE_TAG, AARQ_TAG, RLRE_TAG, RLRQ_TAG
 from amity.protocols.hdlc import frame as hdlc
 from amity.protocols.hdlc.address import Address
+from amity.protocols.hdlc.llc import LLC_OCTETS, LLC_REQUEST, LLC_RESPONSE
 from amity.protocols.mbus import frame as mbus
 from amity.protocols.wrapper import frame as wrapper
 
 Carrier = Literal["hdlc", "mbus", "wrapper", "llc", "none"]
-LLC_REQUEST = b"\xe6\xe6\x00"
-LLC_RESPONSE = b"\xe6\xe7\x00"
-LLC_OCTETS = 3
-FIRST_OCTETS = apdu.known_tags() | {AARQ_TAG, AARE_TAG, RLRQ_TAG, RLRE_TAG}
+# A push is never a confirmation, and in noise its tag is too often that of a COSEM long.
+FIRST_OCTETS = (apdu.known_tags() - {apdu.DataNotificationConfirm.TAG}) | {AARQ_TAG, AARE_TAG, RLRQ_TAG, RLRE_TAG}
 _NOISE_MAX = 256
 _GUESSED_OCTETS_MAX = 4096  # a bare message behind noise is short; guessing in long captures would take long
 _GATEWAY = frozenset({0xE6, 0xE7})
@@ -142,13 +141,9 @@ def _from_hdlc(hits: list[_Hit]) -> Carried:
 def _hdlc_report(hit: _Hit, frame: hdlc.Frame) -> FrameReport:
     checks = (("header check", frame.hcs_ok), ("frame check", frame.fcs_ok))
     return FrameReport(
-        "hdlc", hit.offset, hit.end - hit.offset, _address(frame.source), _address(frame.destination),
+        "hdlc", hit.offset, hit.end - hit.offset, str(frame.source), str(frame.destination),
         frame.kind.value, checks, frame.segmented,
     )  # fmt: skip
-
-
-def _address(address: Address) -> str:
-    return str(address.upper) if address.lower is None else f"{address.upper}/{address.lower}"
 
 
 def _without_llc(octets: bytes, way: Way) -> Payload:

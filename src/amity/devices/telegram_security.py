@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from amity.kernel.errors import LocalProtocolError, SecurityError
 from amity.protocols.dlms.apdu import Ciphered, GeneralCiphering
-from amity.protocols.dlms.ciphering import TAG_OCTETS, CipherKeys, Protector, SecurityControl
+from amity.protocols.dlms.ciphering import TAG_OCTETS, CipherKeys, SecurityControl
+from amity.protocols.dlms.protector import Protector
 
 ProtectorFor = Callable[[bytes, int], Protector | None]
 

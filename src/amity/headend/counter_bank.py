@@ -2,14 +2,11 @@
 
 from typing import Final
 
+from amity.devices.client.counters import RESYNC_MAX
 from amity.headend.ports import CounterStore
 from amity.kernel.errors import RemoteProtocolError
 
 CHUNK: Final = 256
-RESYNC_MAX: Final = 0x7FFF_FFFF
-"""An ExceptionResponse is not authenticated: whoever stands in between can name any counter. So what is believed of
-such answers, however many come, never passes the middle of the range: the other half stays ours, which is eight million
-chunks. Counters that are a time in seconds since 2000 lie below it until 2068."""
 
 
 class CounterBank:

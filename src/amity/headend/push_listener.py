@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from amity.devices.notification_intake import NotificationIntake
 from amity.domain.collection import Delivery, Exchange, Outcome
 from amity.headend.fitting import fitting
 from amity.headend.message_id import identified
@@ -14,8 +15,8 @@ from amity.headend.ports import Endpoint, Progress, PushCounterStore
 from amity.headend.push_readings import normalised_push
 from amity.headend.push_senders import Opened, Senders, reason_of
 from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import AmityError, TransportError
-from amity.protocols.wrapper.frame import Frame, Reader, WrapperError, encode
+from amity.kernel.errors import AmityError, RemoteProtocolError, TransportError
+from amity.protocols.wrapper.frame import Frame, Reader, encode
 
 _CHUNK_OCTETS: Final = 4096
 
@@ -109,7 +110,7 @@ class PushListener:
             return
         self._connections[task] = peer
         try:
-            await self._serve(reader, peer)
+            await self._serve(reader, writer, peer)
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # silent for too long, gone, or we are closing: nothing is owed to a caller
         finally:
@@ -123,8 +124,9 @@ class PushListener:
         rules = self._rules
         return len(self._connections) >= rules.connections_max or of_this_peer >= rules.connections_per_peer_max
 
-    async def _serve(self, reader: asyncio.StreamReader, peer: str) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         frames = Reader(self._rules.apdu_octets_max)
+        intake = NotificationIntake(self._rules.apdu_octets_max)
         pushes, now = 0, asyncio.get_running_loop().time
         due = now() + self._rules.idle_timeout_s
         while pushes < self._rules.pushes_per_connection_max:
@@ -134,13 +136,16 @@ class PushListener:
                 return
             was_between_frames = not frames.pending_octets
             try:
-                arrived = frames.feed(octets)
-            except WrapperError as error:
+                arrived = [(frame, *intake.receive(frame.payload)) for frame in frames.feed(octets)]
+            except RemoteProtocolError as error:
                 self._park(peer, octets, error)
                 return
-            for frame in arrived:
-                pushes += 1
-                await self.take(frame, peer)
+            for frame, message, answers in arrived:
+                pushes += 1  # blocks of a long one count too: nobody sends them for ever
+                for answer in answers:
+                    writer.write(encode(frame.destination, frame.source, answer))
+                if message is not None:
+                    await self.take(frame._replace(payload=message), peer)
             if not frames.pending_octets:
                 due = now() + self._rules.idle_timeout_s
             elif was_between_frames or arrived:

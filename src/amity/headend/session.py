@@ -27,12 +27,11 @@ from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, TransportError
 from amity.kernel.time import Clock
 from amity.protocols.dlms.acse import AARQ_TAG
-from amity.protocols.dlms.ciphering import CipherKeys
+from amity.protocols.dlms.key_ring import KeyRing, Keys
 from amity.protocols.wrapper.frame import encode
 
 Choice = TypeVar("Choice", Authentication, Ciphering, Protection)
 
-_SUITE: Final = 0
 _COUNTERS_PER_SESSION: Final = 128
 _RELEASE_TIMEOUT_S: Final = 1.0
 ANSWER_OCTETS_MAX: Final = 3 * 1024 * 1024
@@ -49,21 +48,28 @@ def association_settings(
     authentication = _choice(endpoint, "auth", Authentication, profile.association.authentication)
     ciphering = _choice(endpoint, "ciphering", Ciphering, profile.association.ciphering)
     protection = _choice(endpoint, "protection", Protection, profile.association.protection)
-    keyed = authentication is Authentication.HLS_GMAC or ciphering is not Ciphering.NONE
+    ciphered = ciphering is not Ciphering.NONE
+    titled, keyed = ciphered or authentication.titled, ciphered or authentication.hls
     try:
         return AssociationSettings(
             authentication=authentication,
             ciphering=ciphering,
             protection=protection,
-            client_title=system_title if keyed else b"",
-            server_title=endpoint.system_title if keyed else b"",
-            password=secrets.password,
-            protector=CipherKeys(_SUITE, secrets.guek, secrets.gak) if keyed else None,
+            client_title=system_title if titled else b"",
+            server_title=endpoint.system_title if titled else b"",
+            password=secrets.password if authentication is Authentication.LLS else b"",
+            protector=_keys(profile.association.suite, secrets, needed=titled) if keyed else None,
         )
     except AmityError as error:
         raise ConfigurationError(
             f"meter {endpoint.meter_id} cannot be associated with: {error.what}", next_step=error.next_step
         ) from error
+
+
+def _keys(suite: int, secrets: MeterSecrets, *, needed: bool) -> KeyRing:
+    """All that is known; a missing encryption key is refused here where it will be needed."""
+    guek = secrets.guek if needed else secrets.guek or None
+    return KeyRing(suite, Keys(guek, secrets.gak if needed else None, secret=secrets.password or None))
 
 
 def _choice(endpoint: Endpoint, name: str, choices: type[Choice], otherwise: Choice) -> Choice:

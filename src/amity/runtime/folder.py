@@ -35,6 +35,11 @@ class Folder:
         return self.root / "ot" / "mapping.json"
 
     @property
+    def profiles(self) -> Path:
+        """Device profiles of the operator's own, *.toml; the folder need not be there."""
+        return self.root / "ot" / "profiles"
+
+    @property
     def it_database(self) -> Path:
         """Registry, deliveries, blocks, exceptions, logins."""
         return self.root / "it" / "it.sqlite"

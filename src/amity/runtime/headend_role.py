@@ -26,6 +26,7 @@ from amity.messaging.codec import ProtobufCodec
 from amity.messaging.nats_server import BrokerFolder
 from amity.runtime.folder import Folder
 from amity.runtime.mapping_watch import MappingWatch
+from amity.runtime.profile_folder import catalogue_of
 from amity.runtime.settings import HeadendSettings, Settings
 from amity.runtime.system import SystemClock, random_octets
 from amity.runtime.system_title import claim_title, leave_mark
@@ -118,6 +119,7 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
         codec=ProtobufCodec(),
         mappings=MappingFile(folder.mapping),
         subject=SUBJECT,
+        profile_of=catalogue_of(folder.profiles if folder.profiles.is_dir() else None).profile,
         reading=ReadingRules(first_read=timedelta(days=settings.backfill_days)),
         session=SessionRules(
             connect_timeout_s=settings.connect_timeout_s,

@@ -7,6 +7,8 @@ from functools import partial
 import numpy as np
 
 from amity.devices import objects
+from amity.devices.equipment.clock import AdjustableClock, clock_object
+from amity.devices.equipment.push_setup import push_setup_object, to_tcp
 from amity.devices.objects import Answer, CaptureObject, CosemObject
 from amity.devices.profile_generic import ProfileGeneric
 from amity.devices.profiles import CLOCK_COLUMN, CLOCK_OBIS, MeasuredObject, Selector
@@ -49,8 +51,8 @@ def cosem_objects(meter: SimulatedMeter, push_to: str) -> Iterator[CosemObject]:
     yield from _other_registers(meter)
     yield from _profiles(meter)
     yield objects.data_object(LAST_EVENT_CODE, _last_event_code(meter))
-    yield objects.push_setup(PUSH_ON_ALARM, alarm_captures(), push_to)
-    yield objects.push_setup(PUSH_ON_INTERVAL, interval_captures(meter), push_to)
+    yield push_setup_object(to_tcp(alarm_captures(), push_to), PUSH_ON_ALARM)
+    yield push_setup_object(to_tcp(interval_captures(meter), push_to), PUSH_ON_INTERVAL)
 
 
 def alarm_captures() -> tuple[CaptureObject, ...]:
@@ -75,13 +77,14 @@ def cell(value: int, tag: Tag) -> bytes:
 def _clock(meter: SimulatedMeter) -> CosemObject:
     rules = meter.profile.clock
 
-    def time(now: datetime) -> Answer:
-        shown_s = np.array([epoch_s(meter.clock_now(now))], np.int64)
+    def render(shows: datetime, now: datetime) -> Answer:
+        shown_s = np.array([epoch_s(shows)], np.int64)
         return octet_string(date_times(shown_s, rules, _clock_status(meter, now)).tobytes())
 
-    return objects.clock(
+    return clock_object(
+        AdjustableClock(meter.clock_now, measuring_period_s=meter.profile.load_profile.capture_period_s),
         CLOCK_OBIS,
-        time,
+        render,
         deviation_min=deviation_min(rules),
         status=lambda now: unsigned(_clock_status(meter, now)),
     )

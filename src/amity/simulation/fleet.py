@@ -7,17 +7,19 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from amity.devices.profiles import DeviceProfile, Form, packaged_keys, packaged_profile
+from amity.devices.interface_classes import Role
+from amity.devices.profiles import DeviceProfile, Form, Framing, fictional_keys, packaged_profile
 from amity.devices.settings import Authentication
 from amity.domain.registry import Town
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, utc_day
 from amity.simulation.chance import stream
+from amity.simulation.device import role_clients
 from amity.simulation.faults import FaultKind, RecordFaults, assign
 from amity.simulation.happenings import Happenings, Outage
 from amity.simulation.household import INTERVAL_S, Household
-from amity.simulation.keys import keys_of
+from amity.simulation.keys import SimulatedKeys, keys_of
 from amity.simulation.measuring import MeasuringElement
 from amity.simulation.meter import ClockDrift, SimulatedMeter, ledger_of, powered
 from amity.simulation.rows import LoadProfileRows
@@ -32,8 +34,14 @@ _PLAIN_PROFILE = "norrvik_n1"  # the model with the fewest peculiarities
 _ASSOCIATION_OF = {
     Authentication.NONE: "norrvik_n1",
     Authentication.LLS: "bergholm_b20",
+    Authentication.HLS2: "bergholm_b20",
+    Authentication.HLS_MD5: "bergholm_b20",
+    Authentication.HLS_SHA1: "bergholm_b20",
     Authentication.HLS_GMAC: "castellan_c3",
+    Authentication.HLS_SHA256: "castellan_c3",
+    Authentication.HLS_ECDSA: "castellan_c3",
 }
+"""The model whose client, addresses and ciphering a plain model with that authentication has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class FleetSettings:
     `anchor` is the instant the story is told from: meters were installed 60 days before, faults of the record show on
     its yesterday, the outage began three hours earlier. A fleet that is built again with the same anchor goes on.
     `auth` makes every meter a plain model with that authentication; None mixes all models.
+    `suite` is the security suite of all of them; suite 0 leaves them what their models have.
     `faults` are shares of the fleet; `fault_of` gives single meters, by their number from 0, a fault of their own.
     """
 
@@ -53,6 +62,7 @@ class FleetSettings:
     faults: Mapping[FaultKind, float] = field(default_factory=lambda: MappingProxyType({}))
     fault_of: Mapping[int, FaultKind] = field(default_factory=lambda: MappingProxyType({}))
     outage: bool = False
+    suite: int = 0
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError for a fleet that cannot be."""
@@ -60,6 +70,8 @@ class FleetSettings:
             raise ConfigurationError(
                 f"a simulated fleet has 1 to {METERS_MAX} meters, not {self.meters}", next_step="choose with --meters N"
             )
+        if self.auth is Authentication.HLS_ECDSA and not self.suite:
+            raise ConfigurationError("signatures need security suite 1 or 2", next_step="add --suite 1")
         for number in self.fault_of:
             if not 0 <= number < self.meters:
                 raise ConfigurationError(f"there is no meter number {number} among {self.meters} to give a fault to")
@@ -92,7 +104,7 @@ class Fleet:
 
 def build_fleet(settings: FleetSettings) -> Fleet:
     """Build the town and its meters; nothing is computed for their past until somebody asks."""
-    built = build_town(settings.seed, settings.meters, _profiles(settings.auth))
+    built = build_town(settings.seed, settings.meters, _profiles(settings.auth, settings.suite))
     outages = _outages(settings, built.town)
     kinds = _kinds(settings, built.premises, outages)
     weather = Weather(settings.seed, *centre())
@@ -110,19 +122,27 @@ def truth_wh(settings: FleetSettings, meter_id: str, obis: Obis, start_s: int) -
 def document_entry(meter: SimulatedMeter, host: str, port: int) -> dict[str, Any]:
     """One meter of the fleet document: all that a head-end or a foreign client needs to read it.
 
+    `framing` is wrapper or hdlc; what else the way needs (a UDP port, an HDLC address, a device) is said beside it.
     Keys and title are hexadecimal, derived from the seed (see `keys`); they must never be used for anything real.
+    `client_signing_key` is private, `meter_signing_key` public; both are empty in suite 0.
+    `associations` are the clients that may change something, by role, with keys of their own (HLS-GMAC, suite 0).
     `faults` names what is wrong with the meter, `outage` included; it is empty for a healthy one.
     """
     association = meter.profile.association
     return {
         "host": host,
         "port": port,
+        "framing": Framing.WRAPPER.value,
         "client": association.client,
         "server": association.server,
         "auth": association.authentication.value,
         "password": meter.keys.password.decode("ascii"),
+        "suite": meter.keys.suite,
         "guek": meter.keys.guek.hex(),
         "gak": meter.keys.gak.hex(),
+        "kek": meter.keys.kek.hex(),
+        "client_signing_key": meter.keys.client_signing.hex(),
+        "meter_signing_key": meter.keys.meter_public.signing.hex(),
         "system_title": meter.system_title.hex(),
         "logical_device_name": meter.meter_id,
         "serial": meter.serial,
@@ -132,15 +152,31 @@ def document_entry(meter: SimulatedMeter, host: str, port: int) -> dict[str, Any
         "usage_point": meter.usage_point.usage_point_id,
         "transformer": meter.usage_point.transformer_id,
         "faults": [*sorted(kind.value for kind in meter.kinds), *(["outage"] if meter.happenings.outages else [])],
+        "associations": [_association(role, *found) for role, found in role_clients(meter).items()],
         "simulated": True,
     }
 
 
-def _profiles(auth: Authentication | None) -> tuple[DeviceProfile, ...]:
+def _association(role: Role, client: int, keys: SimulatedKeys) -> dict[str, Any]:
+    """A client that may change something: hls-gmac and glo, authenticated and encrypted."""
+    return {"role": role.value, "client": client, "guek": keys.guek.hex(), "gak": keys.gak.hex()}
+
+
+def _profiles(auth: Authentication | None, suite: int) -> tuple[DeviceProfile, ...]:
     if auth is None:
-        return tuple(map(packaged_profile, packaged_keys()))
-    association = replace(packaged_profile(_ASSOCIATION_OF[auth]).association, with_list=True, answers_release=True)
-    return (replace(packaged_profile(_PLAIN_PROFILE), association=association),)
+        return tuple(_with_association(packaged_profile(key), suite=suite) for key in fictional_keys())
+    like = packaged_profile(_ASSOCIATION_OF[auth]).association
+    plain = replace(packaged_profile(_PLAIN_PROFILE), association=like)
+    return (
+        _with_association(
+            plain, suite=suite, authentication=Authentication(auth), with_list=True, answers_release=True
+        ),
+    )
+
+
+def _with_association(profile: DeviceProfile, *, suite: int, **changes: Any) -> DeviceProfile:
+    suite = suite or profile.association.suite
+    return replace(profile, association=replace(profile.association, suite=suite, **changes))
 
 
 def _kinds(settings: FleetSettings, premises: tuple[Premise, ...], outages: tuple[Outage, ...]) -> dict[str, FaultKind]:
@@ -196,7 +232,7 @@ def _meter(
         profile=premise.profile,
         usage_point=usage_point,
         system_title=premise.profile.flag.encode("ascii") + int(serial).to_bytes(5, "big"),
-        keys=keys_of(seed, serial),
+        keys=keys_of(seed, serial, premise.profile.association.suite),
         element=element,
         rows=LoadProfileRows(element, partial(powered, own_outages)),
         happenings=Happenings(faults, usage_point.transformer_id, installed_day, own_outages),

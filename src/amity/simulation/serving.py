@@ -9,6 +9,7 @@ from typing import Any
 from amity.kernel.errors import ConfigurationError, TransportError
 from amity.kernel.time import Clock
 from amity.runtime.system import random_octets as random_octets_of_system
+from amity.simulation.carriers import OVER_TCP, Carried
 from amity.simulation.counters import Reservation, reservation_by_time
 from amity.simulation.device import meter_server
 from amity.simulation.faults import FaultKind
@@ -16,13 +17,12 @@ from amity.simulation.fleet import Fleet, document_entry
 from amity.simulation.line_faults import LineFaults
 from amity.simulation.push_schedule import Destination, PushSchedule
 from amity.simulation.pushes import Pusher
-from amity.transports.meter_listener import serve_meter
 
 _PORT_MAX = 65_535
 
 
 @contextlib.asynccontextmanager
-async def serve_fleet(
+async def serve_fleet(  # noqa: PLR0913 - an option each
     fleet: Fleet,
     *,
     clock: Clock,
@@ -32,11 +32,14 @@ async def serve_fleet(
     random_octets: Callable[[int], bytes] = random_octets_of_system,
     remembers_counters: bool = True,
     reservation: Reservation | None = None,
+    carried: Carried = OVER_TCP,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Serve every meter while the context is open; give the fleet document with the ports they listen on.
 
     Meter i listens on `port_base` + i; with 0 the system chooses free ports. `random_octets` makes the challenges of
     HLS; `remembers_counters` is as in `MeterSettings`; `reservation` keeps how far the meters' own counters went.
+    `carried` says what carries their APDUs.
+
     Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
     """
     _check_ports(port_base, len(fleet.meters))
@@ -47,19 +50,18 @@ async def serve_fleet(
         for number, meter in enumerate(fleet.meters):
             server, counter = meter_server(
                 meter,
+                started=clock.now(),
                 reservation=reservation,
                 random_octets=random_octets,
                 push_to=str(push_to or ""),
                 remembers_counters=remembers_counters,
             )
             wanted = port_base + number if port_base else 0
-            if FaultKind.REFUSED in meter.kinds:
-                port = stack.enter_context(_held(host, wanted))
+            if FaultKind.REFUSED in meter.kinds and not carried.pty:
+                where = {"port": stack.enter_context(_held(host, wanted))}
             else:
-                listener = await serve_meter(server, host, wanted, clock=clock, deliver=LineFaults(meter, clock))
-                stack.push_async_callback(listener.close)
-                port = listener.port
-            document.append(document_entry(meter, host, port))
+                where = await carried.serve(stack, server, LineFaults(meter, clock), clock, (host, wanted))
+            document.append(document_entry(meter, host, 0) | carried.described() | where)
             pushers.append((meter, Pusher(meter, counter)))
         if push_to is not None:
             await stack.enter_async_context(_running(PushSchedule(push_to, pushers, clock)))

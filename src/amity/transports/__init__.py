@@ -1,1 +1,1 @@
-"""Sockets: TCP with the wrapper, both ends; what is said over them is the business of `devices`."""
+"""Sockets and serial lines, both ends; what is said over them is the business of `devices`."""

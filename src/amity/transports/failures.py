@@ -3,6 +3,9 @@
 TransportError
 ├── ConnectionRefusedByPeerError   nothing listens on the port
 ├── ConnectionFailedError          no way to the host, or no connection in time
+├── SerialPortError                the serial port cannot be opened
+├── SignOnFailedError              nobody identified itself at the optical head
+├── LinkRefusedError               the meter is there and takes no HDLC link, or has dropped it
 ├── PartialFrameError              a frame began and never became whole
 ├── TimerT1Error                   not one octet of an answer in time
 └── ConnectionClosedError          the meter closed instead of answering
@@ -33,6 +36,44 @@ class ConnectionFailedError(TransportError):
             tried=f"TCP connection to {address}",
             answer=answer,
             next_step="check the address, the route to the meter and its modem",
+        )
+
+
+class SerialPortError(TransportError):
+    """The serial port cannot be opened."""
+
+    def __init__(self, device: str, answer: str) -> None:
+        super().__init__(
+            "Serial Port Not Available",
+            tried=f"opening {device}",
+            answer=answer,
+            next_step="check that the adapter is plugged in, that nothing else uses it, and that this user is in the"
+            " group that may (dialout)",
+        )
+
+
+class SignOnFailedError(TransportError):
+    """Nobody identified itself at the optical head."""
+
+    def __init__(self, address: str, what: str, answer: str) -> None:
+        super().__init__(
+            "Sign-On Failed",
+            tried=f"IEC 62056-21 sign-on at {address}: {what}",
+            answer=answer,
+            next_step="check how the optical head sits and whether the meter speaks mode E; a meter that begins with"
+            " HDLC at once needs no sign-on",
+        )
+
+
+class LinkRefusedError(TransportError):
+    """The meter is there and takes no HDLC link, or has dropped it."""
+
+    def __init__(self, address: str, answer: str) -> None:
+        super().__init__(
+            "HDLC Link Refused",
+            tried=f"an HDLC link to {address}",
+            answer=answer,
+            next_step="check client address, logical and physical device address; another client may hold the meter",
         )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Callable
+from typing import Protocol
 
 from amity.devices.server import MeterAssociation, MeterServer
 from amity.kernel.errors import TransportError
@@ -18,10 +19,18 @@ def write(transport: asyncio.Transport, frame: bytes) -> None:
     transport.write(frame)
 
 
+class Closable(Protocol):
+    """One connection of a meter."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
 class MeterListener:
     """A listening meter; `port` is the one it got."""
 
-    def __init__(self, listener: asyncio.Server, links: set["_MeterLink"]) -> None:
+    def __init__(self, listener: asyncio.Server, links: set[Closable]) -> None:
         self._listener = listener
         self._links = links
         self.port: int = listener.sockets[0].getsockname()[1]
@@ -38,23 +47,31 @@ async def serve_meter(
     server: MeterServer, host: str, port: int, *, clock: Clock, deliver: Deliver = write
 ) -> MeterListener:
     """Serve one meter; port 0 takes a free one; raise TransportError when the port cannot be had."""
-    links: set[_MeterLink] = set()
-    loop = asyncio.get_running_loop()
+    links: set[Closable] = set()
+    return MeterListener(await listen(lambda: _MeterLink(server, clock, deliver, links), host, port), links)
+
+
+async def listen(factory: Callable[[], asyncio.Protocol], host: str, port: int) -> asyncio.Server:
+    """Listen on a TCP port; raise TransportError when it cannot be had."""
     try:
-        listener = await loop.create_server(lambda: _MeterLink(server, clock, deliver, links), host, port)
+        return await asyncio.get_running_loop().create_server(factory, host, port)
     except OSError as error:
-        raise TransportError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}",
-            tried=f"TCP listen on {host}:{port}",
-            next_step="choose another port base" if error.errno == errno.EADDRINUSE else "check the host address",
-        ) from error
-    return MeterListener(listener, links)
+        raise cannot_listen("TCP", host, port, error) from error
+
+
+def cannot_listen(kind: str, host: str, port: int, error: OSError) -> TransportError:
+    """Why a port cannot be had, and what to try."""
+    return TransportError(
+        f"cannot listen on {host}:{port}: {error.strerror or error}",
+        tried=f"{kind} listen on {host}:{port}",
+        next_step="choose another port base" if error.errno == errno.EADDRINUSE else "check the host address",
+    )
 
 
 class _MeterLink(asyncio.Protocol):
     """One connection; each client address that speaks on it has its own association."""
 
-    def __init__(self, server: MeterServer, clock: Clock, deliver: Deliver, links: set["_MeterLink"]) -> None:
+    def __init__(self, server: MeterServer, clock: Clock, deliver: Deliver, links: set[Closable]) -> None:
         self._server = server
         self._clock = clock
         self._deliver = deliver
@@ -92,9 +109,11 @@ class _MeterLink(asyncio.Protocol):
     def _answer(self, frame: Frame) -> None:
         if frame.destination != self._server.settings.server or self._transport is None:
             return
-        answer = self._association_of(frame.source).receive(frame.payload, self._clock.now())
-        if answer is not None:
+        association = self._association_of(frame.source)
+        answer = association.receive(frame.payload, self._clock.now())
+        while answer is not None:
             self._deliver(self._transport, encode(frame.destination, frame.source, answer))
+            answer = association.following()
 
     def _association_of(self, client: int) -> MeterAssociation:
         association = self._associations.get(client)

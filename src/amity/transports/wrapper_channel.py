@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from typing import Self, TypeVar
+from typing import Self
 
-from amity.devices.client.conversation import Conversation, converse
+from amity.devices.client.conversation import Unanswered
 from amity.kernel.errors import LocalProtocolError
-from amity.protocols.dlms.apdu import CipherTag, DataNotification, EventNotification
 from amity.protocols.wrapper.frame import Frame, Reader, WrapperError, encode
+from amity.transports.channel import MeterChannel
 from amity.transports.failures import (
     ConnectionClosedError,
     ConnectionFailedError,
@@ -16,26 +16,21 @@ from amity.transports.failures import (
     TimerT1Error,
 )
 
-Result = TypeVar("Result")
-
 _FRAMES_WAITING_MAX = 64
-_UNSOLICITED_TAGS = frozenset({DataNotification.TAG, EventNotification.TAG, int(CipherTag.GLO_EVENT_NOTIFICATION)})
 
 
-class WrapperChannel:
-    """Sends a request and waits for its answer, one at a time; what the meter says unasked lands in `unsolicited`.
+class WrapperChannel(MeterChannel):
+    """A channel over TCP; `client` and `server` are wrapper ports."""
 
-    After any error the connection is of no more use: close it.
-    """
-
-    __slots__ = ("_address", "_client", "_link", "_server", "unsolicited")
+    __slots__ = ("_address", "_client", "_in_stream", "_link", "_server")
 
     def __init__(self, link: "_Link", address: str, client: int, server: int) -> None:
+        super().__init__()
         self._link = link
         self._address = address
         self._client = client
         self._server = server
-        self.unsolicited: deque[bytes] = deque(maxlen=_FRAMES_WAITING_MAX)
+        self._in_stream = False
 
     @classmethod
     async def open(cls, host: str, port: int, client: int, server: int, connect_timeout_s: float) -> Self:
@@ -56,15 +51,18 @@ class WrapperChannel:
     async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:
         """Send one APDU and return the answer's.
 
+        An `Unanswered` one is only sent; without any, the next APDU is awaited, and silence brings no octets.
+
         Raises:
             PartialFrameError: a frame began and the connection ended, or `timeout_s` ran out, before it was whole.
             TimerT1Error: nothing came within `timeout_s`.
             ConnectionClosedError: the meter closed without an answer.
             WrapperError: what came is no wrapper frame.
         """
-        for early in self._link.waiting():
-            self._answers(early)  # it answers nothing that was asked, but may be a push
-        self._link.send(encode(self._client, self._server, apdu))
+        if apdu:
+            self._send(apdu)
+        if isinstance(apdu, Unanswered):
+            return b""
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
@@ -72,25 +70,25 @@ class WrapperChannel:
                     if self._answers(frame):
                         return frame.payload
         except TimeoutError as error:
+            if not apdu and not self._link.pending_octets:
+                return b""
             raise self._late(timeout_s) from error
         except EOFError as error:
             raise self._ended() from error
-
-    async def run(self, conversation: Conversation[Result], request_timeout_s: float) -> Result:
-        """Lead a conversation to its end; `request_timeout_s` is for each exchange of it."""
-        return await converse(conversation, lambda request: self.exchange(request, request_timeout_s))
 
     async def close(self) -> None:
         """Close the connection; does nothing when it is closed already."""
         await self._link.close()
 
+    def _send(self, apdu: bytes) -> None:
+        if not self._in_stream:  # in the midst of a stream the meter may have asked for a block again
+            for early in self._link.waiting():
+                self._answers(early)  # it answers nothing that was asked, but may be a push
+        self._link.send(encode(self._client, self._server, apdu))
+        self._in_stream = isinstance(apdu, Unanswered)
+
     def _answers(self, frame: Frame) -> bool:
-        if (frame.source, frame.destination) != (self._server, self._client):
-            return False
-        if frame.payload[:1] and frame.payload[0] in _UNSOLICITED_TAGS:
-            self.unsolicited.append(frame.payload)
-            return False
-        return True
+        return (frame.source, frame.destination) == (self._server, self._client) and self._is_answer(frame.payload)
 
     def _late(self, timeout_s: float) -> PartialFrameError | TimerT1Error:
         pending = self._link.pending_octets

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from amity.devices.profiles.loader import packaged_keys, packaged_profile
+from amity.devices.profiles import fictional_keys, field_keys, packaged_profile
 from amity.domain.blocks import Channel
 from amity.domain.readings import RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
@@ -157,7 +157,7 @@ def no_such_meter(meter_id: str) -> NotFoundError:
 @lru_cache
 def maker_of(profile: str) -> str | None:
     """Manufacturer and model that a packaged device profile names, None for any other profile."""
-    if profile not in packaged_keys():
+    if profile not in {*field_keys(), *fictional_keys()}:
         return None
     found = packaged_profile(profile)
     return f"{found.manufacturer} {found.model}"

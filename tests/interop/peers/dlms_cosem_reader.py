@@ -8,6 +8,7 @@ from typing import Any
 from dlms_cosem import cosem
 from dlms_cosem.clients.blocking_tcp_transport import BlockingTcpTransport
 from dlms_cosem.clients.dlms_client import DlmsClient
+from dlms_cosem.clients.hdlc_transport import SerialHdlcTransport
 from dlms_cosem.cosem import CosemAttribute, Obis
 from dlms_cosem.cosem.capture_object import CaptureObject
 from dlms_cosem.cosem.selective_access import RangeDescriptor
@@ -16,6 +17,7 @@ from dlms_cosem.parsers import AssociationObjectListParser, ProfileGenericBuffer
 from dlms_cosem.time import datetime_from_bytes
 from dlms_cosem.utils import parse_as_dlms_data
 from order import CLOCK, CURRENT_ASSOCIATION, LOGICAL_DEVICE_NAME, Order, print_answer, read_order, utc_text
+from serial import Serial, serial_for_url
 
 MECHANISMS = {
     "none": AuthenticationMechanism.NONE,
@@ -25,15 +27,11 @@ MECHANISMS = {
 
 
 class CountingTransport:
-    """The peer's TCP transport, counting the requests that went through it."""
+    """One of the peer's transports, counting the requests that went through it."""
 
     def __init__(self, order: Order) -> None:
-        self._transport = BlockingTcpTransport(
-            host=order.host,
-            port=order.port,
-            client_logical_address=order.client,
-            server_logical_address=order.server,
-        )
+        self._serial = serial_of(order) if order.framing == "hdlc" else None
+        self._transport = tcp_transport(order) if self._serial is None else hdlc_transport(order, self._serial)
         self.requests = 0
 
     def connect(self) -> None:
@@ -41,13 +39,42 @@ class CountingTransport:
         self._transport.connect()
 
     def disconnect(self) -> None:
-        """Close the connection."""
-        self._transport.disconnect()
+        """Close the connection; an HDLC link without DISC, whose UA the peer takes with information only (21.3.2)."""
+        if self._serial is None:
+            self._transport.disconnect()
+        else:
+            self._serial.close()
 
     def send(self, bytes_to_send: bytes) -> bytes:
         """One request, one answer."""
         self.requests += 1
         return self._transport.send(bytes_to_send)
+
+
+def tcp_transport(order: Order) -> BlockingTcpTransport:
+    """The wrapper over TCP."""
+    return BlockingTcpTransport(
+        host=order.host,
+        port=order.port,
+        client_logical_address=order.client,
+        server_logical_address=order.server,
+    )
+
+
+def serial_of(order: Order) -> Serial:
+    """A serial line; the serial library takes a TCP connection for one too."""
+    return serial_for_url(order.device or f"socket://{order.host}:{order.port}", timeout=2)
+
+
+def hdlc_transport(order: Order, line: Serial) -> SerialHdlcTransport:
+    """HDLC, as the peer has it, on a serial line."""
+    return SerialHdlcTransport(
+        client_logical_address=order.client,
+        server_logical_address=order.server,
+        server_physical_address=order.physical,
+        serial_port=order.device,
+        serial=line,
+    )
 
 
 def client_for(order: Order, transport: CountingTransport) -> DlmsClient:

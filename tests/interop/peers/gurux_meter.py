@@ -1,7 +1,7 @@
 """A small meter built from gurux-dlms, so that Amity's client meets a server nobody here wrote.
 
 Serves one connection at a time on a free loopback port, prints its connection document and runs until it is ended.
-Usage: gurux_meter.py none|lls
+Usage: gurux_meter.py none|lls|hls-sha256
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from gurux_dlms.secure import GXDLMSSecureServer
 
 NAME = b"AMY0000000000042"
 PASSWORD = "sunrise1"
+NOTE = "0.0.96.50.0.255"
 REGISTER_COUNT = 7_654_321  # in steps of 10 Wh
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 ROWS = 96
-MECHANISMS = {"none": Authentication.NONE, "lls": Authentication.LOW}
+MECHANISMS = {"none": Authentication.NONE, "lls": Authentication.LOW, "hls-sha256": Authentication.HIGH_SHA256}
 
 
 class Reply(GXServerReply):
@@ -70,8 +71,7 @@ class Meter(GXDLMSSecureServer):
         return SourceDiagnostic.NONE
 
     def onGetAttributeAccess(self, arg: Any) -> Any:  # noqa: N802
-        del arg
-        return AccessMode.READ
+        return AccessMode.READ_WRITE if arg.target.logicalName == NOTE else AccessMode.READ
 
     def onGetMethodAccess(self, arg: Any) -> Any:  # noqa: N802
         del arg
@@ -107,7 +107,10 @@ def objects() -> list[Any]:
     profile.captureObjects = [(clock, GXDLMSCaptureObject(2, 0)), (interval, GXDLMSCaptureObject(2, 0))]
     profile.buffer = [[GXDateTime(FIRST + timedelta(seconds=900 * row)), 100 + row] for row in range(ROWS)]
     profile.entriesInUse = ROWS
-    return [name, clock, register, interval, profile]
+    note = GXDLMSData(NOTE)
+    note.value = 1
+    note.setDataType(2, DataType.UINT8)
+    return [name, clock, register, interval, profile, note]
 
 
 def build(auth: str) -> Meter:

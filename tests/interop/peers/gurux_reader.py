@@ -6,19 +6,31 @@ import socket
 from datetime import datetime
 from typing import Any
 
-from gurux_dlms import GXByteBuffer, GXDateTime, GXReplyData
+from gurux_dlms import GXByteBuffer, GXDateTime, GXDLMSClient, GXReplyData
+from gurux_dlms.ecdsa import GXPrivateKey, GXPublicKey
 from gurux_dlms.enums import Authentication, Conformance, InterfaceType, Security
 from gurux_dlms.objects import GXDLMSClock, GXDLMSData, GXDLMSExtendedRegister, GXDLMSProfileGeneric, GXDLMSRegister
+from gurux_dlms.objects.enums import SecuritySuite
 from gurux_dlms.secure import GXDLMSSecureClient
 from order import CLOCK, LOGICAL_DEVICE_NAME, Order, print_answer, read_order, utc_text
 
-AUTHENTICATIONS = {"none": Authentication.NONE, "lls": Authentication.LOW, "hls-gmac": Authentication.HIGH_GMAC}
+AUTHENTICATIONS = {
+    "none": Authentication.NONE,
+    "lls": Authentication.LOW,
+    "hls2": Authentication.HIGH,
+    "hls-md5": Authentication.HIGH_MD5,
+    "hls-sha1": Authentication.HIGH_SHA1,
+    "hls-gmac": Authentication.HIGH_GMAC,
+    "hls-sha256": Authentication.HIGH_SHA256,
+    "hls-ecdsa": Authentication.HIGH_ECDSA,
+}
 PROTECTIONS = {
     "none": Security.NONE,
     "auth": Security.AUTHENTICATION,
     "enc": Security.ENCRYPTION,
     "auth+enc": Security.AUTHENTICATION_ENCRYPTION,
 }
+UNCOMPRESSED = b"\x04"  # how the peer wants a point to begin
 GENERAL = "general:"
 """Before a protection: in general-glo-ciphering instead of service-specific glo-*."""
 
@@ -62,26 +74,53 @@ class Conversation:
 
 def client_for(order: Order) -> GXDLMSSecureClient:
     """The peer's client, set up from the order."""
+    hdlc = order.framing == "hdlc"
+    server = order.server if order.physical is None else GXDLMSClient.getServerAddress(order.server, order.physical)
     client = GXDLMSSecureClient(
-        True, order.client, order.server, AUTHENTICATIONS[order.auth], order.password, InterfaceType.WRAPPER
-    )
+        True, order.client, server, AUTHENTICATIONS[order.auth], order.password,
+        InterfaceType.HDLC if hdlc else InterfaceType.WRAPPER,
+    )  # fmt: skip
+    if hdlc:
+        client.hdlcSettings.maxInfoTX = client.hdlcSettings.maxInfoRX = order.hdlc_octets
+        client.hdlcSettings.windowSizeTX = client.hdlcSettings.windowSizeRX = order.hdlc_window
     client.maxReceivePDUSize = order.max_pdu
+    if order.auth in {"hls-sha256", "hls-ecdsa"}:
+        client.ciphering.systemTitle = order.client_title
+    if order.auth == "hls-ecdsa":
+        client.ciphering.signingKeyPair = (
+            GXPublicKey.fromRawBytes(UNCOMPRESSED + order.meter_signing),
+            GXPrivateKey.fromRawBytes(order.client_signing),
+        )
     if order.ciphered:
         client.ciphering.security = PROTECTIONS[order.protection.removeprefix(GENERAL)]
         client.ciphering.systemTitle = order.client_title
         client.ciphering.blockCipherKey = order.guek
         client.ciphering.authenticationKey = order.gak
         client.ciphering.invocationCounter = order.invocation_counter
+        client.ciphering.securitySuite = SecuritySuite(order.suite)
+        client.ciphering.dedicatedKey = order.dedicated_key or None
     if not order.protection.startswith(GENERAL):  # the peer proposes it unless told otherwise, and then uses it
         client.proposedConformance &= ~Conformance.GENERAL_PROTECTION
     return client
+
+
+def set_up_link(conversation: Conversation, order: Order) -> None:
+    """SNRM and UA, where the framing is HDLC."""
+    if order.framing == "hdlc":
+        conversation.client.parseUAResponse(conversation.ask(conversation.client.snrmRequest()).data)
+
+
+def take_down_link(conversation: Conversation, order: Order) -> None:
+    """DISC and UA, where the framing is HDLC."""
+    if order.framing == "hdlc":
+        conversation.ask(conversation.client.disconnectRequest())
 
 
 def associate(conversation: Conversation, order: Order) -> None:
     """AARQ, AARE and, for a high level mechanism, the two further passes."""
     client = conversation.client
     client.parseAareResponse(conversation.ask(client.aarqRequest()).data)
-    if order.auth == "hls-gmac":
+    if order.auth.startswith("hls"):
         client.parseApplicationAssociationResponse(conversation.ask(client.getApplicationAssociationRequest()).data)
 
 
@@ -164,6 +203,7 @@ def main() -> None:
     order = read_order()
     with socket.create_connection((order.host, order.port), timeout=10) as connection:
         conversation = Conversation(client_for(order), connection)
+        set_up_link(conversation, order)
         associate(conversation, order)
         answer = {
             "peer": "gurux-dlms",
@@ -176,6 +216,7 @@ def main() -> None:
         }
         if order.release:
             conversation.ask(conversation.client.releaseRequest())
+        take_down_link(conversation, order)
     print_answer(answer)
 
 

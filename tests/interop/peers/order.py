@@ -23,7 +23,9 @@ class Order:
 
     Keys and titles are octets; `start` and `end` are aware UTC instants, both included as a range access has it.
     `newest` asks for so many of the newest rows by their entry number instead. `release` is False for meters that
-    ignore a release request.
+    ignore a release request. With `framing` hdlc the meter has the lower address `physical`, and is on a serial line
+    where there is a `device`; `hdlc_octets` and `hdlc_window` are what the client asks for in SNRM. Without a
+    `dedicated_key` there is none; `client_signing` is private, `meter_signing` public (x and y).
     """
 
     host: str
@@ -46,6 +48,15 @@ class Order:
     end: datetime
     newest: int | None
     release: bool
+    framing: str = "wrapper"
+    physical: int | None = None
+    device: str = ""
+    hdlc_octets: int = 128
+    hdlc_window: int = 1
+    suite: int = 0
+    dedicated_key: bytes = b""
+    client_signing: bytes = b""
+    meter_signing: bytes = b""
 
     @property
     def ciphered(self) -> bool:
@@ -57,8 +68,8 @@ def read_order() -> Order:
     """The order as JSON text in the file named by the first argument, or on standard input."""
     text = Path(sys.argv[1]).read_text(encoding="utf-8") if len(sys.argv) > 1 else sys.stdin.read()
     fields: dict[str, Any] = json.loads(text)
-    for name in ("guek", "gak", "client_title"):
-        fields[name] = bytes.fromhex(fields[name])
+    for name in ("guek", "gak", "client_title", "dedicated_key", "client_signing", "meter_signing"):
+        fields[name] = bytes.fromhex(fields.get(name, ""))
     for name in ("start", "end"):
         fields[name] = datetime.fromisoformat(fields[name])
     return Order(**{**fields, "password": fields["password"].encode("ascii")})

@@ -16,8 +16,12 @@ from amity.kernel.errors import RemoteProtocolError
 from amity.protocols.dlms import acse, apdu, data
 from amity.protocols.dlms.datetime import CosemDateTime
 from amity.protocols.dlms.profile_buffer import ClockReading, ProfileColumns, TemplateCache, decode_columns
+from amity.protocols.gateway import prefix as gateway
 from amity.protocols.hdlc import frame as hdlc
 from amity.protocols.hdlc.address import Address
+from amity.protocols.iec62056_21.messages import Identification, decode_acknowledgement, decode_identification
+from amity.protocols.iec62056_21.meter_sign_on import MeterSignOn, MeterSignOnSettings
+from amity.protocols.iec62056_21.sign_on import SignOn
 from amity.protocols.mbus import frame as mbus
 from amity.protocols.wrapper import frame as wrapper
 from tests.property.protocols.strategies import mutated, values
@@ -58,8 +62,15 @@ PROFILE = bytes.fromhex(
 COMPACT = bytes.fromhex("13020212090a00060241420007024344")
 
 
+GATEWAY = bytes.fromhex("e601021234c001c100080000010000ff0200")
+SIGN_ON_MESSAGES = (b"/?!\r\n", b"/AMY5\\2E1\r\n", b"\x06252\r\n")
+SIGN_ON = MeterSignOnSettings(Identification("AMY", 9600, offers_hdlc=True, text="E1"))
+
+
 def any_octets() -> st.SearchStrategy[bytes]:
-    return st.binary(max_size=200) | mutated([*APDUS, PROFILE, COMPACT])
+    return st.binary(max_size=200) | mutated(
+        [*APDUS, PROFILE, COMPACT, b"/AMY5\\2E1\r\n", b"\x06252\r\n", b"\xe6\x01\x02\x12\x34\xc0\x01"]
+    )
 
 
 DECODERS: dict[str, Callable[[bytes], object]] = {
@@ -71,6 +82,12 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "wrapper": lambda octets: wrapper.Reader().feed(octets),
     "hdlc": lambda octets: (reader := hdlc.Reader()).feed(octets) + reader.finish(),
     "hdlc frame": hdlc.parse,
+    "gateway": gateway.decode,
+    "sign-on identification": decode_identification,
+    "sign-on acknowledgement": decode_acknowledgement,
+    "sign-on": lambda octets: (client := SignOn()).start(0.0) + client.receive(octets, 0.0),
+    "sign-on of a meter": lambda octets: MeterSignOn(SIGN_ON).receive(octets, 0.0),
+    "wrapper datagram": wrapper.decode_datagram,
     "m-bus": mbus.find,
     "push body": read_body,
     "p1": lambda octets: read_p1(octets.decode("latin-1")),
@@ -139,7 +156,7 @@ def test_association_apdus_that_decode_encode_to_octets_that_decode_to_the_same(
     assert acse.decode(acse.encode(decoded)) == decoded
 
 
-addresses = st.builds(Address, st.integers(0, 0x3FFF), st.none() | st.integers(0, 0x3FFF))
+addresses = st.tuples(st.integers(0, 0x3FFF), st.none() | st.integers(0, 0x3FFF)).map(lambda parts: Address(*parts))
 
 
 @given(addresses, addresses, st.integers(0, 255), st.binary(max_size=300), st.binary(max_size=20), st.integers(1, 50))

@@ -6,31 +6,38 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from amity.cli.association import SECRET_DIGESTS
 from amity.cli.main import app
-from amity.cli.reading import _associated
+from amity.cli.reading import in_association
 from amity.cli.reading_values import printable
 from amity.devices.client import AssociationRejectedError, AssociationSettings, InvocationCounterError, Ports
 from amity.devices.profiles import Stamp
-from amity.devices.settings import Authentication
+from amity.devices.settings import Authentication, Ciphering, Protection
 from amity.kernel.errors import AmityError, ConfigurationError, TransportError
 from amity.kernel.obis import Obis
 from amity.kernel.time import from_epoch_s, isoformat
+from amity.protocols.dlms.apdu import ExceptionResponse, ServiceError
+from amity.protocols.dlms.key_ring import KeyRing, Keys
 from amity.runtime.system import SystemClock
 from amity.simulation.fleet import FleetSettings, build_fleet
 from amity.simulation.meter import SimulatedMeter
 from amity.simulation.serving import serve_fleet
+from amity.transports.channel import MeterChannel
 
 
 class Fleets:
     """Serves a fleet in a thread of its own until told; gives the entry of its first meter."""
 
     def __init__(self, auth: Authentication | None, meters: int = 1) -> None:
-        self.fleet = build_fleet(FleetSettings(meters=meters, seed=5, anchor=datetime.now(UTC), auth=auth))
+        suite = int(auth is Authentication.HLS_ECDSA)
+        told = FleetSettings(meters=meters, seed=5, anchor=datetime.now(UTC), auth=auth, suite=suite)
+        self.fleet = build_fleet(told)
         self.document: list[dict[str, Any]] = []
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -74,12 +81,17 @@ def words(entry: dict[str, Any], **changed: str) -> list[str]:
         "auth": entry["auth"],
         "ciphering": entry["ciphering"],
     }
-    if entry["auth"] == "lls":
+    if entry["auth"] in {"lls", *SECRET_DIGESTS}:
         options["password"] = entry["password"]
-    if entry["auth"] == "hls-gmac" or entry["ciphering"] != "none":
+    if entry["ciphering"] != "none":
         options |= {"key": entry["guek"], "auth-key": entry["gak"], "system-title": entry["system_title"]}
+    if entry["auth"] == "hls-ecdsa":
+        keys = {"signing-key": entry["client_signing_key"], "meter-signing-key": entry["meter_signing_key"]}
+        options |= {"suite": str(entry["suite"]), **keys}
     options |= changed
-    return [f"{entry['host']}:{entry['port']}", *(word for name in options for word in (f"--{name}", options[name]))]
+    flags = ["--allow-broken-digest"] if entry["auth"] in {"hls-md5", "hls-sha1"} else []
+    listed = (word for name in options for word in (f"--{name}", options[name]))
+    return [f"{entry['host']}:{entry['port']}", *listed, *flags]
 
 
 def run(*argv: str) -> Result:
@@ -104,6 +116,14 @@ def test_an_object_the_meter_does_not_have_is_said_and_the_status_tells(entry: d
     result = run(*words(entry), "--obis", "1.0.99.99.99.255")
     assert result.exit_code == 4
     assert "object-undefined" in result.stdout
+
+
+def test_a_dedicated_key_and_general_ciphering(ciphered: dict[str, Any]) -> None:
+    for options in (["--dedicated-key"], ["--dedicated-key", "--ciphering", "general-glo"]):
+        result = run(*words(ciphered), *options, "--json")
+        assert result.exit_code == 0, result.output
+    result = run(*words(ciphered, ciphering="general-ciphering"), "--json")
+    assert result.exit_code == 0, result.output
 
 
 def test_the_trace_shows_the_conversation_and_no_secret(ciphered: dict[str, Any]) -> None:
@@ -152,6 +172,7 @@ def test_a_closed_port_is_refused_in_the_fields_words() -> None:
         ("127.0.0.1:1", "--key", "0" * 32, "--client-title", "4141410000000001"),
         ("127.0.0.1:1", "--profile-to", "2026-01-01"),
         ("127.0.0.1:1", "--profile-from", "yesterday"),
+        ("127.0.0.1:1", "--model", "no_such_model"),
         ("127.0.0.1:1", "--profile-from", "2026-01-02", "--profile-to", "2026-01-01"),
     ],
 )
@@ -209,11 +230,24 @@ def test_secrets_may_come_from_the_environment(ciphered: dict[str, Any], monkeyp
 
 def test_an_answer_that_nobody_vouches_for_never_lowers_our_counter() -> None:
     """The error that names a counter is not authenticated (a forger wants us to use a number again)."""
-    ports = Ports(bytes, iter(range(5000, 6000)).__next__, None)
+    ports = Ports(Random(1).randbytes, iter(range(5000, 6000)).__next__)
+    settings = AssociationSettings(
+        authentication=Authentication.HLS_GMAC,
+        ciphering=Ciphering.GLO,
+        protection=Protection.AUTHENTICATED_ENCRYPTED,
+        client_title=b"AMI00001",
+        protector=KeyRing(0, Keys(bytes(16), bytes(16))),
+    )
+    requests: list[bytes] = []
 
-    class Forger:
-        async def run(self, _conversation: Any, _timeout_s: float) -> None:
-            raise InvocationCounterError(1, tried="AARQ")
+    class Forger(MeterChannel):
+        async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:  # noqa: ARG002 - answers at once
+            requests.append(apdu)
+            return ExceptionResponse(1, ServiceError.INVOCATION_COUNTER_ERROR, 1).encode()
+
+        async def close(self) -> None:
+            """Nothing to close."""
 
     with pytest.raises(InvocationCounterError):
-        asyncio.run(_associated(Forger(), AssociationSettings(), ports, 1.0))  # type: ignore[arg-type]
+        asyncio.run(in_association(Forger(), settings, ports, lambda _: pytest.fail("was let in"), timeout_s=1.0))
+    assert len(requests) == 1

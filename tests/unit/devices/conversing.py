@@ -16,11 +16,11 @@ from amity.devices.client import (
     TraceLine,
     associate,
 )
+from amity.devices.equipment.clock import AdjustableClock, clock_object
 from amity.devices.objects import (
     CaptureObject,
     CosemObject,
     ObjectTree,
-    clock,
     data_object,
     extended_register,
     register,
@@ -33,14 +33,16 @@ from amity.kernel.units import Unit
 from amity.protocols.dlms.ciphering import CipherKeys
 from amity.protocols.dlms.data import double_long_unsigned, encode, octet_string, structure, unsigned
 from amity.protocols.dlms.datetime import CosemDateTime
+from amity.protocols.dlms.key_ring import KeyRing, Keys
 
 Result = TypeVar("Result")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 CLIENT_TITLE, METER_TITLE = b"AMY\x00\x00\x00\x00\x01", b"XXX\x00\x00\x00\x00\x07"
 PASSWORD = b"open sesame"
-KEYS = CipherKeys(0, bytes(range(16)), bytes(range(16, 32)))
-OTHER_KEYS = CipherKeys(0, bytes(range(1, 17)), bytes(range(16, 32)))
+SECRET = b"a shared secret"
+KEYS = KeyRing(0, Keys(bytes(range(16)), bytes(range(16, 32)), secret=SECRET))
+OTHER_KEYS = KeyRing(0, Keys(bytes(range(1, 17)), bytes(range(16, 32)), secret=b"another secret"))
 ALL_OTHER_KEYS = CipherKeys(0, bytes(range(1, 17)), bytes(range(17, 33)))
 READER, PUBLIC = 1, 16
 
@@ -87,7 +89,9 @@ def measured_objects() -> list[CosemObject]:
             DEMAND, double_long_unsigned(23), 2, Unit.WATT, status=unsigned(0), capture_time=octet_string(stamp(NOW))
         ),
         data_object(SERIAL, octet_string(b"4711")),
-        clock(CLOCK_OBIS, lambda now: octet_string(stamp(now)), deviation_min=0),
+        clock_object(
+            AdjustableClock(lambda now: now), CLOCK_OBIS, lambda shows, _: octet_string(stamp(shows)), deviation_min=0
+        ),
         ProfileGeneric(LOAD_PROFILE, QuarterHours(), LOAD_COLUMNS, CLOCK, 900, 384),
     ]
 
@@ -135,6 +139,7 @@ def settings_for(allowed: ClientAccess, **changes: object) -> AssociationSetting
         "client_title": CLIENT_TITLE,
         "password": PASSWORD if allowed.authentication is Authentication.LLS else b"",
         "protector": KEYS,
+        "broken_digests_allowed": allowed.authentication.broken,
     }
     return AssociationSettings(**(fitting | changes))  # type: ignore[arg-type]
 
@@ -164,8 +169,12 @@ class Line:
         self.spoil: Callable[[bytes], bytes] = lambda answer: answer
 
     def answer(self, request: bytes) -> bytes | None:
+        if not request:
+            return self._given(self.association.following())
         self.requests.append(request)
-        answer = self.association.receive(request, NOW)
+        return self._given(self.association.receive(request, NOW))
+
+    def _given(self, answer: bytes | None) -> bytes | None:
         if answer is None:
             return None
         self.answers.append(answer)

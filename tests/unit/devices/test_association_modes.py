@@ -54,8 +54,9 @@ from tests.unit.devices.conversing import (
 
 NONE, LLS, HLS = Authentication.NONE, Authentication.LLS, Authentication.HLS_GMAC
 PROTECTIONS = (Protection.AUTHENTICATED, Protection.ENCRYPTED, Protection.AUTHENTICATED_ENCRYPTED)
-CIPHERED = [(how, wrap, guard) for how in Authentication for wrap in list(Ciphering)[1:] for guard in PROTECTIONS]
-PLAIN = [(how, Ciphering.NONE, Protection.NONE) for how in Authentication]
+SYMMETRIC = [how for how in Authentication if how is not Authentication.HLS_ECDSA]
+CIPHERED = [(how, wrap, guard) for how in SYMMETRIC for wrap in list(Ciphering)[1:] for guard in PROTECTIONS]
+PLAIN = [(how, Ciphering.NONE, Protection.NONE) for how in SYMMETRIC]
 BOTH = Protection.AUTHENTICATED_ENCRYPTED
 IMPORT_VALUE = Attribute(3, IMPORT, 2)
 GMAC = access(HLS, Ciphering.GLO, BOTH)
@@ -99,7 +100,7 @@ def test_only_what_is_implemented_is_proposed_and_only_what_is_granted_is_used()
     session = line.associate(settings_for(access()))
     aarq = acse.decode(line.requests[0])
     assert isinstance(aarq, Aarq)
-    assert aarq.user_information == bytes.fromhex("01000000065f1f0400") + (0x001215).to_bytes(3, "big") + b"\xff\xff"
+    assert aarq.user_information == bytes.fromhex("01000000065f1f0400") + (0x001E1D).to_bytes(3, "big") + b"\xff\xff"
     assert session.conformance == Conformance.GET
 
 
@@ -121,7 +122,7 @@ def test_a_plain_aare_carries_the_initiate_response():
     line = Line(meter(), client=PUBLIC)
     line.associate(settings_for(access()))
     aare = acse.decode(line.answers[0])
-    assert aare.user_information == bytes.fromhex("0800065f1f0400") + (0x1215).to_bytes(3, "big") + bytes.fromhex(
+    assert aare.user_information == bytes.fromhex("0800065f1f0400") + (0x1E1D).to_bytes(3, "big") + bytes.fromhex(
         "04000007"
     )
 
@@ -309,7 +310,7 @@ def test_the_meter_refuses_a_request_below_its_policy():
 def test_the_meter_says_that_it_cannot_decipher():
     line = Line(meter(GMAC))
     session = line.associate(settings_for(GMAC))
-    session.security._protector = OTHER_KEYS
+    session.security.rekey(OTHER_KEYS)
     with pytest.raises(ServiceRefusedError, match="deciphering-error") as caught:
         line.lead(get(session, IMPORT_VALUE))
     assert "wrong key likely" in caught.value.next_step
@@ -458,7 +459,9 @@ def test_a_meter_that_does_not_know_release_stays_silent():
         {"ciphering": Ciphering.GLO},
         {"protection": BOTH},
         {"challenge_octets": 8},
-        {"conformance": Conformance.GET | Conformance.ACCESS},
+        {"conformance": Conformance.GET | Conformance.READ},
+        {"block_window": 0},
+        {"block_window": 64},
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_anything_is_sent(changes: dict[str, Any]):

@@ -3,11 +3,12 @@
 import pytest
 
 from amity.devices.client import AttributeRefusedError, Authentication, Ciphering, Protection, get
+from amity.devices.equipment.push_setup import push_setup_object, to_tcp
 from amity.devices.interface_classes import CURRENT_ASSOCIATION, INTERFACE_CLASSES
-from amity.devices.objects import NOT_SPECIFIED_TIME, CaptureObject, push_setup
+from amity.devices.objects import NOT_SPECIFIED_TIME, CaptureObject
 from amity.devices.profiles import CLOCK_OBIS
 from amity.devices.server import ClientAccess, MeterSettings, invocation_counter_obis
-from amity.devices.server.own_objects import LOGICAL_DEVICE_NAME, SECURITY_SETUP
+from amity.devices.server.own_objects import LOGICAL_DEVICE_NAME, security_setup_obis
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import (
@@ -58,7 +59,7 @@ def of_association(index: int) -> Attribute:
         (4, bytes.fromhex("60857405080101"), bytes.fromhex("60857405080103")),
         (6, bytes.fromhex("60857405080200"), bytes.fromhex("60857405080205")),
         (8, 2, 2),
-        (9, b"", bytes(SECURITY_SETUP)),
+        (9, b"", bytes(security_setup_obis(0))),
     ],
 )
 def test_the_association_tells_what_was_agreed(index: int, plain: object, gmac: object):
@@ -74,7 +75,7 @@ def test_the_association_tells_the_granted_services_and_sizes():
     line = Line(meter(max_pdu_octets=700), client=PUBLIC)
     session = line.associate(settings_for(access(), max_pdu_octets=500))
     conformance, receives, sends, version, *_ = line.lead(get(session, of_association(5))).value
-    assert str(conformance.value) == f"{0x1215:024b}"
+    assert str(conformance.value) == f"{0x1E1D:024b}"
     assert (receives.value, sends.value, version.value) == (700, 500, 6)
 
 
@@ -103,7 +104,7 @@ def test_the_public_client_learns_the_counter_and_nothing_else():
 def test_the_security_setup_tells_policy_suite_and_titles():
     line = Line(meter(GMAC))
     session = line.associate(settings_for(GMAC))
-    answers = [line.lead(get(session, Attribute(64, SECURITY_SETUP, index))) for index in (2, 3, 5)]
+    answers = [line.lead(get(session, Attribute(64, security_setup_obis(0), index))) for index in (2, 3, 5)]
     assert answers == [enum(3), enum(0), octet_string(METER_TITLE)]
 
 
@@ -126,7 +127,8 @@ def test_a_clock_without_daylight_saving_says_so():
 
 
 def test_a_push_setup_tells_what_it_pushes_and_where():
-    line = Line(meter(objects=[push_setup(PUSH, [CaptureObject(3, IMPORT, 2)], "192.0.2.1:4059")]), client=PUBLIC)
+    pushes = push_setup_object(to_tcp([CaptureObject(3, IMPORT, 2)], "192.0.2.1:4059"), PUSH)
+    line = Line(meter(objects=[pushes]), client=PUBLIC)
     session = line.associate(settings_for(access()))
     shown = [natural(line.lead(get(session, Attribute(40, PUSH, index)))) for index in range(2, 8)]
     assert shown == [[[3, bytes(IMPORT), 2, 0]], [0, b"192.0.2.1:4059", 0], [], 0, 0, 0]
@@ -141,7 +143,7 @@ def test_a_push_setup_tells_what_it_pushes_and_where():
         ),
         (
             ActionRequestNormal(0xC1, Method(70, Obis.parse("0.0.96.3.10.255"), 1), double_long_unsigned(0)),
-            ActionResponseNormal(0xC1, ActionResult.READ_WRITE_DENIED),
+            ActionResponseNormal(0xC1, ActionResult.OBJECT_UNDEFINED),
         ),
         (
             SetResponseNormal(0xC1, DataAccessResult.SUCCESS),
@@ -159,8 +161,8 @@ def test_nothing_can_be_written_or_switched(request_apdu: object, answer: object
     "settings",
     [
         {"system_title": b"short"},
-        {"max_pdu_octets": 100},
-        {"conformance": Conformance.GET | Conformance.SET},
+        {"max_pdu_octets": 63},
+        {"conformance": Conformance.GET | Conformance.READ},
     ],
 )
 def test_a_meter_that_cannot_be_is_refused(settings: dict[str, object]):

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -9,22 +10,26 @@ from amity.devices.profiles import (
     Deviation,
     DeviceProfile,
     Form,
+    RangeDeviation,
     Selector,
     Stamp,
+    fictional_keys,
     load_profile,
-    packaged_keys,
     packaged_profile,
 )
-from amity.devices.profiles.loader import _packaged_text
+from amity.devices.profiles.catalogue import packaged_text
 from amity.devices.settings import Authentication, Ciphering
 from amity.kernel.errors import ConfigurationError
 
-PACKAGED = [packaged_profile(key) for key in packaged_keys()]
+PACKAGED = [packaged_profile(key) for key in fictional_keys()]
+
+
+AUTHENTICATIONS = {Authentication.NONE, Authentication.LLS, Authentication.HLS_GMAC}
 
 
 def child_of_base(text: str) -> Callable[[str], str]:
     """A file `mine` that inherits from the packaged base."""
-    return lambda key: f'inherit = "base"\n{text}' if key == "mine" else _packaged_text(key)
+    return lambda key: f'inherit = "base"\n{text}' if key == "mine" else packaged_text(key)
 
 
 def refused(text: str, key: str) -> str:
@@ -37,8 +42,8 @@ def refused(text: str, key: str) -> str:
 def test_the_models_differ_in_everything_that_meters_differ_in():
     assert len(PACKAGED) >= 4
     for difference in (
-        {model.association.authentication for model in PACKAGED} == set(Authentication),
-        {model.association.ciphering for model in PACKAGED} == set(Ciphering),
+        {model.association.authentication for model in PACKAGED} == AUTHENTICATIONS,
+        {model.association.ciphering for model in PACKAGED} == {Ciphering.NONE, Ciphering.GLO, Ciphering.GENERAL_GLO},
         {model.association.with_list for model in PACKAGED} == {True, False},
         {model.association.answers_release for model in PACKAGED} == {True, False},
         len({model.association.max_pdu_octets for model in PACKAGED}) > 1,
@@ -79,7 +84,7 @@ def test_flags_and_names_are_given_once():
 
 def test_inheritance_merges_key_by_key():
     mine = load_profile("mine", child_of_base('model = "M"\n[load_profile]\nstamp = "start"\n'))
-    base = load_profile("base", _packaged_text)
+    base = load_profile("base", packaged_text)
     assert (mine.key, mine.model, mine.load_profile.stamp) == ("mine", "M", Stamp.START)
     assert mine.load_profile.columns == base.load_profile.columns
     assert mine.objects == base.objects
@@ -133,6 +138,14 @@ def test_bad_toml_is_refused_with_its_line():
 def test_inheritance_that_leads_nowhere_is_refused(parent: str):
     with pytest.raises(ConfigurationError, match=r"loop.toml: inherit"):
         load_profile("loop", lambda _key: parent)
+
+
+def test_the_bounds_of_a_range_can_be_written_otherwise_than_the_stamps():
+    clock = packaged_profile("bergholm_b20").clock
+    assert clock.of_ranges is clock
+    insisting = replace(clock, range_deviation=RangeDeviation.SPECIFIED)
+    assert insisting.of_ranges.deviation is Deviation.SPECIFIED
+    assert insisting.deviation is Deviation.UNSPECIFIED
 
 
 @pytest.mark.parametrize("key", ["nobody", "../secrets", ""])

@@ -183,7 +183,7 @@ def test_an_answer_that_just_fits_comes_whole(excess: int):
 
 def test_without_block_transfer_a_long_answer_is_refused():
     line, session = connected(conformance=Conformance.GET)
-    with pytest.raises(AttributeRefusedError, match="other-reason"):
+    with pytest.raises(ServiceRefusedError, match="pdu-too-long"):
         line.lead(get_octets(session, BUFFER))
 
 
@@ -298,7 +298,7 @@ def test_a_selection_that_makes_no_sense_is_refused(attribute: Attribute, select
 def test_a_service_that_was_not_granted_is_not_used():
     line, session = connected(conformance=Conformance.GET)
     before = len(line.requests)
-    with pytest.raises(LocalProtocolError, match="selective access"):
+    with pytest.raises(LocalProtocolError, match="selective-access"):
         line.lead(get_octets(session, BUFFER, EntryAccess(1, 2)))
     assert len(line.requests) == before
 

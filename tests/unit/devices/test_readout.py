@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from amity.devices.client import Session
-from amity.devices.objects import CaptureObject, CosemObject, clock, extended_register, register
+from amity.devices.equipment.clock import AdjustableClock, clock_object
+from amity.devices.objects import CaptureObject, CosemObject, extended_register, register
 from amity.devices.profile_generic import ProfileGeneric
 from amity.devices.profiles import (
     CLOCK_COLUMN,
@@ -17,7 +18,7 @@ from amity.devices.profiles import (
     DeviceProfile,
     Selector,
     Stamp,
-    packaged_keys,
+    fictional_keys,
     packaged_profile,
 )
 from amity.devices.readout import (
@@ -35,7 +36,7 @@ from amity.devices.readout import (
     stamp_range,
 )
 from amity.devices.server import ClientAccess, MeterServer, MeterSettings
-from amity.kernel.errors import RemoteProtocolError
+from amity.kernel.errors import RemoteProtocolError, RequestError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s
 from amity.kernel.units import Unit
@@ -75,7 +76,7 @@ from tests.unit.devices.conversing import (
 )
 
 ROWS = 96 * 3
-MODELS = [packaged_profile(key) for key in packaged_keys()]
+MODELS = [packaged_profile(key) for key in fictional_keys()]
 every_model = pytest.mark.parametrize("profile", MODELS, ids=lambda profile: profile.key)
 
 
@@ -144,7 +145,12 @@ def objects_of(profile: DeviceProfile, rows: ModelRows) -> list[CosemObject]:
         Selector.RANGE in rules.access,
         Selector.ENTRY in rules.access,
     )
-    shown = clock(CLOCK_OBIS, lambda now: octet_string(meter_time(now, profile.clock).to_octets()), deviation_min=0)
+    shown = clock_object(
+        AdjustableClock(lambda now: now),
+        CLOCK_OBIS,
+        lambda shows, _now: octet_string(meter_time(shows, profile.clock).to_octets()),
+        deviation_min=0,
+    )
     registers = [
         register(measured.obis, Data(measured.tag, 42), measured.scaler, measured.unit)
         if measured.class_id == 3
@@ -212,6 +218,40 @@ def test_the_intervals_of_a_day_come_back_at_their_starts(profile: DeviceProfile
         assert wanted.all()
     assert readout.evidence == tuple(range(readout.evidence[0], len(session.exchanges)))
     assert session.exchanges[readout.evidence[-1]].plain[-4:] == readout.raw[-4:]
+
+
+@every_model
+def test_some_columns_of_a_day(profile: DeviceProfile):
+    line, session = opened(profile)
+    layout = line.lead(read_profile_layout(session, profile.load_profile.obis))
+    clock, last = layout.clock_column, len(layout.capture_objects) - 1
+    readout = line.lead(
+        read_profile(
+            session, layout, NOW - timedelta(days=1), NOW, clock=profile.clock, access=profile.load_profile.access,
+            now=NOW, columns=(clock, last),
+        )
+    )  # fmt: skip
+    captures = readout.layout.capture_objects
+    assert captures[readout.layout.clock_column] == layout.capture_objects[clock]
+    assert captures[-1] == layout.capture_objects[last]
+    if Selector.RANGE in profile.load_profile.access:
+        assert len(captures) == 2
+    columns = readout.columns(profile.clock, null_timestamps=profile.load_profile.null_timestamps)
+    assert len(columns.columns) == len(captures)
+    assert np.asarray(columns.columns[-1])[-96:].tolist() == [number % 256 for number in range(ROWS - 96, ROWS)]
+
+
+def test_a_column_that_is_not_there_is_refused_before_anything_is_sent():
+    line, session = opened(packaged_profile("norrvik_n1"))
+    layout = line.lead(read_profile_layout(session, packaged_profile("norrvik_n1").load_profile.obis))
+    before = len(line.requests)
+    with pytest.raises(RequestError, match="columns 0 to"):
+        line.lead(
+            read_profile(
+                session, layout, NOW, NOW, clock=packaged_profile("norrvik_n1").clock, access=(), now=NOW, columns=(99,)
+            )
+        )
+    assert len(line.requests) == before
 
 
 @every_model

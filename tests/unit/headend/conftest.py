@@ -77,7 +77,10 @@ class MemoryConnector:
         chance = Random(1)
         self.servers = {
             meter.meter_id: meter_server(
-                meter, reservation=reservation_by_time(clock.now()), random_octets=chance.randbytes
+                meter,
+                started=clock.now(),
+                reservation=reservation_by_time(clock.now()),
+                random_octets=chance.randbytes,
             )[0]
             for meter in meters
         }

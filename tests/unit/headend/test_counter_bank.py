@@ -2,7 +2,8 @@
 
 import pytest
 
-from amity.headend.counter_bank import CHUNK, RESYNC_MAX, CounterBank
+from amity.devices.client.counters import RESYNC_MAX
+from amity.headend.counter_bank import CHUNK, CounterBank
 from amity.kernel.errors import RemoteProtocolError
 from amity.storage.ot.database import OtDatabase
 

@@ -245,7 +245,7 @@ async def test_a_counter_that_is_behind_is_raised_to_what_the_meter_expects(make
     bench = make_bench(1, auth="hls-gmac")
     meter_id = bench.simulated.meters[0].meter_id
     client = bench.database.endpoints.all()[0].client
-    bench.connector.servers[meter_id].note_counter(client, 5000)
+    bench.connector.servers[meter_id].received(client).counter = 5000
     one = await only(bench)
     assert (one.outcome, one.attempts) == (Outcome.COMPLETE, 2)
     assert bench.database.counters.reserve(meter_id, 1) > 5000

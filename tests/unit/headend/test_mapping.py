@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amity.devices.profiles import packaged_keys, packaged_profile
+from amity.devices.profiles import fictional_keys, packaged_profile
 from amity.domain.events import EventKind
 from amity.headend.mapping import CosemObject, Kind, Mapping, Place, packaged_mapping, parse_mapping
 from amity.kernel.errors import ConfigurationError
@@ -65,7 +65,7 @@ def test_every_field_of_a_rule_is_read() -> None:
     assert event.codes == {17: EventKind.COVER_OPENED}
 
 
-@pytest.mark.parametrize("key", packaged_keys())
+@pytest.mark.parametrize("key", fictional_keys())
 def test_the_packaged_mapping_knows_every_column_of_every_packaged_profile(key: str) -> None:
     profile, rules = packaged_profile(key), packaged_mapping()
     objects = {measured.name: measured for measured in profile.objects}
@@ -80,7 +80,7 @@ def test_the_packaged_mapping_knows_every_column_of_every_packaged_profile(key: 
     assert readings == {"1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255"}
 
 
-@pytest.mark.parametrize("key", packaged_keys())
+@pytest.mark.parametrize("key", fictional_keys())
 def test_the_packaged_mapping_knows_every_register_of_every_packaged_profile(key: str) -> None:
     for measured in packaged_profile(key).objects:
         if measured.form in {"total", "instant"} and measured.class_id in {3, 4}:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from amity.devices.objects import scaler_unit
-from amity.devices.profiles import packaged_keys
+from amity.devices.profiles import fictional_keys
 from amity.domain.collection import Outcome
 from amity.domain.events import EventKind
 from amity.domain.readings import Quality
@@ -17,8 +17,9 @@ from amity.kernel.errors import StorageError, TransportError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.kernel.units import Unit
-from amity.protocols.dlms.apdu import DataNotification, GetRequestNormal
+from amity.protocols.dlms.apdu import DataNotification, GetRequestNormal, decode
 from amity.protocols.dlms.attributes import Attribute
+from amity.protocols.dlms.block_stream import BlockDialogue, unconfirmed_blocks
 from amity.protocols.dlms.data import (
     array,
     double_long_unsigned,
@@ -68,7 +69,7 @@ def listener(bench: object) -> PushListener:
     return PushListener(bench.surroundings, bench.database.push_counters)
 
 
-@pytest.mark.parametrize("key", packaged_keys())
+@pytest.mark.parametrize("key", fictional_keys())
 async def test_an_alarm_of_every_model_is_an_event(bench: object, listener: PushListener, key: str) -> None:
     meter = bench.meter_with(key)
     happened = Happening(epoch_s(bench.clock.now()) - 2, EventKind.POWER_DOWN)
@@ -83,7 +84,7 @@ async def test_an_alarm_of_every_model_is_an_event(bench: object, listener: Push
     assert one.exchanges[0].plain[0] in {0x0F, 0xC2}
 
 
-@pytest.mark.parametrize("key", packaged_keys())
+@pytest.mark.parametrize("key", fictional_keys())
 async def test_the_last_interval_of_every_model_is_the_truth(bench: object, listener: PushListener, key: str) -> None:
     meter = bench.meter_with(key)
     await listener.take(frame_of(interval_push(bench, meter)), HOME)
@@ -315,6 +316,31 @@ async def test_pushes_arrive_over_tcp_whole_split_and_several_at_once(
     await send(port, frames[0][:5], frames[0][5:] + frames[1])
     await until(lambda: listener.taken == 2)
     assert len(bench.deliveries()) == 2
+
+
+async def test_a_push_in_general_blocks_is_made_whole(bench: object, listener: PushListener, port: int) -> None:
+    push = frame_of(interval_push(bench, bench.meter_with("norrvik_n1")))
+    blocks = unconfirmed_blocks(push.payload, 40)
+    assert len(blocks) > 2
+    await send(port, *(encode(push.source, push.destination, block) for block in blocks))
+    await until(lambda: listener.taken == 1)
+
+
+async def test_a_meter_that_waits_for_acknowledgements_gets_them(
+    bench: object, listener: PushListener, port: int
+) -> None:
+    push = frame_of(interval_push(bench, bench.meter_with("norrvik_n1")))
+    meter, frames = BlockDialogue(40, 3), Reader()
+    reader, writer = await asyncio.open_connection(HOME, port)
+    burst = meter.send(push.payload)
+    while not meter.acknowledged:
+        writer.writelines(encode(push.source, push.destination, block) for block in burst)
+        (answer,) = frames.feed(await asyncio.wait_for(reader.readexactly(15), 5))
+        assert (answer.source, answer.destination) == (push.destination, push.source)
+        burst = meter.receive(decode(answer.payload))
+    await until(lambda: listener.taken == 1)
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_noise_ends_the_connection_and_is_parked(listener: PushListener, port: int) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from amity.devices.profiles import CLOCK_COLUMN, ClockEncoding, Deviation, packaged_keys
+from amity.devices.profiles import CLOCK_COLUMN, ClockEncoding, Deviation, fictional_keys
 from amity.protocols.dlms.data import Data, Tag, decode_all
 from amity.protocols.dlms.datetime import CosemDateTime
 from amity.simulation.faults import CLOCK_JUMP_S, FaultKind
@@ -44,7 +44,7 @@ def stamp_of(meter: SimulatedMeter, row: bytes) -> datetime | None:
     return CosemDateTime.from_octets(cell.value).to_utc(meter.profile.clock.default_deviation_min)
 
 
-@pytest.mark.parametrize("profile", packaged_keys())
+@pytest.mark.parametrize("profile", fictional_keys())
 def test_a_day_of_rows_is_complete_typed_and_in_order(profile: str):
     meter = meter_of(profile)
     rules = meter.profile.load_profile
@@ -64,7 +64,7 @@ def test_a_day_of_rows_is_complete_typed_and_in_order(profile: str):
         assert [cell.value for cell in cells] == column.tolist()
 
 
-@pytest.mark.parametrize("profile", packaged_keys())
+@pytest.mark.parametrize("profile", fictional_keys())
 def test_the_clock_is_written_as_the_profile_says(profile: str):
     meter = meter_of(profile)
     row = rows_of(meter).between(YESTERDAY, YESTERDAY, NOW)[0]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amity.devices.objects import ObjectTree
-from amity.devices.profiles import packaged_keys
+from amity.devices.profiles import fictional_keys
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.attributes import Attribute
@@ -38,7 +38,7 @@ def answer(meter: SimulatedMeter, class_id: int, obis: Obis | str, index: int = 
 FLEET = fleet_of()
 
 
-@pytest.mark.parametrize("meter", FLEET.meters, ids=packaged_keys())
+@pytest.mark.parametrize("meter", FLEET.meters, ids=fictional_keys())
 def test_every_attribute_of_every_object_has_a_value(meter: SimulatedMeter):
     tree = ObjectTree(cosem_objects(meter, "127.0.0.1:4059"))
     names = [cosem.obis for cosem in tree.objects()]
@@ -51,7 +51,7 @@ def test_every_attribute_of_every_object_has_a_value(meter: SimulatedMeter):
                 decode_all(value)
 
 
-@pytest.mark.parametrize("meter", FLEET.meters, ids=packaged_keys())
+@pytest.mark.parametrize("meter", FLEET.meters, ids=fictional_keys())
 def test_the_two_tariffs_add_up_to_the_total(meter: SimulatedMeter):
     total = meter.profile.object_named("import_total")
     both = [answer(meter, REGISTER, f"1.0.1.8.{tariff}.255").value for tariff in (1, 2)]
@@ -59,7 +59,7 @@ def test_the_two_tariffs_add_up_to_the_total(meter: SimulatedMeter):
     assert min(both) > 0
 
 
-@pytest.mark.parametrize("meter", FLEET.meters, ids=packaged_keys())
+@pytest.mark.parametrize("meter", FLEET.meters, ids=fictional_keys())
 def test_the_night_tariff_does_not_count_by_day(meter: SimulatedMeter):
     noon, afternoon = NOW.replace(hour=11, minute=0), NOW.replace(hour=14, minute=0)
     before, after = (answer(meter, REGISTER, "1.0.1.8.2.255", now=at).value for at in (noon, afternoon))

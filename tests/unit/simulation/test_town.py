@@ -2,10 +2,10 @@ from collections import Counter
 
 import pytest
 
-from amity.devices.profiles import packaged_keys, packaged_profile
+from amity.devices.profiles import fictional_keys, packaged_profile
 from amity.simulation.town import build_town
 
-PROFILES = tuple(map(packaged_profile, packaged_keys()))
+PROFILES = tuple(map(packaged_profile, fictional_keys()))
 
 
 def test_the_same_seed_builds_the_same_town_and_another_seed_another():

@@ -1,5 +1,7 @@
 """The client side of DLMS/COSEM in one place: settings in, conversations out."""
 
+from amity.devices.client.accessing import AccessAnswer, Acting, Getting, Setting, access
+from amity.devices.client.acting import act, act_list
 from amity.devices.client.association import associate, release
 from amity.devices.client.conversation import Conversation, Ports, converse
 from amity.devices.client.journal import Exchange, Trace, TraceLine
@@ -8,15 +10,19 @@ from amity.devices.client.refusals import (
     AssociationRejectedError,
     AttributeRefusedError,
     InvocationCounterError,
+    MethodRefusedError,
     ServiceRefusedError,
+    WriteRefusedError,
 )
 from amity.devices.client.session import Session
+from amity.devices.client.writing import set_attribute, set_list
 from amity.devices.message_security import DowngradeError, ReplayError
 from amity.devices.settings import AssociationSettings, Authentication, Ciphering, Protection
 
 __all__ = [
-    "AssociationRejectedError", "AssociationSettings", "AttributeRefusedError", "Authentication", "Ciphering",
-    "Conversation", "DowngradeError", "Exchange", "InvocationCounterError", "Ports", "Protection", "ReplayError",
-    "ServiceRefusedError", "Session", "Trace", "TraceLine", "associate", "converse", "get", "get_list", "get_octets",
-    "release",
+    "AccessAnswer", "Acting", "AssociationRejectedError", "AssociationSettings", "AttributeRefusedError",
+    "Authentication", "Ciphering", "Conversation", "DowngradeError", "Exchange", "Getting", "InvocationCounterError",
+    "MethodRefusedError", "Ports", "Protection", "ReplayError", "ServiceRefusedError", "Session", "Setting", "Trace",
+    "TraceLine", "WriteRefusedError", "access", "act", "act_list", "associate", "converse", "get", "get_list",
+    "get_octets", "release", "set_attribute", "set_list",
 ]  # fmt: skip

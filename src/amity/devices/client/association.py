@@ -1,5 +1,6 @@
 """Opening and releasing an association as a client (IEC 62056-5-3, 6.2 and 6.3; HLS in four passes: 5.2.3)."""
 
+from amity.devices.challenges import fresh_challenge
 from amity.devices.client.conversation import Conversation, Ports
 from amity.devices.client.journal import Journal
 from amity.devices.client.refusals import AssociationRejectedError, InvocationCounterError, ServiceRefusedError
@@ -7,10 +8,10 @@ from amity.devices.client.rejections import rejection
 from amity.devices.client.session import Session, raise_service_error
 from amity.devices.interface_classes import REPLY_TO_HLS
 from amity.devices.message_security import DowngradeError, MessageSecurity, is_system_title
-from amity.devices.settings import CHALLENGE_OCTETS_MAX, AssociationSettings, Authentication, Ciphering
+from amity.devices.settings import AssociationSettings, Authentication, Ciphering
 from amity.kernel.errors import ConfigurationError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import acse, apdu
-from amity.protocols.dlms.acse import Aare, Aarq, Rlre, Rlrq
+from amity.protocols.dlms.acse import Aare, Aarq, Mechanism, Rlre, Rlrq
 from amity.protocols.dlms.apdu import (
     ActionRequestNormal,
     ActionResponseNormal,
@@ -19,16 +20,13 @@ from amity.protocols.dlms.apdu import (
     InitiateRequest,
     InitiateResponse,
 )
-from amity.protocols.dlms.ciphering import (
-    Protector,
-    SecurityControl,
-    hls_gmac_response,
-    verify_hls_gmac_response,
-)
 from amity.protocols.dlms.data import Data, octet_string
+from amity.protocols.dlms.general_protection import PublicKeys
+from amity.protocols.dlms.hls import CHALLENGE_OCTETS, Proof, check, prove
+from amity.protocols.dlms.protector import Protector
+from amity.protocols.dlms.suites import suite_of
 
 _DLMS_VERSION = 6
-_STOC_OCTETS_MIN = 8  # the standard's least; ours is longer
 _WRONG_KEY = "wrong key likely: check encryption key, authentication key and both system titles of this meter"
 
 
@@ -41,12 +39,12 @@ def associate(settings: AssociationSettings, ports: Ports) -> Conversation[Sessi
         SecurityError: the meter does not prove who it is, or offers less than the settings demand.
         RemoteProtocolError: the answer does not decode.
     """
-    hls = settings.authentication is Authentication.HLS_GMAC
-    challenge = ports.random_octets(settings.challenge_octets) if hls else b""
+    hls = settings.authentication.hls
+    challenge = fresh_challenge(ports.random_octets, settings.challenge_octets) if hls else b""
     security = _security(settings, ports) if settings.ciphered else None
     journal = Journal(ports.trace)
 
-    request = _aarq(settings, security, challenge).encode()
+    request = _aarq(settings, security, challenge, ports).encode()
     journal.sent(request, request, secret=settings.password)
     answer = yield request
     journal.received(answer, answer)
@@ -56,11 +54,15 @@ def associate(settings: AssociationSettings, ports: Ports) -> Conversation[Sessi
         raise rejection(aare, settings)
     _check_mechanism(aare, settings)
     peer_title = _peer_title(aare, settings)
+    peer_keys = _peer_keys(aare, settings, peer_title)
     if security is not None:
-        security.peer_title = peer_title
+        security.peer_title, security.peer_keys = peer_title, peer_keys
     session = _session(settings, journal, security, _granted(aare, settings, security))
     if hls:
-        yield from _prove_each_other(session, ports, challenge, peer_title, aare.authentication_value or b"")
+        proof = Proof(settings.client_title, peer_title, aare.authentication_value or b"", challenge)
+        yield from _prove_each_other(session, ports, proof, peer_keys.signing)
+    if security is not None:
+        security.use_dedicated_key()  # not before: servers in the field expect passes 3 and 4 under the global key
     return session
 
 
@@ -80,13 +82,16 @@ def release(session: Session) -> Conversation[bool]:
 
 # ------------------------------------------------------------------ the request
 def _security(settings: AssociationSettings, ports: Ports) -> MessageSecurity:
-    return MessageSecurity(
+    security = MessageSecurity(
         _protector(settings),
         settings.client_title,
         ports.next_invocation_counter,
         ciphering=settings.ciphering,
         policy=settings.protection,
+        received=ports.received,
     )
+    security.signed, security.key_use = settings.signed, settings.key_use
+    return security
 
 
 def _protector(settings: AssociationSettings) -> Protector:
@@ -95,8 +100,12 @@ def _protector(settings: AssociationSettings) -> Protector:
     return settings.protector
 
 
-def _aarq(settings: AssociationSettings, security: MessageSecurity | None, challenge: bytes) -> Aarq:
-    initiate = InitiateRequest(settings.proposed, settings.max_pdu_octets).encode()
+def _aarq(settings: AssociationSettings, security: MessageSecurity | None, challenge: bytes, ports: Ports) -> Aarq:
+    dedicated_key = None
+    if security is not None and settings.dedicated_key:
+        dedicated_key = ports.random_octets(suite_of(settings.suite).key_octets)
+        security.give_dedicated_key(dedicated_key)
+    initiate = InitiateRequest(settings.proposed, settings.max_pdu_octets, dedicated_key).encode()
     information = initiate if security is None else security.seal_initiate(initiate)
     title = settings.client_title or None
     if settings.authentication is Authentication.NONE:
@@ -107,6 +116,7 @@ def _aarq(settings: AssociationSettings, security: MessageSecurity | None, chall
         mechanism=settings.authentication.mechanism,
         authentication_value=challenge or settings.password,
         calling_ap_title=title,
+        calling_ae_qualifier=settings.certificate or None,
     )
 
 
@@ -153,7 +163,7 @@ def _check_mechanism(aare: Aare, settings: AssociationSettings) -> None:
 
 def _peer_title(aare: Aare, settings: AssociationSettings) -> bytes:
     title = aare.responding_ap_title or settings.server_title
-    if not settings.keyed:
+    if not settings.titled:
         return title
     if not is_system_title(title):
         raise RemoteProtocolError(
@@ -172,10 +182,18 @@ def _peer_title(aare: Aare, settings: AssociationSettings) -> bytes:
     return title
 
 
+def _peer_keys(aare: Aare, settings: AssociationSettings, peer_title: bytes) -> PublicKeys:
+    """The meter's public keys: those of the settings, else the one that a trusted certificate holds."""
+    certificate, keys = aare.responding_ae_qualifier, settings.server_keys
+    if keys.signing or certificate is None or settings.trust is None:
+        return keys
+    return keys._replace(signing=settings.trust.signing_key(certificate, peer_title, settings.suite))
+
+
 def _granted(aare: Aare, settings: AssociationSettings, security: MessageSecurity | None) -> InitiateResponse:
     if aare.user_information is None:  # seen in the field: what was proposed then stands
         return InitiateResponse(settings.proposed, settings.max_pdu_octets)
-    plain = aare.user_information if security is None else security.open(aare.user_information)
+    plain = aare.user_information if security is None else security.open_initiate(aare.user_information)
     response = apdu.decode(plain)
     raise_service_error(response, bytes([InitiateRequest.TAG]))
     if not isinstance(response, InitiateResponse) or response.version != _DLMS_VERSION:
@@ -189,33 +207,36 @@ def _session(
     settings: AssociationSettings, journal: Journal, security: MessageSecurity | None, granted: InitiateResponse
 ) -> Session:
     conformance = granted.conformance & settings.proposed
+    if settings.authentication.broken:  # an old meter is read with it; nothing of it is changed
+        conformance &= ~Conformance.ACTION
     if security is not None and not conformance & Conformance.GENERAL_PROTECTION:
+        if security.signed:
+            raise DowngradeError("the meter did not grant general protection, which signatures need", tried="AARQ")
         security.ciphering = Ciphering.GLO  # the same keys and protection in the wrapping every meter has
     return Session(settings, journal, security, conformance, granted.max_pdu_octets)
 
 
 # ------------------------------------------------------------------ HLS, passes 3 and 4
-def _prove_each_other(
-    session: Session, ports: Ports, ours: bytes, peer_title: bytes, theirs: bytes
-) -> Conversation[None]:
-    if not _STOC_OCTETS_MIN <= len(theirs) <= CHALLENGE_OCTETS_MAX:
-        raise SecurityError(f"the meter's challenge has {len(theirs)} octets; 8 to 64 are a challenge", tried="AARQ")
-    if theirs == ours:
+def _prove_each_other(session: Session, ports: Ports, proof: Proof, signing_key: bytes) -> Conversation[None]:
+    if len(proof.challenge) not in CHALLENGE_OCTETS:
+        raise SecurityError(
+            f"the meter's challenge has {len(proof.challenge)} octets; 8 to 64 are a challenge", tried="AARQ"
+        )
+    if proof.challenge == proof.counter_challenge:
         raise SecurityError("the meter sent our own challenge back: it would have us answer for it", tried="AARQ")
-    protector = _protector(session.settings)
-    proof = hls_gmac_response(
-        protector,
-        SecurityControl.AUTHENTICATED,
-        session.settings.client_title,
-        ports.next_invocation_counter(),
-        theirs,
-    )
-    request = ActionRequestNormal(session.next_invoke(), REPLY_TO_HLS, octet_string(proof))
+    protector, mechanism = _protector(session.settings), session.settings.authentication.mechanism
+    counter = ports.next_invocation_counter() if mechanism is Mechanism.HLS_GMAC else 0
+    answer = prove(mechanism, protector, proof, counter)
+    request = ActionRequestNormal(session.next_invoke(), REPLY_TO_HLS, octet_string(answer))
     try:
         response = yield from session.exchange(request.encode())
     except ServiceRefusedError as error:
         raise _refused_before_open(error) from error
-    _check_proof(protector, peer_title, ours, _returned(response))
+    returned = _returned(response)
+    if returned == answer:
+        raise SecurityError("the meter sent our own answer back", tried="ACTION reply_to_HLS_authentication")
+    theirs = Proof(proof.verifier, proof.prover, proof.counter_challenge, proof.challenge)
+    _check_proof(protector, mechanism, theirs, returned, signing_key)
 
 
 def _returned(response: apdu.Apdu) -> bytes:
@@ -234,9 +255,9 @@ def _returned(response: apdu.Apdu) -> bytes:
     raise SecurityError("the meter did not answer our challenge", tried="ACTION reply_to_HLS_authentication")
 
 
-def _check_proof(protector: Protector, peer_title: bytes, challenge: bytes, proof: bytes) -> None:
+def _check_proof(protector: Protector, mechanism: Mechanism, proof: Proof, answer: bytes, signing_key: bytes) -> None:
     try:
-        verify_hls_gmac_response(protector, peer_title, challenge, proof)
+        check(mechanism, protector, proof, answer, signing_key)
     except SecurityError as error:
         raise SecurityError(
             "the meter's answer to our challenge does not verify",

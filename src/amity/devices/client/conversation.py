@@ -2,14 +2,27 @@
 
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from amity.devices.client.journal import Trace
+from amity.devices.message_security import Received
 
 Result = TypeVar("Result")
 
 Conversation = Generator[bytes, bytes, Result]
-"""`answer = yield request`, as often as the exchange needs; what it returns is what was wanted."""
+"""`answer = yield request`, as often as the exchange needs; what it returns is what was wanted.
+
+Two kinds of request are not answered one by one; only general block transfer has them: an `Unanswered` one is sent and
+the conversation goes on at once (it is sent no octets), and at `LISTEN` nothing is sent and the next APDU awaited.
+"""
+
+LISTEN: Final = b""
+
+
+class Unanswered(bytes):
+    """An APDU that the other side takes in silence: a block within a stream."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +30,21 @@ class Ports:
     """What a conversation needs from outside.
 
     `random_octets(n)` gives n octets from a cryptographic source. `next_invocation_counter()` gives a number that was
-    never given before for this key, also not before a crash. `trace` is told every APDU as it passes.
+    never given before for this key, also not before a crash. `trace` is told every APDU as it passes. `received`, where
+    it is kept from one association to the next, refuses whatever this meter has sent before; it is written on.
     """
 
     random_octets: Callable[[int], bytes]
     next_invocation_counter: Callable[[], int]
     trace: Trace | None = None
+    received: Received | None = None
 
 
 async def converse(conversation: Conversation[Result], exchange: Callable[[bytes], Awaitable[bytes]]) -> Result:
-    """Lead a conversation over any transport: `exchange` sends a request and brings its answer."""
+    """Lead a conversation over any transport: `exchange` sends a request and brings its answer.
+
+    It brings no octets for an `Unanswered` request at once, and at `LISTEN` when silence lasts too long.
+    """
     try:
         request = next(conversation)
         while True:

@@ -1,17 +1,30 @@
 """An APDU in a few words for people: its name and its key fields, never a secret."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from amity.kernel.errors import RemoteProtocolError
 from amity.protocols.dlms import acse, apdu
 from amity.protocols.dlms.acse import Aare, Aarq, AcseApdu
 from amity.protocols.dlms.apdu import (
+    AccessOutcome,
+    AccessRequest,
+    AccessResponse,
+    ActionOutcome,
+    ActionRequestNextPBlock,
     ActionRequestNormal,
+    ActionRequestWithFirstPBlock,
+    ActionRequestWithList,
+    ActionRequestWithPBlock,
+    ActionResponseNextPBlock,
     ActionResponseNormal,
+    ActionResponseWithList,
+    ActionResponseWithPBlock,
     Apdu,
     ConfirmedServiceError,
+    DataAccessResult,
+    DataBlock,
     ExceptionResponse,
     GetRequestNext,
     GetRequestNormal,
@@ -19,6 +32,15 @@ from amity.protocols.dlms.apdu import (
     GetResponseNormal,
     GetResponseWithBlock,
     GetResponseWithList,
+    SetRequestNormal,
+    SetRequestWithDataBlock,
+    SetRequestWithFirstDataBlock,
+    SetRequestWithList,
+    SetResponseDataBlock,
+    SetResponseLastDataBlock,
+    SetResponseLastDataBlockWithList,
+    SetResponseNormal,
+    SetResponseWithList,
 )
 
 _ACSE_TAGS = frozenset({acse.AARQ_TAG, acse.AARE_TAG, acse.RLRQ_TAG, acse.RLRE_TAG})
@@ -78,6 +100,16 @@ def _get_block(response: GetResponseWithBlock) -> str:
     return f"block={response.block_number}{last} refused={response.result.label}"
 
 
+def _block(block: DataBlock) -> str:
+    last = " last" if block.last_block else ""
+    return f"block={block.block_number}{last} octets={len(block.raw)}"
+
+
+def _labels(results: Iterable[DataAccessResult | ActionOutcome | AccessOutcome]) -> str:
+    named = (one if isinstance(one, DataAccessResult) else one.result for one in results)
+    return ",".join(result.label for result in named)
+
+
 def _shortened(octets: bytes) -> str:
     shown_octets_max = 16
     return octets.hex() if len(octets) <= shown_octets_max else f"{octets[:shown_octets_max].hex()}…"
@@ -96,8 +128,26 @@ _FIELDS: dict[type, Callable[[Any], str]] = {
     GetResponseNormal: _get_response,
     GetResponseWithBlock: _get_block,
     GetResponseWithList: lambda response: f"results={len(response.results)}",
+    SetRequestNormal: lambda request: str(request.attribute),  # not the value: it may be a key
+    SetRequestWithFirstDataBlock: lambda request: f"{request.attribute} {_block(request.block)}",
+    SetRequestWithDataBlock: lambda request: _block(request.block),
+    SetRequestWithList: lambda request: " ".join(str(attribute) for attribute, _ in request.attributes),
+    SetResponseNormal: lambda response: f"result={response.result.label}",
+    SetResponseDataBlock: lambda response: f"block={response.block_number}",
+    SetResponseLastDataBlock: lambda response: f"block={response.block_number} result={response.result.label}",
+    SetResponseWithList: lambda response: f"results={_labels(response.results)}",
+    SetResponseLastDataBlockWithList: lambda response: f"results={_labels(response.results)}",
     ActionRequestNormal: lambda request: str(request.method),
+    ActionRequestWithFirstPBlock: lambda request: f"{request.method} {_block(request.block)}",
+    ActionRequestWithPBlock: lambda request: _block(request.block),
+    ActionRequestNextPBlock: lambda request: f"block={request.block_number}",
+    ActionRequestWithList: lambda request: " ".join(map(str, request.methods)),
     ActionResponseNormal: lambda response: f"result={response.result.label}",
+    ActionResponseWithPBlock: lambda response: _block(response.block),
+    ActionResponseNextPBlock: lambda response: f"block={response.block_number}",
+    ActionResponseWithList: lambda response: f"results={_labels(response.outcomes)}",
+    AccessRequest: lambda request: " ".join(f"{_word(one.kind.name)}={one.target}" for one in request.specifications),
+    AccessResponse: lambda response: f"results={_labels(response.outcomes)}",
     ExceptionResponse: lambda error: f"{_word(error.state_error.name)} {_word(error.service_error.name)}",
     ConfirmedServiceError: lambda error: f"service={error.service} error={error.kind}.{error.code}",
 }

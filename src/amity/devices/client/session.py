@@ -1,12 +1,17 @@
 """What a client knows of its open association, and one exchange in it."""
 
+from amity.devices import granted
+from amity.devices.client import general_blocks
 from amity.devices.client.conversation import Conversation
 from amity.devices.client.journal import Exchange, Journal
 from amity.devices.client.refusals import InvocationCounterError, ServiceRefusedError
 from amity.devices.message_security import MessageSecurity
 from amity.devices.settings import AssociationSettings
 from amity.kernel.errors import LocalProtocolError, RemoteProtocolError
+from amity.protocols.dlms.action_service import ActionRequest
 from amity.protocols.dlms.apdu import (
+    AccessRequest,
+    AccessResponse,
     Apdu,
     ConfirmedServiceError,
     Conformance,
@@ -14,19 +19,30 @@ from amity.protocols.dlms.apdu import (
     ServiceError,
     decode,
 )
+from amity.protocols.dlms.block_stream import BlockDialogue
+from amity.protocols.dlms.get_service import GetRequest
+from amity.protocols.dlms.set_service import SetRequest
+
+_LIST_PARTS_MAX = 16  # what small meters still take in one request
+_LIST_HEAD_OCTETS = 11  # tag, choice, invoke id, count, then of a first block: last, number (4), length, one octet
+
+Request = GetRequest | SetRequest | ActionRequest | AccessRequest
 
 _INVOKE_PRIORITY = 0xC0  # confirmed service, high priority
 _INVOKE_ID = 0x0F
+_LONG_INVOKE_PRIORITY = 0xC000_0000  # the same for the ACCESS service
+_LONG_INVOKE_ID = 0x00FF_FFFF
 _UNPROTECTED_ERRORS = frozenset({ExceptionResponse.TAG, ConfirmedServiceError.TAG})
 
 
 class Session:
     """One open association of a client: what was granted, and the journal of what passed.
 
-    `conformance` is what both sides can; `max_pdu_octets` the longest APDU the meter takes, 0 for any length.
+    `conformance` is what both sides can; `max_pdu_octets` the longest APDU the meter takes, 0 for any length. Where
+    general block transfer was granted, every request and answer travels by it.
     """
 
-    __slots__ = ("_invoke_id", "conformance", "journal", "max_pdu_octets", "security", "settings")
+    __slots__ = ("_invoke_id", "_long_invoke_id", "conformance", "journal", "max_pdu_octets", "security", "settings")
 
     def __init__(
         self,
@@ -42,6 +58,7 @@ class Session:
         self.conformance = conformance
         self.max_pdu_octets = max_pdu_octets
         self._invoke_id = 0
+        self._long_invoke_id = 0
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -53,6 +70,59 @@ class Session:
         self._invoke_id = (self._invoke_id + 1) & _INVOKE_ID
         return _INVOKE_PRIORITY | self._invoke_id
 
+    def next_long_invoke(self) -> int:
+        """The same for the ACCESS service: confirmed, high priority, going on after an error."""
+        self._long_invoke_id = (self._long_invoke_id + 1) & _LONG_INVOKE_ID
+        return _LONG_INVOKE_PRIORITY | self._long_invoke_id
+
+    @property
+    def general_blocks(self) -> bool:
+        """True when APDUs of any length can be exchanged, in general blocks."""
+        return bool(self.conformance & Conformance.GENERAL_BLOCK_TRANSFER)
+
+    @property
+    def room_octets(self) -> int:
+        """The longest plain request that still fits when it is sealed, 0 for any length."""
+        if not self.max_pdu_octets or self.security is None:
+            return self.max_pdu_octets
+        return max(self.max_pdu_octets - self.security.overhead_octets, 1)
+
+    def takes(self, request: Request) -> bool:
+        """True when this request needs no service-specific blocks."""
+        return self.general_blocks or not self.room_octets or len(request.encode()) <= self.room_octets
+
+    def list_parts(self, part_octets: int) -> int:
+        """How many parts of that size a request with-list may have, so that what follows them can go in blocks."""
+        if not self.conformance & Conformance.MULTIPLE_REFERENCES:
+            return 1
+        if self.general_blocks or not self.room_octets:
+            return _LIST_PARTS_MAX
+        return max(1, min(_LIST_PARTS_MAX, (self.room_octets - _LIST_HEAD_OCTETS) // part_octets))
+
+    def demand(self, service: Conformance) -> None:
+        """Raise LocalProtocolError when the meter did not grant all of this."""
+        if missing := service & ~self.conformance:
+            raise LocalProtocolError(
+                f"the meter did not grant {granted.names(missing)} to this association",
+                next_step="use a client that may, or take it out of the meter's profile",
+            )
+
+    def ask(self, request: Request) -> Conversation[Apdu]:
+        """Send a request, if what it needs was granted; return the answer that belongs to it.
+
+        Raises as `exchange` does, and LocalProtocolError when the association was not granted what this needs.
+        """
+        self.demand(granted.needs(request))
+        answer = yield from self.exchange(request.encode())
+        ours, theirs = _invoke_id(request), _invoke_id(answer)
+        if theirs is not None and theirs != ours:
+            raise RemoteProtocolError(
+                f"the answer belongs to request {theirs}, not to request {ours}",
+                tried=f"APDU {request.TAG:#04x}",
+                next_step="an answer came late: open a new association, with a longer timeout",
+            )
+        return answer
+
     def exchange(self, request: bytes) -> Conversation[Apdu]:
         """Send one plain APDU, protected as agreed; return the answer's APDU.
 
@@ -62,12 +132,8 @@ class Session:
             RemoteProtocolError: the answer does not decode.
         """
         wire = request if self.security is None else self.security.seal(request)
-        if 0 < self.max_pdu_octets < len(wire):
-            raise LocalProtocolError(
-                f"a request of {len(wire)} octets is longer than the meter takes ({self.max_pdu_octets})"
-            )
         self.journal.sent(wire, request)
-        answer = yield wire
+        answer = yield from self._carry(wire)
         plain = b""
         try:
             plain = self._open(answer)
@@ -77,12 +143,32 @@ class Session:
         raise_service_error(apdu, request)
         return apdu
 
+    def _carry(self, wire: bytes) -> Conversation[bytes]:
+        if self.general_blocks:
+            return (yield from general_blocks.carry(wire, self._dialogue()))
+        if 0 < self.max_pdu_octets < len(wire):
+            raise LocalProtocolError(
+                f"a request of {len(wire)} octets is longer than the meter takes ({self.max_pdu_octets})"
+            )
+        return (yield wire)
+
+    def _dialogue(self) -> BlockDialogue:
+        return BlockDialogue(self.max_pdu_octets, self.settings.block_window)
+
     def _open(self, answer: bytes) -> bytes:
         if not answer:
             raise RemoteProtocolError("an empty answer came")
         if self.security is None or answer[0] in _UNPROTECTED_ERRORS:
             return answer
         return self.security.open(answer)
+
+
+def _invoke_id(apdu: Apdu) -> int | None:
+    """The number by which request and answer find each other, None for APDUs without one."""
+    if isinstance(apdu, AccessRequest | AccessResponse):
+        return apdu.long_invoke_id_and_priority & _LONG_INVOKE_ID
+    invoke: int | None = getattr(apdu, "invoke_id_and_priority", None)
+    return None if invoke is None else invoke & _INVOKE_ID
 
 
 def raise_service_error(apdu: Apdu, request: bytes) -> None:

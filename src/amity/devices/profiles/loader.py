@@ -1,14 +1,14 @@
 """Device profiles from TOML: `inherit` merges table by table, then every key is checked."""
 
+import re
 import tomllib
 from collections.abc import Callable
-from functools import cache
-from importlib import resources
 from typing import Any, TypeVar
 
 from amity.devices.profiles.model import (
     CLOCK_COLUMN,
     AssociationRules,
+    Basis,
     ClockEncoding,
     ClockRules,
     DailyProfileRules,
@@ -16,24 +16,38 @@ from amity.devices.profiles.model import (
     DeviceProfile,
     EventLogRules,
     Form,
+    Framing,
+    LinkRules,
     LoadProfileRules,
     MeasuredObject,
     Quantity,
+    Quirk,
+    RangeDeviation,
+    Recognition,
     Selector,
+    SignOn,
     Stamp,
     StatusBits,
 )
-from amity.devices.profiles.table import Table
+from amity.devices.profiles.table import ProfileError, Table
 from amity.devices.settings import PDU_OCTETS_MAX, Authentication, Ciphering, Protection
-from amity.kernel.errors import ConfigurationError
 from amity.kernel.units import Unit
 from amity.protocols.dlms.data import Tag
 
+TextOf = Callable[[str], str]
+"""The text of a profile file by its name; raises ConfigurationError when there is none."""
+
+_AT_LINE = re.compile(r"at line (\d+)")
 _Found = TypeVar("_Found")
+NO_MAKER = "XXX"
+"""The flag of a profile that no single maker's meters have; such a model is known by its objects only."""
+
 _FLAG_LETTERS = 3
 _INHERITANCE_DEPTH_MAX = 8
 _PDU_OCTETS_MIN = 128
 _BIT_MAX = 7
+_HDLC_PART_MAX = 0x3FFF
+_HDLC_ADDRESS_OCTETS = (0, 1, 2, 4)
 _VALUE_TAGS = {
     tag.label: tag
     for tag in (
@@ -44,46 +58,33 @@ _VALUE_TAGS = {
 _UNITS = {unit.symbol: unit for unit in Unit if unit.symbol}
 
 
-@cache
-def packaged_profile(key: str) -> DeviceProfile:
-    """The profile that comes with Amity under this name; raise ConfigurationError when there is none."""
-    return load_profile(key, _packaged_text)
-
-
-def packaged_keys() -> tuple[str, ...]:
-    """The names of all meter models that come with Amity, without the files that others only inherit from."""
-    names = (entry.name for entry in resources.files(__package__).iterdir())
-    return tuple(sorted(name[:-5] for name in names if name.endswith(".toml") and not name.startswith("base")))
-
-
-def load_profile(key: str, text_of: Callable[[str], str]) -> DeviceProfile:
+def load_profile(key: str, text_of: TextOf) -> DeviceProfile:
     """Build the profile `key` from TOML texts; `text_of(key)` gives the text of one file by its name.
 
     Raises ConfigurationError that names file, key and reason for anything not usable as written.
     """
-    return _profile(key, Table(f"{key}.toml", "", _merged(key, text_of, _INHERITANCE_DEPTH_MAX)))
+    return profile_from(key, merged(key, text_of))
 
 
-def _packaged_text(key: str) -> str:
-    file = resources.files(__package__) / f"{key}.toml"
-    if not key.isidentifier() or not file.is_file():
-        raise ConfigurationError(
-            f"there is no device profile named {key!r}", next_step=f"known profiles: {', '.join(packaged_keys())}"
-        )
-    return file.read_text(encoding="utf-8")
-
-
-def _merged(key: str, text_of: Callable[[str], str], depth: int) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(text_of(key))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{key}.toml: {error}", next_step="correct the line the message names") from error
+def merged(key: str, text_of: TextOf, depth: int = _INHERITANCE_DEPTH_MAX) -> dict[str, Any]:
+    """The content of a profile's file over that of the files it inherits from."""
+    content = content_of(key, text_of(key))
     parent = content.pop("inherit", None)
     if parent is None:
         return content
     if depth == 0 or not isinstance(parent, str):
-        raise ConfigurationError(f"{key}.toml: inherit: {parent!r} does not lead to a file without `inherit`")
-    return _overlay(_merged(parent, text_of, depth - 1), content)
+        raise ProfileError(f"{key}.toml", "inherit", f"{parent!r} does not lead to a file without `inherit`")
+    return _overlay(merged(parent, text_of, depth - 1), content)
+
+
+def content_of(key: str, text: str) -> dict[str, Any]:
+    """One file's own content; raise ProfileError with the line where it is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        at = _AT_LINE.search(str(error))
+        line = int(at[1]) if at else max(len(text.splitlines()), 1)
+        raise ProfileError(f"{key}.toml", "", str(error), "correct the line the message names", line=line) from error
 
 
 def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +95,9 @@ def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _profile(key: str, root: Table) -> DeviceProfile:
+def profile_from(key: str, content: dict[str, Any]) -> DeviceProfile:
+    """The profile that merged content describes; raise ProfileError for the first key that cannot be used."""
+    root = Table(f"{key}.toml", "", content)
     flag = root.text("flag")
     if len(flag) != _FLAG_LETTERS or not flag.isascii() or not flag.isupper():
         raise root.refusal("flag", f"must be {_FLAG_LETTERS} capital letters, not {flag!r}")
@@ -103,6 +106,10 @@ def _profile(key: str, root: Table) -> DeviceProfile:
         manufacturer=root.text("manufacturer"),
         flag=flag,
         model=root.text("model"),
+        basis=root.choice("basis", Basis),
+        quirks=root.choices("quirks", Quirk),
+        recognised_by=_recognition(root.table("recognised_by"), flag),
+        link=_link(root.table("link")),
         association=_association(root.table("association")),
         clock=_clock(root.table("clock")),
         load_profile=_load_profile(root.table("load_profile")),
@@ -115,10 +122,34 @@ def _profile(key: str, root: Table) -> DeviceProfile:
     return profile
 
 
+def _recognition(table: Table, flag: str) -> Recognition:
+    by_flag = () if flag == NO_MAKER else (flag,)
+    rules = Recognition(names=table.words("names") or by_flag, objects=table.obis_list("objects"))
+    table.finish()
+    return rules
+
+
+def _link(table: Table) -> LinkRules:
+    rules = LinkRules(
+        framing=table.choice("framing", Framing),
+        physical=table.integer("physical", 0, _HDLC_PART_MAX),
+        address_octets=table.integer("address_octets", 0, 4),
+        baud=table.integer("baud", 300, 4_000_000),
+        sign_on=table.choice("sign_on", SignOn),
+    )
+    if rules.address_octets not in _HDLC_ADDRESS_OCTETS:
+        raise table.refusal("address_octets", "an HDLC address has 1, 2 or 4 octets; 0 takes the shortest that fits")
+    table.finish()
+    return rules
+
+
 def _association(table: Table) -> AssociationRules:
     rules = AssociationRules(
         client=table.integer("client", 1, 0xFFFF),
+        public_client=table.integer("public_client", 1, 0xFFFF),
         server=table.integer("server", 1, 0xFFFF),
+        invocation_counter=table.obis("invocation_counter"),
+        suite=table.integer("suite", 0, 2),
         authentication=table.choice("authentication", Authentication),
         ciphering=table.choice("ciphering", Ciphering),
         protection=table.choice("protection", Protection),
@@ -138,6 +169,7 @@ def _clock(table: Table) -> ClockRules:
         deviation=table.choice("deviation", Deviation),
         standard_offset_min=table.integer("standard_offset_min", -720, 840),
         deviation_inverted=table.flag("deviation_inverted"),
+        range_deviation=table.choice("range_deviation", RangeDeviation),
     )
     table.finish()
     return rules

@@ -1,6 +1,6 @@
 """How one meter model differs from another, as frozen values: what a profile file says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from amity.devices.settings import Authentication, Ciphering, Protection
@@ -35,6 +35,62 @@ class Deviation(StrEnum):
     UNSPECIFIED = "unspecified"
 
 
+class RangeDeviation(StrEnum):
+    """How the bounds of a range name their deviation: as the stamps do, or the way this meter insists on."""
+
+    AS_CLOCK = "as-clock"
+    SPECIFIED = "specified"
+    UNSPECIFIED = "unspecified"
+
+
+class Basis(StrEnum):
+    """What a profile rests on. Nothing counts as measured before somebody has read a real meter with it."""
+
+    INVENTED = "invented"
+    STANDARD = "standard"
+    PUBLIC = "public"
+    MEASURED = "measured"
+
+
+class Framing(StrEnum):
+    """What carries the APDUs: the wrapper of TCP and UDP, or HDLC."""
+
+    WRAPPER = "wrapper"
+    HDLC = "hdlc"
+
+
+class SignOn(StrEnum):
+    """How a serial line becomes HDLC: at once, or after the mode E hand-over of IEC 62056-21."""
+
+    NONE = "none"
+    MODE_E = "mode-e"
+
+
+class Quirk(StrEnum):
+    """A way in which real meters leave the standard; each has a page in docs/dlms/quirks that says how it is met."""
+
+    UNTAGGED_DESCRIPTORS = "untagged-descriptors"
+    ENCRYPTION_ONLY = "encryption-only"
+    BLOCKS_OVER_UI_FRAMES = "blocks-over-ui-frames"
+    OBIS_IN_PLAIN_STRUCTURES = "obis-in-plain-structures"
+    DEVIATION_UNSPECIFIED = "deviation-unspecified"
+    DEVIATION_INVERTED = "deviation-inverted"
+    OCTET_STRING_TIMES = "octet-string-times"
+    MALFORMED_LIST_ELEMENT = "malformed-list-element"
+    RANGE_DEVIATION = "range-deviation"
+    CLOCK_NOT_FIRST = "clock-not-first"
+    COUNTER_PER_CLIENT = "counter-per-client"
+    NO_RELEASE = "no-release"
+    AARE_WITHOUT_USER_INFORMATION = "aare-without-user-information"
+    EMPTY_SYSTEM_TITLE = "empty-system-title"
+    RLRE_LENGTH = "rlre-length"
+    OPTICAL_ECHO = "optical-echo"
+    PUSH_WITHOUT_OBJECT_LIST = "push-without-object-list"
+    ONE_ASSOCIATION = "one-association"
+    DEDICATED_KEY_COUNTER = "dedicated-key-counter"
+    NULL_TIMESTAMPS = "null-timestamps"
+
+
 class Selector(StrEnum):
     """Selective access to a profile buffer: by range of the time, or by entry number."""
 
@@ -61,11 +117,33 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkRules:
+    """How the meter is usually reached, a hint for whoever looks for it.
+
+    `physical` is the lower HDLC address, 0 where none is used; `address_octets` the width of the server's HDLC address,
+    0 for the shortest that fits.
+    """
+
+    framing: Framing
+    physical: int
+    address_octets: int
+    baud: int
+    sign_on: SignOn
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationRules:
-    """How the meter wants to be talked to; `max_pdu_octets` is the largest APDU it sends or takes."""
+    """How the meter wants to be talked to; `max_pdu_octets` is the largest APDU it sends or takes.
+
+    `public_client` may ask without authentication; through it `invocation_counter` tells the highest counter that the
+    meter has seen of `client`.
+    """
 
     client: int
+    public_client: int
     server: int
+    invocation_counter: Obis
+    suite: int
     authentication: Authentication
     ciphering: Ciphering
     protection: Protection
@@ -82,6 +160,14 @@ class ClockRules:
     deviation: Deviation
     standard_offset_min: int
     deviation_inverted: bool
+    range_deviation: RangeDeviation = RangeDeviation.AS_CLOCK
+
+    @property
+    def of_ranges(self) -> "ClockRules":
+        """How the bounds of a range are written."""
+        if self.range_deviation is RangeDeviation.AS_CLOCK:
+            return self
+        return replace(self, deviation=Deviation(self.range_deviation.value))
 
     @property
     def default_deviation_min(self) -> int:
@@ -152,6 +238,17 @@ class MeasuredObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Recognition:
+    """By what a meter of this model is known: how its logical device name begins, and objects that it has.
+
+    `objects` speak for the model when the meter's object list has them; the more of them, the better it fits.
+    """
+
+    names: tuple[str, ...]
+    objects: tuple[Obis, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceProfile:
     """One meter model: `key` is the name of its file, `flag` the maker's three letters."""
 
@@ -159,6 +256,10 @@ class DeviceProfile:
     manufacturer: str
     flag: str
     model: str
+    basis: Basis
+    quirks: tuple[Quirk, ...]
+    recognised_by: Recognition
+    link: LinkRules
     association: AssociationRules
     clock: ClockRules
     load_profile: LoadProfileRules

@@ -1,5 +1,6 @@
 """A TOML table read key by key: a wrong value or an unknown key is refused with file, key and reason."""
 
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
@@ -9,20 +10,33 @@ from amity.kernel.obis import Obis
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
+class ProfileError(ConfigurationError):
+    """A profile that cannot be used: `path` is the key with its tables, dotted; empty for a `line` that is no TOML."""
+
+    def __init__(
+        self, file: str, path: str, reason: str, next_step: str | None = None, *, line: int | None = None
+    ) -> None:
+        super().__init__(": ".join(part for part in (file, path, reason) if part), next_step=next_step)
+        self.file = file
+        self.path = path
+        self.reason = reason
+        self.line = line
+
+
 class Table:
     """One table of a profile file. Read every key you know, then call `finish`: what is left over is an error."""
 
     def __init__(self, file: str, path: str, content: object) -> None:
         self._file = file
         self._path = path
+        self._known: list[str] = []
         if not isinstance(content, dict):
             raise self.refusal("", "must be a table")
         self._content = cast("dict[str, Any]", dict(content))
 
-    def refusal(self, key: str, reason: str, next_step: str | None = None) -> ConfigurationError:
+    def refusal(self, key: str, reason: str, next_step: str | None = None) -> ProfileError:
         """The error for one key, ready to raise."""
-        where = ".".join(part for part in (self._path, key) if part)
-        return ConfigurationError(f"{self._file}: {where}: {reason}", next_step=next_step)
+        return ProfileError(self._file, ".".join(part for part in (self._path, key) if part), reason, next_step)
 
     def names(self) -> list[str]:
         """The keys not read yet, in file order."""
@@ -67,18 +81,30 @@ class Table:
 
     def obis(self, key: str) -> Obis:
         """An OBIS code in dotted form."""
-        value = self.text(key)
-        try:
-            return Obis.parse(value)
-        except ConfigurationError as error:
-            raise self.refusal(key, error.what, error.next_step) from error
+        return self._obis(key, self.text(key))
+
+    def obis_list(self, key: str) -> tuple[Obis, ...]:
+        """A list of OBIS codes, none twice."""
+        return tuple(self._obis(key, text) for text in self._distinct(key))
 
     def finish(self) -> None:
         """Refuse the keys that nobody read."""
         for key in self._content:
-            raise self.refusal(key, "is not a key of a device profile", "remove it, or look for a spelling mistake")
+            near = get_close_matches(key, self._known, n=1)
+            raise self.refusal(
+                key,
+                "is not a key of a device profile",
+                f"did you mean {near[0]}?" if near else f"remove it; known here: {', '.join(self._known)}",
+            )
+
+    def _obis(self, key: str, text: str) -> Obis:
+        try:
+            return Obis.parse(text)
+        except ConfigurationError as error:
+            raise self.refusal(key, error.what, error.next_step) from error
 
     def _take(self, key: str, default: object = None) -> Any:
+        self._known.append(key)
         value = self._content.pop(key, default)
         if value is None:
             raise self.refusal(key, "is missing", "give it here or in the profile this one inherits from")

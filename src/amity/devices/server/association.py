@@ -5,7 +5,8 @@ IDLE       PROVING, OPEN or IDLE      exception             exception           
 PROVING    as in IDLE                 OPEN, IDLE if wrong   exception               IDLE
 OPEN       as in IDLE                 read-write-denied     answer                  IDLE
 
-Below the policy, replayed or undecipherable requests are answered with an exception in every state and change none.
+In general blocks a request is one when its last block is there. Below the policy, replayed or undecipherable requests,
+and those longer than the meter takes, are answered with an exception in every state and change none.
 """
 
 from collections.abc import Iterable
@@ -14,42 +15,38 @@ from enum import Enum, auto
 from typing import Protocol
 
 from amity.devices.interface_classes import CURRENT_ASSOCIATION, REPLY_TO_HLS
-from amity.devices.message_security import DowngradeError, MessageSecurity, ReplayError
+from amity.devices.message_security import DowngradeError, Received, ReplayError
 from amity.devices.objects import Answer, AttributeObject, CosemObject, attribute_of
-from amity.devices.server.get_service import GetService
+from amity.devices.server.general_blocks import GeneralBlocks
 from amity.devices.server.opening import Judge, Opened, RejectedError
 from amity.devices.server.own_objects import association_object
+from amity.devices.server.proving import answer_to_proof
+from amity.devices.server.security_setup import Client
+from amity.devices.server.services import Services
 from amity.devices.server.settings import ClientAccess, MeterSettings
-from amity.kernel.errors import RemoteProtocolError, SecurityError
+from amity.kernel.errors import LocalProtocolError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import acse, apdu
 from amity.protocols.dlms.acse import Aarq, AssociationResult, Rlre, Rlrq, SourceDiagnostic
 from amity.protocols.dlms.apdu import (
+    ActionOutcome,
     ActionRequestNormal,
     ActionResponseNormal,
     ActionResult,
     Apdu,
     Attribute,
+    Conformance,
     DataAccessResult,
     ExceptionResponse,
-    GetRequestNext,
-    GetRequestNormal,
-    GetRequestWithList,
+    GeneralBlockTransfer,
+    Method,
     ServiceError,
-    SetRequestNormal,
-    SetResponseNormal,
     StateError,
 )
-from amity.protocols.dlms.ciphering import (
-    COUNTER_MAX,
-    Protector,
-    SecurityControl,
-    hls_gmac_response,
-    verify_hls_gmac_response,
-)
-from amity.protocols.dlms.data import octet_string
+from amity.protocols.dlms.block_stream import MESSAGE_OCTETS_MAX
+from amity.protocols.dlms.ciphering import COUNTER_MAX
+from amity.protocols.dlms.data import Data, octet_string
+from amity.protocols.dlms.general_protection import UNKNOWN_KEYS
 from amity.protocols.dlms.selective_access import Access
-
-_SEALING_OCTETS = 30  # general-glo: tag, title (9), length (3), security header (5), authentication tag (12)
 
 
 class State(Enum):
@@ -85,23 +82,33 @@ class Meter(Protocol):
         """An attribute as a client may see it."""
         ...
 
+    def write(
+        self, access: ClientAccess, attribute: Attribute, selected: Access | None, value: Data, now: datetime
+    ) -> DataAccessResult:
+        """Give an attribute a value, as far as a client may."""
+        ...
+
+    def act(self, access: ClientAccess, method: Method, parameters: Data | None, now: datetime) -> ActionOutcome:
+        """Call a method, as far as a client may."""
+        ...
+
     def objects_for(self, access: ClientAccess) -> Iterable[CosemObject]:
         """The objects that a client may see."""
         ...
 
-    def received_counter(self, client: int) -> int:
-        """The highest invocation counter a client has used, -1 before the first."""
+    def access_of(self, client: int) -> ClientAccess | None:
+        """What a client may do now, with the keys that are valid now; None for one the meter does not know."""
         ...
 
-    def note_counter(self, client: int, counter: int) -> None:
-        """Remember the highest counter of a client."""
+    def received(self, client: int) -> Received:
+        """The highest counters that a client has used, to be written on as its messages come."""
         ...
 
 
 class MeterAssociation:
     """Receives the APDUs of one connection from one client and answers them; the meter lends it its objects."""
 
-    __slots__ = ("_gets", "_meter", "_object", "_opened", "client", "heard_at", "state")
+    __slots__ = ("_blocks", "_meter", "_object", "_opened", "_services", "client", "heard_at", "state")
 
     def __init__(self, meter: Meter, client: int) -> None:
         self.client = client
@@ -110,10 +117,23 @@ class MeterAssociation:
         self._meter = meter
         self._opened: Opened | None = None
         self._object: AttributeObject | None = None
-        self._gets: GetService | None = None
+        self._services: Services | None = None
+        self._blocks: GeneralBlocks | None = None
+
+    @property
+    def peer(self) -> Client:
+        """Who has opened this association; empty where nobody has, or where no system titles take part."""
+        return (
+            Client(b"", UNKNOWN_KEYS)
+            if self._opened is None
+            else Client(self._opened.client_title, self._opened.client_keys)
+        )
 
     def receive(self, octets: bytes, now: datetime) -> bytes | None:
-        """Answer one APDU; None where the meter stays silent. No octets make this raise."""
+        """Answer one APDU; None where the meter stays silent. No octets make this raise.
+
+        After it, `following` gives what goes out besides: the rest of a stream of blocks.
+        """
         self.heard_at = now
         tag = octets[0] if octets else None
         try:
@@ -121,19 +141,25 @@ class MeterAssociation:
                 return self._associate(octets, now)
             if tag == Rlrq.TAG:
                 return self._release(octets)
-            return self._serve(octets, now)
+            if tag == GeneralBlockTransfer.TAG:
+                return self._serve_block(octets, now)
+            return self._serve_whole(octets, now)
         except RemoteProtocolError:
             return _exception(StateError.SERVICE_UNKNOWN, ServiceError.OTHER_REASON)
+
+    def following(self) -> bytes | None:
+        """The next APDU that goes out without being asked for; None when the client is to speak."""
+        return None if self._blocks is None else self._blocks.next()
 
     def close(self) -> None:
         """The connection is gone, or the client has released: the meter is free for the next."""
         self.state = State.IDLE
-        self._opened = self._object = self._gets = None
+        self._opened = self._object = self._services = self._blocks = None
         self._meter.let_go(self)
 
     # -------------------------------------------------------------- opening and releasing
     def _associate(self, octets: bytes, now: datetime) -> bytes:
-        access = self._meter.settings.access_of(self.client)
+        access = self._meter.access_of(self.client)
         if access is None:
             return _unknown_client()
         self.close()
@@ -142,24 +168,24 @@ class MeterAssociation:
         except RejectedError as error:
             self.close()
             return error.aare.encode()
-        except ReplayError:
+        except ReplayError as error:
             self.close()
-            return self._counter_error()
+            return _counter_error(error)
 
     def _judged(self, aarq: acse.AcseApdu, access: ClientAccess, now: datetime) -> Opened:
         if not isinstance(aarq, Aarq):
             raise RejectedError(access, SourceDiagnostic.NO_REASON_GIVEN)
         if not self._meter.take(self, now):
             raise RejectedError(access, SourceDiagnostic.NO_REASON_GIVEN, result=AssociationResult.REJECTED_TRANSIENT)
-        return self._meter.judge.open(aarq, access, self._meter.received_counter(self.client))
+        return self._meter.judge.open(aarq, access, self._meter.received(self.client))
 
     def _begin(self, opened: Opened) -> bytes:
         meter = self._meter
         self._opened = opened
-        self._note_counter(opened.security)
-        sealing = 0 if opened.security is None else _SEALING_OCTETS
-        self._gets = GetService(self._read, opened.conformance, opened.max_pdu_octets - sealing)
-        self._object = association_object(meter.settings, opened, meter.objects_for(opened.access))
+        self._services = Services(self, _served(opened))
+        if opened.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+            self._blocks = GeneralBlocks(opened.max_pdu_octets, meter.settings.block_window)
+        self._object = association_object(meter.settings, opened, lambda: meter.objects_for(opened.access))
         self.state = State.PROVING if opened.our_challenge else State.OPEN
         return meter.judge.aare(opened)
 
@@ -171,89 +197,134 @@ class MeterAssociation:
         return Rlre().encode()
 
     # -------------------------------------------------------------- services
-    def _serve(self, octets: bytes, now: datetime) -> bytes:
+    def _serve_whole(self, octets: bytes, now: datetime) -> bytes | None:
+        """A request in one APDU; its answer goes in general blocks only where it could not go otherwise."""
         opened = self._opened
         if opened is None:
             return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OPERATION_NOT_POSSIBLE)
+        if len(octets) > self._meter.settings.max_pdu_octets:
+            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.PDU_TOO_LONG)
+        answer = self._serve(octets, opened, now, opened.max_pdu_octets)
+        if answer is None or len(answer) <= opened.max_pdu_octets:
+            return answer
+        if self._blocks is None:
+            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.PDU_TOO_LONG)
+        self._blocks.forget()
+        return self._in_blocks(answer, self._blocks)
+
+    def _serve_block(self, octets: bytes, now: datetime) -> bytes | None:
+        blocks, opened = self._blocks, self._opened
+        if opened is None:
+            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OPERATION_NOT_POSSIBLE)
+        if blocks is None:
+            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.SERVICE_NOT_SUPPORTED)
+        request = blocks.take(octets)
+        answer = None if request is None else self._serve(request, opened, now, MESSAGE_OCTETS_MAX)
+        if self._opened is None:  # the client has been sent away
+            return answer
+        return blocks.next() if answer is None else self._in_blocks(answer, blocks)
+
+    @staticmethod
+    def _in_blocks(answer: bytes, blocks: GeneralBlocks) -> bytes | None:
+        try:
+            blocks.give(answer)
+        except LocalProtocolError:
+            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.PDU_TOO_LONG)
+        return blocks.next()
+
+    def _serve(self, octets: bytes, opened: Opened, now: datetime, limit_octets: int) -> bytes | None:
         security = opened.security
         if security is None:
-            return self._answer(apdu.decode(octets), opened, now)
+            return self._answer(apdu.decode(octets), opened, now, limit_octets)
         try:
             plain = security.open(octets)
-        except ReplayError:
-            return self._counter_error()
+        except ReplayError as error:
+            return _counter_error(error)
         except DowngradeError:
             return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON)
         except SecurityError:
             return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.DECIPHERING_ERROR)
-        self._note_counter(security)
-        answer = self._answer_or_exception(plain, opened, now)
-        return answer if answer[0] == ExceptionResponse.TAG else security.seal(answer)  # it has no glo-* tag
+        room_octets = max(limit_octets - security.overhead_octets, 1)
+        answer = self._answer_or_exception(plain, opened, now, room_octets)
+        if answer is not None and answer[0] != ExceptionResponse.TAG:  # that one has no glo-* tag
+            answer = security.seal(answer)
+        self._follow(opened)
+        return answer
 
-    def _answer_or_exception(self, plain: bytes, opened: Opened, now: datetime) -> bytes:
+    def _follow(self, opened: Opened) -> None:
+        """Keys and policy that this request changed hold from the next one on; its answer still went by the old."""
+        access, security = self._meter.access_of(self.client), opened.security
+        if access is None or access is opened.access or security is None or access.protector is None:
+            return
+        security.rekey(access.protector)
+        security.policy, security.signed = access.protection, access.signed
+        security.answer_control = access.answer_protection.control
+        self._opened = opened._replace(access=access) if self._opened is opened else self._opened
+
+    def _answer_or_exception(self, plain: bytes, opened: Opened, now: datetime, room_octets: int) -> bytes | None:
         try:
-            return self._answer(apdu.decode(plain), opened, now)
+            return self._answer(apdu.decode(plain), opened, now, room_octets)
         except RemoteProtocolError:
             return _exception(StateError.SERVICE_UNKNOWN, ServiceError.OTHER_REASON)
 
-    def _answer(self, request: Apdu, opened: Opened, now: datetime) -> bytes:
-        if self.state is State.PROVING:
+    def _answer(self, request: Apdu, opened: Opened, now: datetime, room_octets: int) -> bytes | None:
+        if self.state is State.PROVING or self._services is None:
             return self._prove(request, opened)
-        if self._gets is not None and isinstance(request, GetRequestNormal | GetRequestNext | GetRequestWithList):
-            return self._gets.answer(request, now)
-        if isinstance(request, ActionRequestNormal):
-            return ActionResponseNormal(request.invoke_id_and_priority, ActionResult.READ_WRITE_DENIED).encode()
-        if isinstance(request, SetRequestNormal):
-            return SetResponseNormal(request.invoke_id_and_priority, DataAccessResult.READ_WRITE_DENIED).encode()
-        return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.SERVICE_NOT_SUPPORTED)
+        return self._services.answer(request, now, room_octets)
 
     def _prove(self, request: Apdu, opened: Opened) -> bytes:
         """Passes 3 and 4 of HLS: check the client's answer to our challenge, then answer the client's."""
         if not isinstance(request, ActionRequestNormal) or request.method != REPLY_TO_HLS:
             return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OPERATION_NOT_POSSIBLE)
-        invoke, protector = request.invoke_id_and_priority, opened.access.protector
-        if protector is None or not _proves(request, protector, opened):
+        invoke = request.invoke_id_and_priority
+        proof = answer_to_proof(request.parameters, opened, self._meter.judge)
+        if proof is None:
             self.close()
             return ActionResponseNormal(invoke, ActionResult.OTHER_REASON).encode()
         self.state = State.OPEN
-        proof = hls_gmac_response(
-            protector,
-            SecurityControl.AUTHENTICATED,
-            self._meter.settings.system_title,
-            self._meter.judge.next_counter(),
-            opened.their_challenge,
-        )
         return ActionResponseNormal(invoke, ActionResult.SUCCESS, octet_string(proof)).encode()
 
-    def _read(self, attribute: Attribute, access: Access | None, now: datetime) -> Answer:
+    # -------------------------------------------------------------- the objects as this client may use them
+    def read(self, attribute: Attribute, access: Access | None, now: datetime) -> Answer:
+        """The value of an attribute, or why it is not given."""
         opened = self._opened
-        if opened is None:
-            return DataAccessResult.OTHER_REASON
-        if access is not None and not opened.conformance & apdu.Conformance.SELECTIVE_ACCESS:
+        if opened is None or _unselectable(access, opened):
             return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
         if attribute.obis == CURRENT_ASSOCIATION and self._object is not None:
             return attribute_of(self._object, attribute, access, now)
         return self._meter.read(opened.access, attribute, access, now)
 
-    def _note_counter(self, security: MessageSecurity | None) -> None:
-        if security is not None:
-            self._meter.note_counter(self.client, security.last_received)
+    def write(self, attribute: Attribute, access: Access | None, value: Data, now: datetime) -> DataAccessResult:
+        """Give an attribute a value, or say why not."""
+        opened = self._opened
+        if opened is None or _unselectable(access, opened):
+            return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+        if attribute.obis == CURRENT_ASSOCIATION:
+            return DataAccessResult.READ_WRITE_DENIED
+        return self._meter.write(opened.access, attribute, access, value, now)
 
-    def _counter_error(self) -> bytes:
-        expected = min(self._meter.received_counter(self.client) + 1, COUNTER_MAX)
-        return ExceptionResponse(
-            StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, expected
-        ).encode()
+    def act(self, method: Method, parameters: Data | None, now: datetime) -> ActionOutcome:
+        """Call a method, or say why not."""
+        opened = self._opened
+        if opened is None or method.obis == CURRENT_ASSOCIATION:
+            return ActionOutcome(ActionResult.READ_WRITE_DENIED)
+        return self._meter.act(opened.access, method, parameters, now)
 
 
-def _proves(request: ActionRequestNormal, protector: Protector, opened: Opened) -> bool:
-    parameters = request.parameters
-    reply = parameters.value if parameters is not None and isinstance(parameters.value, bytes) else b""
-    try:
-        verify_hls_gmac_response(protector, opened.client_title, opened.our_challenge, reply)
-    except SecurityError:
-        return False
-    return True
+def _served(opened: Opened) -> Conformance:
+    """What was granted; whoever proved himself by a broken digest may read, and nothing else."""
+    changing = Conformance.SET | Conformance.ACTION | Conformance.ACCESS
+    return opened.conformance & ~changing if opened.access.authentication.broken else opened.conformance
+
+
+def _unselectable(access: Access | None, opened: Opened) -> bool:
+    return access is not None and not opened.conformance & Conformance.SELECTIVE_ACCESS
+
+
+def _counter_error(error: ReplayError) -> bytes:
+    return ExceptionResponse(
+        StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, min(error.expected, COUNTER_MAX)
+    ).encode()
 
 
 def _exception(state: StateError, service: ServiceError) -> bytes:

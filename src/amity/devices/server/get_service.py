@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from amity.devices.objects import Answer
+from amity.devices.server.long_transfers import LongAnswer
 from amity.protocols.dlms import fields
 from amity.protocols.dlms.apdu import (
     Attribute,
@@ -17,84 +18,68 @@ from amity.protocols.dlms.apdu import (
     GetResponseWithList,
 )
 from amity.protocols.dlms.data import encode, encode_length
+from amity.protocols.dlms.get_service import GetRequest
 from amity.protocols.dlms.selective_access import Access
 
 Read = Callable[[Attribute, Access | None, datetime], Answer]
-GetRequest = GetRequestNormal | GetRequestNext | GetRequestWithList
 
-_NORMAL_HEAD_OCTETS = 4  # tag, choice, invoke id, result choice
-_BLOCK_HEAD_OCTETS = 12  # tag, choice, invoke id, last block, number (4), result choice, length (3)
+_BLOCK_HEAD_OCTETS = 9  # tag, choice, invoke id, last block, number (4), result choice
 _LIST_CHOICE = 3
 
 
 class GetService:
-    """Answers GET requests of one association; holds at most one long answer.
+    """Answers GET requests of one association; holds at most one long answer."""
 
-    `room_octets` is the longest plain response that fits what the client takes.
-    """
+    __slots__ = ("_blocks_granted", "_long", "_read")
 
-    __slots__ = ("_blocks_granted", "_invoke", "_long", "_next_block", "_position", "_read", "_room_octets")
-
-    def __init__(self, read: Read, conformance: Conformance, room_octets: int) -> None:
+    def __init__(self, read: Read, conformance: Conformance) -> None:
         self._read = read
         self._blocks_granted = bool(conformance & Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ)
-        self._room_octets = room_octets
-        self._long: bytes | None = None
-        self._position = 0
-        self._next_block = 0
-        self._invoke = 0
+        self._long: LongAnswer | None = None
 
-    def answer(self, request: GetRequest, now: datetime) -> bytes:
-        """The plain response APDU."""
+    def answer(self, request: GetRequest, now: datetime, room_octets: int) -> bytes:
+        """The plain response, in blocks where it is longer than `room_octets` and blocks were granted."""
         if isinstance(request, GetRequestNext):
             return self._next(request)
         self._long = None  # a new request gives up what was left of the one before
         if isinstance(request, GetRequestNormal):
-            return self._normal(request, now)
-        return self._with_list(request, now)
+            return self._normal(request, now, room_octets)
+        return self._with_list(request, now, room_octets)
 
-    def _normal(self, request: GetRequestNormal, now: datetime) -> bytes:
+    def _normal(self, request: GetRequestNormal, now: datetime, room_octets: int) -> bytes:
         invoke = request.invoke_id_and_priority
         answer = self._read(request.attribute, request.access, now)
         if isinstance(answer, DataAccessResult):
             return GetResponseNormal(invoke, answer).encode()
         octets = answer if isinstance(answer, bytes) else encode(answer)
-        if _NORMAL_HEAD_OCTETS + len(octets) <= self._room_octets:
-            return GetResponseNormal(invoke, octets).encode()
-        if not self._blocks_granted:
-            return GetResponseNormal(invoke, DataAccessResult.OTHER_REASON).encode()
-        return self._begin(invoke, octets)
+        return self._sized(GetResponseNormal(invoke, octets).encode(), octets, invoke, room_octets)
 
-    def _with_list(self, request: GetRequestWithList, now: datetime) -> bytes:
+    def _with_list(self, request: GetRequestWithList, now: datetime, room_octets: int) -> bytes:
         invoke = request.invoke_id_and_priority
         results = [fields.data_result(self._read(attribute, access, now)) for attribute, access in request.attributes]
         listed = encode_length(len(results)) + b"".join(results)
         response = fields.head(GetResponseWithList.TAG, _LIST_CHOICE, invoke) + listed
-        if len(response) <= self._room_octets or not self._blocks_granted:
-            return response
-        return self._begin(invoke, listed)
+        return self._sized(response, listed, invoke, room_octets)
 
-    def _begin(self, invoke: int, octets: bytes) -> bytes:
-        self._long, self._position, self._next_block, self._invoke = octets, 0, 1, invoke
-        return self._block(invoke)
+    def _sized(self, response: bytes, octets: bytes, invoke: int, room_octets: int) -> bytes:
+        if len(response) <= room_octets or not self._blocks_granted:
+            return response
+        self._long = LongAnswer(octets, invoke, room_octets, _BLOCK_HEAD_OCTETS)
+        return self._block(self._long, invoke)
 
     def _next(self, request: GetRequestNext) -> bytes:
         invoke = request.invoke_id_and_priority
         if self._long is None:
             return self._abort(request, DataAccessResult.NO_LONG_GET_IN_PROGRESS)
-        if request.block_number != self._next_block - 1 or invoke != self._invoke:
+        if not self._long.expects(request.block_number, invoke):
             return self._abort(request, DataAccessResult.DATA_BLOCK_NUMBER_INVALID)
-        return self._block(invoke)
+        return self._block(self._long, invoke)
 
-    def _block(self, invoke: int) -> bytes:
-        octets = self._long or b""
-        end = self._position + self._room_octets - _BLOCK_HEAD_OCTETS
-        last = end >= len(octets)
-        block = GetResponseWithBlock(invoke, last, self._next_block, octets[self._position : end])
-        self._position, self._next_block = end, self._next_block + 1
-        if last:
+    def _block(self, answer: LongAnswer, invoke: int) -> bytes:
+        block = answer.next_block()
+        if block.last_block:
             self._long = None
-        return block.encode()
+        return GetResponseWithBlock(invoke, block.last_block, block.block_number, block.raw).encode()
 
     def _abort(self, request: GetRequestNext, reason: DataAccessResult) -> bytes:
         self._long = None

@@ -4,13 +4,20 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import chain
 
+from amity.devices.interface_classes import Right
+from amity.devices.message_security import Received
 from amity.devices.objects import Answer, CosemObject, ObjectModel, ObjectTree
+from amity.devices.server.access_rights import attribute_rights, may_call
 from amity.devices.server.association import MeterAssociation
+from amity.devices.server.client_book import ClientBook
 from amity.devices.server.opening import Judge
 from amity.devices.server.own_objects import own_objects
+from amity.devices.server.security_setup import Client
 from amity.devices.server.settings import ClientAccess, MeterSettings
-from amity.devices.settings import Authentication
-from amity.protocols.dlms.apdu import Attribute, DataAccessResult
+from amity.kernel.obis import Obis
+from amity.protocols.dlms.apdu import ActionOutcome, ActionResult, Attribute, DataAccessResult, Method
+from amity.protocols.dlms.data import Data
+from amity.protocols.dlms.general_protection import UNKNOWN_KEYS
 from amity.protocols.dlms.selective_access import Access
 
 
@@ -34,15 +41,13 @@ class MeterServer:
     ) -> None:
         self.settings = settings
         self.judge = Judge(settings, random_octets, next_invocation_counter)
-        self._received_counters: dict[int, int] = {}
-        self._own = ObjectTree(own_objects(settings, self._received_counters))
+        self._clients = ClientBook(settings.clients, self._peer)
+        self._own = ObjectTree(own_objects(settings, self._clients))
         self._objects = objects
         self._holder: MeterAssociation | None = None
 
     def open_association(self, client: int) -> MeterAssociation:
         """What a new connection from a client talks to; the association itself opens with the AARQ."""
-        if not self.settings.remembers_counters and self._proves_itself_anew(client):
-            self._received_counters.pop(client, None)
         return MeterAssociation(self, client)
 
     # -------------------------------------------------------------- for the associations of this meter
@@ -68,25 +73,64 @@ class MeterServer:
             return self._objects.attribute(attribute, selected, now)
         return answer
 
+    def write(
+        self, access: ClientAccess, attribute: Attribute, selected: Access | None, value: Data, now: datetime
+    ) -> DataAccessResult:
+        """Give an attribute a value, if the client's role may."""
+        model, cosem = self._found(access, attribute.obis)
+        if cosem is None:
+            return DataAccessResult.OBJECT_UNDEFINED
+        if cosem.interface.class_id != attribute.class_id:
+            return DataAccessResult.OBJECT_CLASS_INCONSISTENT
+        known = 1 <= attribute.index <= len(cosem.interface.attributes)
+        if not known or Right.WRITE not in attribute_rights(cosem, attribute.index, access.role):
+            return DataAccessResult.READ_WRITE_DENIED
+        return model.set_attribute(attribute, selected, value, now)
+
+    def act(self, access: ClientAccess, method: Method, parameters: Data | None, now: datetime) -> ActionOutcome:
+        """Call a method, if the client's role may."""
+        model, cosem = self._found(access, method.obis)
+        if cosem is None:
+            return ActionOutcome(ActionResult.OBJECT_UNDEFINED)
+        if cosem.interface.class_id != method.class_id:
+            return ActionOutcome(ActionResult.OBJECT_CLASS_INCONSISTENT)
+        if not may_call(cosem, method.index, access.role):
+            return ActionOutcome(ActionResult.READ_WRITE_DENIED)
+        return model.act(method, parameters, now)
+
     def objects_for(self, access: ClientAccess) -> Iterable[CosemObject]:
         """The objects that a client may see."""
         everything = {cosem.obis: cosem for cosem in chain(self._objects.objects(), self._own.objects())}
         return (cosem for cosem in everything.values() if access.visible is None or cosem.obis in access.visible)
 
+    def access_of(self, client: int) -> ClientAccess | None:
+        """What a client may do now, with the keys that are valid now; None for one the meter does not know."""
+        return self._clients.access_of(client)
+
+    def received(self, client: int) -> Received:
+        """The highest counters that a client has used, for an association that begins."""
+        if not self.settings.remembers_counters and self._proves_itself_anew(client):
+            self._clients.forget_counters(client)
+        return self._clients.received(client)
+
     def received_counter(self, client: int) -> int:
         """The highest invocation counter a client has used, -1 before the first."""
-        return self._received_counters.get(client, -1)
+        return self._clients.received(client).counter
 
-    def note_counter(self, client: int, counter: int) -> None:
-        """Remember the highest counter of a client; one at or below it is a replay from now on."""
-        self._received_counters[client] = max(counter, self.received_counter(client))
+    def _peer(self) -> Client:
+        return Client(b"", UNKNOWN_KEYS) if self._holder is None else self._holder.peer
+
+    def _found(self, access: ClientAccess, obis: Obis) -> tuple[ObjectModel, CosemObject | None]:
+        """An object that the client can see, and the model it belongs to."""
+        if access.visible is not None and obis not in access.visible:
+            return self._objects, None
+        own = self._own.find(obis)
+        return (self._objects, self._objects.find(obis)) if own is None else (self._own, own)
 
     def _proves_itself_anew(self, client: int) -> bool:
         """True for a client with HLS: a recorded session of it fails at the fresh challenge, whatever its counters."""
-        return any(
-            access.client == client and access.authentication is Authentication.HLS_GMAC
-            for access in self.settings.clients
-        )
+        access = self.settings.access_of(client)
+        return access is not None and access.authentication.hls
 
     def _has_fallen_silent(self, holder: MeterAssociation, now: datetime) -> bool:
         timeout = timedelta(seconds=self.settings.inactivity_timeout_s)

@@ -4,16 +4,18 @@ import hmac
 from collections.abc import Callable
 from typing import NamedTuple
 
-from amity.devices.message_security import MessageSecurity, ReplayError, is_system_title
+from amity.devices.challenges import fresh_challenge
+from amity.devices.message_security import MessageSecurity, Received, ReplayError, is_system_title
 from amity.devices.server.settings import ClientAccess, MeterSettings
-from amity.devices.settings import CHALLENGE_OCTETS_MAX, CHALLENGE_OCTETS_MIN, Authentication
-from amity.kernel.errors import AmityError, RemoteProtocolError
+from amity.devices.settings import CHALLENGE_OCTETS_MIN, CHANGING, Authentication
+from amity.kernel.errors import AmityError, LocalProtocolError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import apdu
 from amity.protocols.dlms.acse import Aare, Aarq, AssociationResult, Mechanism, SourceDiagnostic
 from amity.protocols.dlms.apdu import ConfirmedServiceError, Conformance, InitiateRequest, InitiateResponse
+from amity.protocols.dlms.general_protection import PublicKeys
+from amity.protocols.dlms.hls import CHALLENGE_OCTETS
 
-_CHALLENGE_OCTETS_FROM_CLIENT_MIN = 8  # the standard's least
-_PDU_OCTETS_FROM_CLIENT_MIN = 64
+_PDU_OCTETS_FROM_CLIENT_MIN = 12  # the standard's least; a block of a GET then holds two octets
 _DLMS_VERSION = 6
 _INITIATE, _INITIATE_ERROR = 1, 6
 _VERSION_TOO_LOW, _INCOMPATIBLE_CONFORMANCE, _PDU_SIZE_TOO_SHORT = 1, 2, 3
@@ -42,6 +44,7 @@ class Opened(NamedTuple):
 
     access: ClientAccess
     client_title: bytes
+    client_keys: PublicKeys
     security: MessageSecurity | None
     conformance: Conformance
     max_pdu_octets: int
@@ -56,17 +59,24 @@ class Judge(NamedTuple):
     random_octets: Callable[[int], bytes]
     next_counter: Callable[[], int]
 
-    def open(self, aarq: Aarq, access: ClientAccess, last_received: int) -> Opened:
-        """Let the client in, or raise RejectedError (ReplayError when only its invocation counter is too low)."""
+    def open(self, aarq: Aarq, access: ClientAccess, received: Received) -> Opened:
+        """Let the client in, or raise RejectedError (ReplayError when only its invocation counter is too low).
+
+        `received` is what this client has used of its counters; it is written on.
+        """
         _check_context(aarq, access)
         _check_mechanism(aarq, access)
         _check_password(aarq, access)
         title = self._client_title(aarq, access)
-        security = self._security(access, title, last_received) if access.ciphered else None
+        keys = _client_keys(aarq, access, title)
+        security = self._security(access, received) if access.ciphered else None
+        if security is not None:
+            security.peer_title, security.peer_keys = title, keys
         proposed = _proposed(aarq, access, security)
         return Opened(
             access=access,
             client_title=title,
+            client_keys=keys,
             security=security,
             conformance=self._granted(proposed, access),
             max_pdu_octets=self._pdu_octets(proposed, access),
@@ -82,23 +92,24 @@ class Judge(NamedTuple):
         return Aare(
             AssociationResult.ACCEPTED,
             SourceDiagnostic.AUTHENTICATION_REQUIRED if hls else SourceDiagnostic.NULL,
-            response if opened.security is None else opened.security.seal(response),
+            response if opened.security is None else opened.security.seal_initiate(response),
             access.ciphering.context,
             mechanism=access.authentication.mechanism if hls else None,
             authentication_value=opened.our_challenge or None,
-            responding_ap_title=self.settings.system_title if access.keyed else None,
+            responding_ap_title=self.settings.system_title if access.titled else None,
+            responding_ae_qualifier=self.settings.certificate or None,
         ).encode()
 
     def _client_title(self, aarq: Aarq, access: ClientAccess) -> bytes:
         title = aarq.calling_ap_title or b""
-        if not access.keyed:
+        if not access.titled:
             return title
         known = not access.client_title or title == access.client_title
         if not is_system_title(title) or not known or title == self.settings.system_title:
             raise RejectedError(access, SourceDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
         return title
 
-    def _security(self, access: ClientAccess, title: bytes, last_received: int) -> MessageSecurity | None:
+    def _security(self, access: ClientAccess, received: Received) -> MessageSecurity | None:
         if access.protector is None:
             return None
         security = MessageSecurity(
@@ -107,14 +118,16 @@ class Judge(NamedTuple):
             self.next_counter,
             ciphering=access.ciphering,
             policy=access.protection,
-            last_received=last_received,
+            received=received,
             answers_in_kind=True,
         )
-        security.peer_title = title
+        security.signed, security.answer_control = access.signed, access.answer_protection.control
         return security
 
     def _granted(self, proposed: InitiateRequest, access: ClientAccess) -> Conformance:
         conformance = proposed.conformance & self.settings.conformance
+        if access.authentication.broken:
+            conformance &= ~CHANGING
         if not access.ciphered:
             conformance &= ~Conformance.GENERAL_PROTECTION
         if proposed.version < _DLMS_VERSION:
@@ -129,7 +142,13 @@ class Judge(NamedTuple):
         return min(proposed.max_pdu_octets or self.settings.max_pdu_octets, self.settings.max_pdu_octets)
 
     def _own_challenge(self, access: ClientAccess) -> bytes:
-        return self.random_octets(CHALLENGE_OCTETS_MIN) if access.authentication is Authentication.HLS_GMAC else b""
+        if not access.authentication.hls:
+            return b""
+        try:
+            return fresh_challenge(self.random_octets, CHALLENGE_OCTETS_MIN)
+        except LocalProtocolError as error:
+            transient = AssociationResult.REJECTED_TRANSIENT
+            raise RejectedError(access, SourceDiagnostic.NO_REASON_GIVEN, result=transient) from error
 
 
 def _check_context(aarq: Aarq, access: ClientAccess) -> None:
@@ -157,11 +176,22 @@ def _check_password(aarq: Aarq, access: ClientAccess) -> None:
         raise RejectedError(access, SourceDiagnostic.AUTHENTICATION_FAILURE)
 
 
+def _client_keys(aarq: Aarq, access: ClientAccess, title: bytes) -> PublicKeys:
+    """The client's public keys: those it was entered with, else the one that a trusted certificate holds."""
+    certificate, keys = aarq.calling_ae_qualifier, access.client_keys
+    if keys.signing or certificate is None or access.trust is None or access.protector is None:
+        return keys
+    try:
+        return keys._replace(signing=access.trust.signing_key(certificate, title, access.protector.suite))
+    except SecurityError as error:
+        raise RejectedError(access, SourceDiagnostic.AUTHENTICATION_FAILURE) from error
+
+
 def _challenge(aarq: Aarq, access: ClientAccess) -> bytes:
-    if access.authentication is not Authentication.HLS_GMAC:
+    if not access.authentication.hls:
         return b""
     challenge = aarq.authentication_value or b""
-    if not _CHALLENGE_OCTETS_FROM_CLIENT_MIN <= len(challenge) <= CHALLENGE_OCTETS_MAX:
+    if len(challenge) not in CHALLENGE_OCTETS:
         raise RejectedError(access, SourceDiagnostic.AUTHENTICATION_FAILURE)
     return challenge
 
@@ -169,10 +199,12 @@ def _challenge(aarq: Aarq, access: ClientAccess) -> bytes:
 def _proposed(aarq: Aarq, access: ClientAccess, security: MessageSecurity | None) -> InitiateRequest:
     try:
         information = aarq.user_information or b""
-        request = apdu.decode(information if security is None else security.open(information))
+        request = apdu.decode(information if security is None else security.open_initiate(information))
+        if security is not None and isinstance(request, InitiateRequest) and request.dedicated_key is not None:
+            security.give_dedicated_key(request.dedicated_key)
     except ReplayError:
         raise
-    except RemoteProtocolError as error:
+    except (RemoteProtocolError, LocalProtocolError) as error:
         reason = SourceDiagnostic.NO_REASON_GIVEN if security is None else SourceDiagnostic.AUTHENTICATION_FAILURE
         raise RejectedError(access, reason) from error
     if not isinstance(request, InitiateRequest):

@@ -1,11 +1,14 @@
 """Objects that the server knows by itself: its name, the open association, its security and its counters."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from amity.devices.interface_classes import ASSOCIATION_LN, CURRENT_ASSOCIATION, PROFILE_GENERIC
-from amity.devices.objects import AttributeObject, CosemObject, data_object, security_setup
+from amity.devices.interface_classes import ASSOCIATION_LN, CURRENT_ASSOCIATION, PROFILE_GENERIC, Right, Role
+from amity.devices.objects import AttributeObject, CosemObject, data_object
+from amity.devices.server.access_rights import attribute_rights, may_call
+from amity.devices.server.client_book import ClientBook, SharedKeys
 from amity.devices.server.opening import Opened
+from amity.devices.server.security_setup import SecuritySetup
 from amity.devices.server.settings import ClientAccess, MeterSettings
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.data import (
@@ -26,14 +29,12 @@ from amity.protocols.dlms.results import DataAccessResult
 from amity.protocols.dlms.selective_access import ENTRY_SELECTOR, RANGE_SELECTOR
 
 LOGICAL_DEVICE_NAME = Obis.parse("0.0.42.0.0.255")
-SECURITY_SETUP = Obis.parse("0.0.43.0.0.255")
 _OID_CONTEXT = bytes.fromhex("608574050801")
 _OID_MECHANISM = bytes.fromhex("608574050802")
 _CONFORMANCE_BITS = 24
 _DLMS_VERSION = 6
 _ASSOCIATED = 2
-_READ_ONLY = 1
-_NO_ACCESS = 0
+_ACCESS_MODES = {Right(0): 0, Right.READ: 1, Right.WRITE: 2, Right.READ | Right.WRITE: 3}
 _INTEGER_MAX = 127
 
 
@@ -42,36 +43,43 @@ def invocation_counter_obis(position: int) -> Obis:
     return Obis(bytes((0, 0, 43, 1, position, 255)))
 
 
-def own_objects(settings: MeterSettings, received_counters: Mapping[int, int]) -> list[CosemObject]:
-    """Everything but the association: the logical device name and, per ciphered client, counter and security setup."""
+def security_setup_obis(position: int) -> Obis:
+    """The security setup of the set of keys at a position (from 0)."""
+    return Obis(bytes((0, 0, 43, 0, position, 255)))
+
+
+def own_objects(settings: MeterSettings, clients: ClientBook) -> list[CosemObject]:
+    """Everything but the association: the name, a counter for each ciphered client, a setup for each set of keys."""
     objects: list[CosemObject] = [data_object(LOGICAL_DEVICE_NAME, octet_string(settings.logical_device_name.encode()))]
     keyed = [access for access in settings.clients if access.ciphered]
     for position, access in enumerate(keyed):
-        objects.append(data_object(invocation_counter_obis(position), _counter(received_counters, access.client)))
-    if keyed:
-        objects.append(_security_setup(settings, keyed[0]))
+        objects.append(data_object(invocation_counter_obis(position), _counter(clients, access.client)))
+    for position, group in enumerate(settings.key_groups):
+        keys = SharedKeys(clients, group)
+        version = settings.security_setup_version
+        version = int(keys.protector.suite > 0) if version is None else version
+        objects.append(SecuritySetup(version, security_setup_obis(position), keys, settings.system_title))
     return objects
 
 
-def _counter(received_counters: Mapping[int, int], client: int) -> Callable[[datetime], Data]:
-    return lambda _now: double_long_unsigned(max(received_counters.get(client, 0), 0))
+def _counter(clients: ClientBook, client: int) -> Callable[[datetime], Data]:
+    return lambda _now: double_long_unsigned(max(clients.received(client).counter, 0))
 
 
-def _security_setup(settings: MeterSettings, access: ClientAccess) -> CosemObject:
-    return security_setup(
-        SECURITY_SETUP,
-        policy=access.protection.control >> 4,
-        client_title=access.client_title,
-        server_title=settings.system_title,
-    )
+def _setup_reference(settings: MeterSettings, access: ClientAccess) -> bytes:
+    """The logical name of the security setup that this client's association refers to."""
+    positions = (at for at, clients in enumerate(settings.key_groups) if access.client in clients)
+    return next((bytes(security_setup_obis(position)) for position in positions), b"")
 
 
-def association_object(settings: MeterSettings, opened: Opened, objects: Iterable[CosemObject]) -> AttributeObject:
+def association_object(
+    settings: MeterSettings, opened: Opened, objects: Callable[[], Iterable[CosemObject]]
+) -> AttributeObject:
     """Association LN (class 15, version 1) as the client that has it open sees it; its secret is never given out."""
-    access, others = opened.access, tuple(objects)
+    access = opened.access
 
     def object_list(_now: datetime) -> Data:
-        return array(_element(cosem) for cosem in (*others, association))
+        return array(_element(cosem, access.role) for cosem in (*objects(), association))
 
     association = AttributeObject(
         ASSOCIATION_LN,
@@ -84,7 +92,7 @@ def association_object(settings: MeterSettings, opened: Opened, objects: Iterabl
             octet_string(_OID_MECHANISM + bytes([access.authentication.mechanism])),
             DataAccessResult.READ_WRITE_DENIED,
             enum(_ASSOCIATED),
-            octet_string(bytes(SECURITY_SETUP) if access.ciphered else b""),
+            octet_string(_setup_reference(settings, access)),
         ),
     )
     return association
@@ -101,15 +109,16 @@ def _context_info(settings: MeterSettings, opened: Opened) -> Data:
     )
 
 
-def _element(cosem: CosemObject) -> Data:
+def _element(cosem: CosemObject, role: Role) -> Data:
+    """What the object_list says of one object: its class, its name, and the rights of this association."""
     interface = cosem.interface
     attributes = array(
-        structure(integer(index), enum(_READ_ONLY), _selectors(cosem, index))
+        structure(integer(index), enum(_ACCESS_MODES[attribute_rights(cosem, index, role)]), _selectors(cosem, index))
         for index in range(1, len(interface.attributes) + 1)
     )
     methods = array(
-        structure(integer(index), enum(_NO_ACCESS)) for index in range(1, len(interface.methods) + 1)
-    )  # fmt: skip
+        structure(integer(index), enum(may_call(cosem, index, role))) for index in range(1, len(interface.methods) + 1)
+    )
     return structure(
         long_unsigned(interface.class_id),
         unsigned(interface.version),
@@ -119,6 +128,6 @@ def _element(cosem: CosemObject) -> Data:
 
 
 def _selectors(cosem: CosemObject, index: int) -> Data:
-    if cosem.interface is PROFILE_GENERIC and PROFILE_GENERIC.attributes[index - 1] == "buffer":
+    if cosem.interface is PROFILE_GENERIC and PROFILE_GENERIC.attribute_name(index) == "buffer":
         return array(Data(Tag.INTEGER, selector) for selector in (RANGE_SELECTOR, ENTRY_SELECTOR))
     return null()

@@ -2,27 +2,36 @@
 
 from dataclasses import dataclass, field
 
+from amity.devices.interface_classes import Role
 from amity.devices.message_security import is_system_title
-from amity.devices.settings import Authentication, Ciphering, Protection
+from amity.devices.settings import Authentication, Ciphering, PeerTrust, Protection
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import Conformance
-from amity.protocols.dlms.ciphering import Protector
+from amity.protocols.dlms.general_protection import UNKNOWN_KEYS, PublicKeys
+from amity.protocols.dlms.protector import Protector
 
 PUBLIC_CLIENT = 16
 """The client that may always ask who the meter is, without authentication (IEC 62056-6-2, 4.6.1)."""
 
 SERVER_CONFORMANCE = (
     Conformance.GET
+    | Conformance.SET
     | Conformance.ACTION
     | Conformance.SELECTIVE_ACCESS
     | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
     | Conformance.MULTIPLE_REFERENCES
+    | Conformance.ACCESS
+    | Conformance.GENERAL_BLOCK_TRANSFER
     | Conformance.GENERAL_PROTECTION
+    | Conformance.DATA_NOTIFICATION
+    | Conformance.EVENT_NOTIFICATION
 )
 """What our meter implements; never more is granted."""
 
-PDU_OCTETS_MIN = 128
+PDU_OCTETS_MIN = 64
 INACTIVITY_TIMEOUT_S = 120
 
 
@@ -30,8 +39,11 @@ INACTIVITY_TIMEOUT_S = 120
 class ClientAccess:
     """One client of the meter and the association it may open; secrets are left out of `repr`.
 
-    `protection` is the least that is accepted of a request. `client_title`, where set, is the only one accepted.
-    `visible` are the logical names this client may read, None for all of them.
+    `protection` is the least that is accepted of a request, and `signed` whether it must bear the client's signature:
+    `client_keys` are its public keys, or `trust` vouches for the certificate in its AARQ. `protector` holds the keys
+    and the HLS secret, `password` is for LLS alone. Answers are protected as the request was and with
+    `answer_protection` at the least. `client_title`, where set, is the only one accepted.
+    `visible` are the logical names this client may read, None for all of them. `role` says what it may change.
     """
 
     client: int
@@ -40,8 +52,13 @@ class ClientAccess:
     protection: Protection = Protection.NONE
     password: bytes = field(default=b"", repr=False)
     protector: Protector | None = field(default=None, repr=False)
+    answer_protection: Protection = Protection.NONE
     client_title: bytes = b""
+    signed: bool = False
+    client_keys: PublicKeys = UNKNOWN_KEYS
+    trust: PeerTrust | None = None
     visible: frozenset[Obis] | None = None
+    role: Role = Role.READING
 
     @property
     def ciphered(self) -> bool:
@@ -50,20 +67,30 @@ class ClientAccess:
 
     @property
     def keyed(self) -> bool:
-        """True when keys and system titles take part."""
-        return self.ciphered or self.authentication is Authentication.HLS_GMAC
+        """True when the protector takes part."""
+        return self.ciphered or self.authentication.hls
+
+    @property
+    def titled(self) -> bool:
+        """True when system titles take part."""
+        return self.ciphered or self.authentication.titled
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError for an access that could never be used."""
         if self.keyed and self.protector is None:
-            raise ConfigurationError(f"client {self.client}: ciphering and HLS-GMAC need keys")
+            raise ConfigurationError(f"client {self.client}: ciphering and high level security need keys")
         if self.ciphered != (self.protection is not Protection.NONE):
             raise ConfigurationError(f"client {self.client}: ciphering and protection go together")
+        if self.signed and not self.ciphered:
+            raise ConfigurationError(f"client {self.client}: signatures need the ciphered context")
 
 
 @dataclass(frozen=True, slots=True)
 class MeterSettings:
     """A logical device: its name (16 octets by custom), title, address, clients and limits.
+
+    `certificate` (DER), where there is one, is shown to clients. `security_setup_version` is that of class 64; unless
+    it is said, suite 0 has version 0 and the others version 1.
 
     `remembers_counters`: invocation counters of clients must rise from one association to the next, as meters in the
     field demand. A meter on a laboratory bench may forget those of HLS clients, so that a simple one can start from 1
@@ -75,10 +102,13 @@ class MeterSettings:
     clients: tuple[ClientAccess, ...]
     server: int = 1
     max_pdu_octets: int = 1024
+    block_window: int = 8
     conformance: Conformance = SERVER_CONFORMANCE
     answers_release: bool = True
     inactivity_timeout_s: int = INACTIVITY_TIMEOUT_S
+    certificate: bytes = b""
     remembers_counters: bool = True
+    security_setup_version: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError when title, PDU size or services cannot be."""
@@ -88,6 +118,15 @@ class MeterSettings:
             raise ConfigurationError(f"a meter takes APDUs of {PDU_OCTETS_MIN} octets at least")
         if SERVER_CONFORMANCE & self.conformance != self.conformance:
             raise ConfigurationError("a meter can only grant what it implements")
+
+    @property
+    def key_groups(self) -> tuple[tuple[int, ...], ...]:
+        """The ciphered clients by the keys that they share, in their order: a security setup for each group."""
+        groups: dict[int, list[int]] = {}
+        for access in self.clients:
+            if access.ciphered:
+                groups.setdefault(id(access.protector), []).append(access.client)
+        return tuple(map(tuple, groups.values()))
 
     def access_of(self, client: int) -> ClientAccess | None:
         """What a client may do, None for one the meter does not know."""

@@ -13,6 +13,8 @@ from amity.protocols.dlms.selective_access import Access
 
 REQUEST_TAG = 0xD9
 RESPONSE_TAG = 0xDA
+SELF_DESCRIPTIVE, BREAK_ON_ERROR, CONFIRMED = 1 << 28, 1 << 29, 1 << 30
+"""Bits of long-invoke-id-and-priority: repeat the specifications in the answer, stop at an error, answer at all."""
 
 
 class AccessKind(IntEnum):

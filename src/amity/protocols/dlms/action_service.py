@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 from amity.protocols.dlms import fields
 from amity.protocols.dlms.attributes import Method, descriptor_octets
 from amity.protocols.dlms.cursor import Cursor
-from amity.protocols.dlms.data import Data, encode_length
+from amity.protocols.dlms.data import Data, DecodeError, decode_all, encode_length
 from amity.protocols.dlms.fields import DataBlock
 from amity.protocols.dlms.results import ActionResult, DataAccessResult, action_result
 
@@ -145,8 +145,7 @@ class ActionResponseWithList:
 
     def encode(self) -> bytes:
         """The octets of the APDU."""
-        listed = encode_length(len(self.outcomes)) + b"".join(map(_outcome, self.outcomes))
-        return fields.head(RESPONSE_TAG, 3, self.invoke_id_and_priority) + listed
+        return fields.head(RESPONSE_TAG, 3, self.invoke_id_and_priority) + outcomes_octets(self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,41 @@ def _read_method_list(cursor: Cursor) -> tuple[Method, ...]:
 
 def _read_outcome(cursor: Cursor) -> ActionOutcome:
     result = action_result(cursor.unsigned(), cursor.offset - 1)
+    if not cursor.remaining:  # gurux-dlms 1.0.203 leaves out even the mark that nothing is returned
+        return ActionOutcome(result)
     return ActionOutcome(result, fields.read_data_result(cursor) if cursor.flag() else None)
+
+
+def outcome_octets(outcome: ActionOutcome) -> bytes:
+    """What the blocks of a long answer to one call hold together: Action-Response-With-Optional-Data."""
+    return _outcome(outcome)
+
+
+def outcomes_octets(outcomes: tuple[ActionOutcome, ...]) -> bytes:
+    """What the blocks of a long answer to a list of calls hold together."""
+    return encode_length(len(outcomes)) + b"".join(map(_outcome, outcomes))
+
+
+def decode_outcome(octets: bytes) -> ActionOutcome:
+    """Read the joined blocks of an answer to one call; raise DecodeError.
+
+    Some meters leave result and choice out and send the bare return value: that is taken as success.
+    """
+    try:
+        cursor = Cursor(octets)
+        outcome = _read_outcome(cursor)
+        cursor.finish()
+    except DecodeError:
+        return ActionOutcome(ActionResult.SUCCESS, decode_all(octets))
+    return outcome
+
+
+def decode_outcomes(octets: bytes) -> tuple[ActionOutcome, ...]:
+    """Read the joined blocks of an answer to a list of calls; raise DecodeError."""
+    cursor = Cursor(octets)
+    outcomes = tuple(_read_outcome(cursor) for _ in range(cursor.count(2)))
+    cursor.finish()
+    return outcomes
 
 
 def read_request(cursor: Cursor) -> ActionRequest:

@@ -38,8 +38,10 @@ from amity.protocols.dlms.ciphered import (
     Ciphered,
     CipherTag,
     GeneralCiphering,
+    GeneralSigning,
     read_ciphered,
     read_general_ciphering,
+    read_general_signing,
 )
 from amity.protocols.dlms.cursor import Cursor
 from amity.protocols.dlms.data_types import DecodeError
@@ -54,7 +56,7 @@ from amity.protocols.dlms.get_service import (
     GetResponseWithList,
 )
 from amity.protocols.dlms.initiate import Conformance, InitiateRequest, InitiateResponse
-from amity.protocols.dlms.notification import DataNotification, EventNotification
+from amity.protocols.dlms.notification import DataNotification, DataNotificationConfirm, EventNotification
 from amity.protocols.dlms.results import ActionResult, DataAccessResult
 from amity.protocols.dlms.selective_access import EntryAccess, OtherAccess, RangeAccess, parse_access
 from amity.protocols.dlms.set_service import (
@@ -76,8 +78,10 @@ __all__ = [
     "ActionRequestWithList", "ActionRequestWithListAndFirstPBlock", "ActionRequestWithPBlock",
     "ActionResponseNextPBlock", "ActionResponseNormal", "ActionResponseWithList", "ActionResponseWithPBlock",
     "ActionResult", "Apdu", "Attribute", "CipherTag", "Ciphered", "ConfirmedServiceError", "Conformance",
-    "DataAccessResult", "DataBlock", "DataNotification", "EntryAccess", "EventNotification", "ExceptionResponse",
-    "GeneralBlockTransfer", "GeneralCiphering", "GetRequestNext", "GetRequestNormal", "GetRequestWithList",
+    "DataAccessResult", "DataBlock", "DataNotification", "DataNotificationConfirm", "EntryAccess", "EventNotification",
+    "ExceptionResponse",
+    "GeneralBlockTransfer", "GeneralCiphering", "GeneralSigning", "GetRequestNext", "GetRequestNormal",
+    "GetRequestWithList",
     "GetResponseNormal", "GetResponseWithBlock", "GetResponseWithList", "InitiateRequest", "InitiateResponse",
     "Method", "OtherAccess", "RangeAccess", "ServiceError", "SetRequestNormal", "SetRequestWithDataBlock",
     "SetRequestWithFirstDataBlock", "SetRequestWithList", "SetRequestWithListAndFirstDataBlock",
@@ -94,6 +98,7 @@ Apdu = (
     | action_service.ActionResponse
     | EventNotification
     | DataNotification
+    | DataNotificationConfirm
     | ExceptionResponse
     | ConfirmedServiceError
     | GeneralBlockTransfer
@@ -103,6 +108,7 @@ Apdu = (
     | InitiateResponse
     | Ciphered
     | GeneralCiphering
+    | GeneralSigning
 )
 
 _READERS: dict[int, Callable[[Cursor], Apdu]] = {
@@ -114,6 +120,7 @@ _READERS: dict[int, Callable[[Cursor], Apdu]] = {
     action_service.RESPONSE_TAG: action_service.read_response,
     notification.EVENT_TAG: notification.read_event_notification,
     notification.DATA_TAG: notification.read_data_notification,
+    notification.CONFIRM_TAG: notification.read_data_notification_confirm,
     exceptions.RESPONSE_TAG: exceptions.read_exception,
     exceptions.SERVICE_ERROR_TAG: exceptions.read_service_error,
     block_transfer.BLOCK_TAG: block_transfer.read_block,
@@ -122,6 +129,7 @@ _READERS: dict[int, Callable[[Cursor], Apdu]] = {
     initiate.REQUEST_TAG: initiate.read_request,
     initiate.RESPONSE_TAG: initiate.read_response,
     GeneralCiphering.TAG: read_general_ciphering,
+    GeneralSigning.TAG: read_general_signing,
 }
 _CIPHER_TAGS: dict[int, CipherTag] = {tag.value: tag for tag in CipherTag}
 

@@ -1,4 +1,4 @@
-"""General block transfer (IEC 62056-5-3, General-Block-Transfer)."""
+"""One block of a general block transfer (IEC 62056-5-3, General-Block-Transfer); `block_stream` has the procedure."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,11 +6,13 @@ from typing import ClassVar
 from amity.kernel.errors import LocalProtocolError
 from amity.protocols.dlms import fields
 from amity.protocols.dlms.cursor import Cursor
+from amity.protocols.dlms.data import encode_length
 
 BLOCK_TAG = 0xE0
 _LAST = 0x80
 _STREAMING = 0x40
 _WINDOW = 0x3F
+_LENGTH_MAX = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +47,9 @@ def read_block(cursor: Cursor) -> GeneralBlockTransfer:
         block_number_ack=cursor.unsigned(2),
         data=cursor.octets(),
     )
+
+
+def piece_octets(room_octets: int, head_octets: int) -> int:
+    """How much of a message fits an APDU of `room_octets` (0: any length) behind its head and its own length."""
+    room = (room_octets or _LENGTH_MAX) - head_octets
+    return max(room - len(encode_length(max(room, 0))), 1)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from amity.protocols.dlms import fields
 from amity.protocols.dlms.cursor import Cursor
 from amity.protocols.dlms.data_types import DecodeError
+from amity.protocols.dlms.key_info import KeyInfo, read_key_info
 
 _SECURITY_HEADER = struct.Struct(">BI")
 SECURITY_HEADER_OCTETS = _SECURITY_HEADER.size
@@ -110,7 +111,7 @@ class Ciphered:
 
 @dataclass(frozen=True, slots=True)
 class GeneralCiphering:
-    """A protected APDU that says who sent it to whom and under which key; `key_info` are its octets as sent."""
+    """A protected APDU that says who sent it to whom and under which key; without `key_info` both know it anyway."""
 
     TAG: ClassVar[int] = 0xDD
     transaction_id: bytes
@@ -118,21 +119,56 @@ class GeneralCiphering:
     recipient_system_title: bytes
     date_time: bytes
     other_information: bytes
-    key_info: bytes | None
+    key_info: KeyInfo | None
     security_control: int
     invocation_counter: int
     payload: bytes
 
-    def encode(self) -> bytes:
-        """The octets of the APDU."""
-        strings = (
+    @property
+    def header(self) -> bytes:
+        """The fields that are authenticated with the text, each with its length."""
+        return general_header(
             self.transaction_id, self.originator_system_title, self.recipient_system_title, self.date_time,
             self.other_information,
         )  # fmt: skip
-        key_info = b"\x00" if self.key_info is None else b"\x01" + self.key_info
-        header = fields.number(self.security_control) + fields.number(self.invocation_counter, 4)
-        head = bytes([self.TAG]) + b"".join(map(fields.octet_string, strings))
-        return head + key_info + fields.octet_string(header + self.payload)
+
+    def encode(self) -> bytes:
+        """The octets of the APDU."""
+        key_info = b"\x00" if self.key_info is None else b"\x01" + self.key_info.encode()
+        protected = fields.number(self.security_control) + fields.number(self.invocation_counter, 4) + self.payload
+        return bytes([self.TAG]) + self.header + key_info + fields.octet_string(protected)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralSigning:
+    """An APDU with its sender's signature (ECDSA, r and s) over all that stands before it."""
+
+    TAG: ClassVar[int] = 0xDF
+    transaction_id: bytes
+    originator_system_title: bytes
+    recipient_system_title: bytes
+    date_time: bytes
+    other_information: bytes
+    content: bytes
+    signature: bytes
+
+    @property
+    def signed(self) -> bytes:
+        """What the signature is about: every field before it, with its length."""
+        header = general_header(
+            self.transaction_id, self.originator_system_title, self.recipient_system_title, self.date_time,
+            self.other_information,
+        )  # fmt: skip
+        return header + fields.octet_string(self.content)
+
+    def encode(self) -> bytes:
+        """The octets of the APDU."""
+        return bytes([self.TAG]) + self.signed + fields.octet_string(self.signature)
+
+
+def general_header(*strings: bytes) -> bytes:
+    """transaction-id, originator, recipient, date-time and other-information as they travel."""
+    return b"".join(map(fields.octet_string, strings))
 
 
 def read_ciphered(tag: CipherTag, cursor: Cursor) -> Ciphered:
@@ -144,9 +180,15 @@ def read_ciphered(tag: CipherTag, cursor: Cursor) -> Ciphered:
 def read_general_ciphering(cursor: Cursor) -> GeneralCiphering:
     """What follows the tag of a general-ciphering APDU."""
     transaction_id, originator, recipient, date_time, other = (cursor.octets() for _ in range(5))
-    key_info = _read_key_info(cursor) if cursor.flag() else None
+    key_info = read_key_info(cursor) if cursor.flag() else None
     protected = _read_protected(cursor)
     return GeneralCiphering(transaction_id, originator, recipient, date_time, other, key_info, *protected)
+
+
+def read_general_signing(cursor: Cursor) -> GeneralSigning:
+    """What follows the tag of a general-signing APDU."""
+    transaction_id, originator, recipient, date_time, other, content, signature = (cursor.octets() for _ in range(7))
+    return GeneralSigning(transaction_id, originator, recipient, date_time, other, content, signature)
 
 
 def _read_protected(cursor: Cursor) -> tuple[int, int, bytes]:
@@ -158,19 +200,3 @@ def _read_protected(cursor: Cursor) -> tuple[int, int, bytes]:
     cursor.offset = start + length
     control, counter = _SECURITY_HEADER.unpack_from(cursor.buffer, start)
     return control, counter, cursor.buffer[start + SECURITY_HEADER_OCTETS : cursor.offset]
-
-
-def _read_key_info(cursor: Cursor) -> bytes:
-    start = cursor.offset
-    choice = cursor.unsigned()
-    if choice == 0:  # identified-key
-        cursor.take(1)
-    elif choice == 1:  # wrapped-key
-        cursor.take(1)
-        cursor.octets()
-    elif choice == 2:  # noqa: PLR2004 - agreed-key, the third of three choices
-        cursor.octets()
-        cursor.octets()
-    else:
-        raise DecodeError(f"{choice} is no way to name a key", start)
-    return cursor.buffer[start : cursor.offset]

@@ -31,6 +31,7 @@ __all__ = [
 DEPTH_MAX = 32  # real profiles nest four deep; the standard names no bound
 ELEMENTS_MAX = 1 << 20  # a year of quarter hours with 30 columns
 _LONG_LENGTH = 0x80
+_ELEMENTS_PER_OCTET_MAX = 16  # elements of a compact array may take no octets; 14 of them must not make a million
 _LENGTH_OCTETS_MAX = 4
 _COMPACT_HEADER_DEPTH_MAX = 8
 
@@ -100,7 +101,7 @@ class _Decoder:
     def __init__(self, buffer: bytes) -> None:
         self._buffer = buffer
         self._size = len(buffer)
-        self._budget = ELEMENTS_MAX
+        self._budget = min(ELEMENTS_MAX, _ELEMENTS_PER_OCTET_MAX * len(buffer))
 
     def data(self, offset: int, depth: int) -> tuple[Data, int]:
         """One tagged value."""
@@ -157,7 +158,7 @@ class _Decoder:
     def _spend(self, count: int, offset: int) -> None:
         self._budget -= count
         if self._budget < 0:
-            raise DecodeError(f"more than {ELEMENTS_MAX} elements in one value", offset)
+            raise DecodeError(f"more elements than a value of {self._size} octets may have", offset)
 
     # -------------------------------------------------------------- compact array
     def _compact_array(self, offset: int, depth: int) -> tuple[Data, int]:
@@ -207,10 +208,10 @@ class _Decoder:
         tag = description.tag
         if tag is not Tag.ARRAY and tag is not Tag.STRUCTURE:
             return self._content(tag, offset, depth)
-        elements = description.elements * description.element_count if tag is Tag.ARRAY else description.elements
-        self._spend(len(elements), offset)
+        times = description.element_count if tag is Tag.ARRAY else 1
+        self._spend(times * len(description.elements), offset)
         items: list[Data] = []
-        for element in elements:
+        for element in description.elements * times:
             item, offset = self._described(element, offset, depth + 1)
             items.append(item)
         return Data(tag, tuple(items)), offset

@@ -1,4 +1,4 @@
-"""What a meter sends unasked (IEC 62056-5-3, Data-Notification and Event-Notification-Request)."""
+"""What a meter sends unasked (IEC 62056-5-3, Data-Notification and its confirm, Event-Notification-Request)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +11,7 @@ from amity.protocols.dlms.datetime import OCTETS as DATE_TIME_OCTETS
 from amity.protocols.dlms.datetime import CosemDateTime
 
 DATA_TAG = 0x0F
+CONFIRM_TAG = 0x10
 EVENT_TAG = 0xC2
 _TAGGED_DATE_TIME = bytes([Tag.OCTET_STRING, DATE_TIME_OCTETS])
 
@@ -60,6 +61,20 @@ class DataNotification:
 
 
 @dataclass(frozen=True, slots=True)
+class DataNotificationConfirm:
+    """The answer to a push whose long-invoke-id-and-priority asks for one; `date_time` is empty or twelve octets."""
+
+    TAG: ClassVar[int] = CONFIRM_TAG
+    long_invoke_id_and_priority: int
+    date_time: bytes = b""
+
+    def encode(self) -> bytes:
+        """The octets of the APDU."""
+        invoke = fields.number(self.long_invoke_id_and_priority, 4)
+        return bytes([CONFIRM_TAG]) + invoke + fields.octet_string(self.date_time)
+
+
+@dataclass(frozen=True, slots=True)
 class EventNotification:
     """One attribute that changed; `time` are the octets as sent, None when absent."""
 
@@ -85,6 +100,11 @@ def read_data_notification(cursor: Cursor) -> DataNotification:
     if len(date_time) not in {0, DATE_TIME_OCTETS}:
         raise DecodeError(f"a date-time has 0 or {DATE_TIME_OCTETS} octets, not {len(date_time)}", 5)
     return DataNotification(invoke, date_time, cursor.rest(), tagged_date_time=tagged)
+
+
+def read_data_notification_confirm(cursor: Cursor) -> DataNotificationConfirm:
+    """What follows the tag of a Data-Notification-Confirm."""
+    return DataNotificationConfirm(cursor.unsigned(4), cursor.octets())
 
 
 def read_event_notification(cursor: Cursor) -> EventNotification:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amity.kernel.errors import RemoteProtocolError
-from amity.protocols.dlms import profile_rows, profile_template
+from amity.protocols.dlms import profile_rows, profile_runs, profile_template
 from amity.protocols.dlms.profile_columns import EMPTY, ClockReading, Column, ProfileColumns
 from amity.protocols.dlms.profile_template import Template, buffer_span, compile_template
 
@@ -36,7 +36,7 @@ def decode_columns(
     template: Template | None = None,
     null_repeats: bool = False,
 ) -> ProfileColumns:
-    """Decode one buffer: by template where all rows share one shape, else row by row with the same result type.
+    """Decode one buffer: by template where the rows share one shape but for null-data, else row by row.
 
     Args:
         raw: the A-XDR octets of the buffer attribute.
@@ -48,13 +48,17 @@ def decode_columns(
         RemoteProtocolError: (mostly its subclass DecodeError) the octets are no profile buffer.
     """
     shape = template or compile_template(raw, clock.column)
-    fast = None if shape is None else _by_template(shape, raw, clock)
+    fast = None if shape is None else _by_template(shape, raw, clock, null_repeats=null_repeats)
     return fast if fast is not None else profile_rows.read_rows(raw, clock, null_repeats=null_repeats)
 
 
-def _by_template(template: Template, raw: bytes, clock: ClockReading) -> ProfileColumns | None:
+def _by_template(template: Template, raw: bytes, clock: ClockReading, *, null_repeats: bool) -> ProfileColumns | None:
     span = buffer_span(raw)
-    return None if span is None else profile_template.read_rows(template, raw, span.start, span.rows, clock)
+    if span is None:
+        return None
+    if len(raw) - span.start == span.rows * template.row_octets:
+        return profile_template.read_rows(template, raw, span.start, span.rows, clock)
+    return profile_runs.read_rows(template, raw, span, clock, null_repeats=null_repeats)
 
 
 class TemplateCache:
@@ -70,7 +74,7 @@ class TemplateCache:
     ) -> ProfileColumns:
         """Like `decode_columns`, with the template of this model; a changed shape replaces the template."""
         template = self._templates.get(model)
-        fast = None if template is None else _by_template(template, raw, clock)
+        fast = None if template is None else _by_template(template, raw, clock, null_repeats=null_repeats)
         if fast is not None:
             return fast
         fresh = self._remember(model, raw, clock)

@@ -11,6 +11,9 @@ IntColumn = NDArray[np.int64]
 FloatColumn = NDArray[np.float64]
 Column = IntColumn | FloatColumn | list[Value]
 
+STATUS_NOT_SPECIFIED = 0xFF
+"""The clock status of a time that the meter left out."""
+
 
 class ProfileColumns(NamedTuple):
     """The rows of a buffer, column by column, in the order of the capture objects.

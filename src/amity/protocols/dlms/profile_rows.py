@@ -10,7 +10,7 @@ from amity.kernel.time import epoch_s
 from amity.protocols.dlms.data import CompactArray, Data, DecodeError, Tag, Value, decode_all
 from amity.protocols.dlms.datetime import OCTETS as CLOCK_OCTETS
 from amity.protocols.dlms.datetime import CosemDateTime
-from amity.protocols.dlms.profile_columns import EMPTY, ClockReading, Column, ProfileColumns
+from amity.protocols.dlms.profile_columns import EMPTY, STATUS_NOT_SPECIFIED, ClockReading, Column, ProfileColumns
 
 _DELTAS = frozenset(tag for tag in Tag if tag.name.startswith("DELTA_"))
 _WHOLE_NUMBERS = frozenset({
@@ -18,7 +18,6 @@ _WHOLE_NUMBERS = frozenset({
     Tag.LONG_UNSIGNED, Tag.LONG64, Tag.LONG64_UNSIGNED, Tag.ENUM,
 })  # fmt: skip
 _FLOATS = frozenset({Tag.FLOATING_POINT, Tag.FLOAT32, Tag.FLOAT64})
-_STATUS_NOT_SPECIFIED = 0xFF
 _INT64_MAX = (1 << 63) - 1
 
 
@@ -120,7 +119,7 @@ def _is_time(cell: Data) -> bool:
 
 def _times(cells: list[Data], clock: ClockReading) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     seconds = np.zeros(len(cells), np.int64)
-    status = np.full(len(cells), _STATUS_NOT_SPECIFIED, np.uint8)
+    status = np.full(len(cells), STATUS_NOT_SPECIFIED, np.uint8)
     for number, cell in enumerate(cells):
         if cell.tag is Tag.NULL:
             seconds[number] = _next_time(seconds, number, clock)
@@ -129,7 +128,7 @@ def _times(cells: list[Data], clock: ClockReading) -> tuple[NDArray[np.int64], N
             raise DecodeError(f"row {number} has {cell.tag.label} where the time should be", 0)
         time = CosemDateTime.from_octets(cast("bytes", cell.value))
         seconds[number] = _instant(time, clock, number)
-        status[number] = _STATUS_NOT_SPECIFIED if time.status is None else time.status
+        status[number] = STATUS_NOT_SPECIFIED if time.status is None else time.status
     return seconds, status
 
 

@@ -22,9 +22,12 @@ _INT64_MAX = np.iinfo(np.int64).max
 _JOINED_CHECK_ROWS = 4096  # rows compared at a time, so that the work stays in the processor's cache
 
 
-class _Cell(NamedTuple):
+class Cell(NamedTuple):
+    """One cell of a row: it starts at `start` with its tag; its value stands from `offset` on and takes `octets`."""
+
     name: str
     tag: Tag
+    start: int
     offset: int
     octets: int
 
@@ -40,7 +43,7 @@ class BufferSpan(NamedTuple):
 class Template:
     """The shape of one row; `fixed` holds its tags and lengths, `mask` is 0xFF where they stand."""
 
-    cells: tuple[_Cell, ...]
+    cells: tuple[Cell, ...]
     clock: int
     row_octets: int
     dtype: np.dtype[Any]
@@ -72,17 +75,17 @@ def compile_template(raw: bytes, clock_column: int | None = None) -> Template | 
     return _build(raw, span.start, cells, clock)
 
 
-def _walk(raw: bytes, start: int) -> tuple[_Cell, ...] | None:
+def _walk(raw: bytes, start: int) -> tuple[Cell, ...] | None:
     """The cells of one row with their offsets in the row; None for nested or variable ones."""
     try:
         count, offset = decode_length(raw, start + 1)
-        cells: list[_Cell] = []
+        cells: list[Cell] = []
         for number in range(count):
             data, end = decode(raw, offset)
             octets = _cell_octets(data)
             if octets is None:
                 return None
-            cells.append(_Cell(f"c{number}", data.tag, end - octets - start, octets))
+            cells.append(Cell(f"c{number}", data.tag, offset - start, end - octets - start, octets))
             offset = end
     except DecodeError:
         return None  # the generic reader says what is wrong
@@ -99,7 +102,7 @@ def _cell_octets(data: Data) -> int | None:
     return None
 
 
-def _is_clock(cells: tuple[_Cell, ...], number: int) -> bool:
+def _is_clock(cells: tuple[Cell, ...], number: int) -> bool:
     return (
         number < len(cells)
         and cells[number].octets == CLOCK_OCTETS
@@ -107,11 +110,11 @@ def _is_clock(cells: tuple[_Cell, ...], number: int) -> bool:
     )
 
 
-def _clock_of(cells: tuple[_Cell, ...]) -> int | None:
+def _clock_of(cells: tuple[Cell, ...]) -> int | None:
     return next((number for number in range(len(cells)) if _is_clock(cells, number)), None)
 
 
-def _build(raw: bytes, start: int, cells: tuple[_Cell, ...], clock: int) -> Template:
+def _build(raw: bytes, start: int, cells: tuple[Cell, ...], clock: int) -> Template:
     row_octets = cells[-1].offset + cells[-1].octets
     mask = np.full(row_octets, 0xFF, np.uint8)
     for cell in cells:
@@ -145,7 +148,7 @@ def read_rows(template: Template, octets: bytes, start: int, rows: int, clock: C
     numbers = np.frombuffer(octets, template.dtype, rows, start)
     columns: list[Column] = []
     for place, cell in enumerate(template.cells):
-        column = seconds if place == template.clock else _column(cell, numbers, template, octets, start)
+        column = seconds if place == template.clock else read_column(cell, numbers, octets, start)
         if column is None:
             return None
         columns.append(column)
@@ -162,17 +165,21 @@ def _same_shape(template: Template, octets: bytes, start: int, rows: int) -> boo
     return True
 
 
-def _column(cell: _Cell, numbers: NDArray[np.void], template: Template, octets: bytes, start: int) -> Column | None:
+def read_column(cell: Cell, numbers: NDArray[np.void], octets: bytes, start: int) -> Column | None:
+    """The values of one cell in all rows; None for a number beyond 63 bits.
+
+    `numbers` are the rows as a structured array with the template's `dtype`, `octets` the same rows from `start` on.
+    """
     if cell.tag in _FLOATS:
         return numbers[cell.name].astype(np.float64)
     if cell.tag not in _NUMBER_FORMS:
-        return _strings(cell, octets, start, template.row_octets)
+        return _strings(cell, octets, start, numbers.itemsize)
     if cell.tag is Tag.LONG64_UNSIGNED and numbers[cell.name].max() > _INT64_MAX:
         return None
     return numbers[cell.name].astype(np.int64)
 
 
-def _strings(cell: _Cell, octets: bytes, start: int, row_octets: int) -> Column:
+def _strings(cell: Cell, octets: bytes, start: int, row_octets: int) -> Column:
     firsts = range(start + cell.offset, len(octets), row_octets)
     if cell.tag is Tag.VISIBLE_STRING:
         return [octets[first : first + cell.octets].decode("latin-1") for first in firsts]

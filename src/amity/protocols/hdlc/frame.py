@@ -1,13 +1,15 @@
 """HDLC frames of type 3 (IEC 62056-46, 6.4): format with length, addresses, control, checks, information."""
 
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from amity.kernel.errors import LocalProtocolError, RemoteProtocolError
 from amity.protocols.hdlc.address import Address, decode_address
-from amity.protocols.hdlc.checksum import check_sequence
+from amity.protocols.hdlc.checksum import check_sequence, check_sequence_after_check, holds, holds_after_check
 
 FLAG = 0x7E
+_FLAG = bytes([FLAG])
 _ESCAPE = 0x7D
 _ESCAPE_BIT = 0x20
 _FORMAT_TYPE = 0xA000
@@ -17,7 +19,7 @@ _LENGTH_MASK = 0x07FF
 LENGTH_MAX = _LENGTH_MASK
 _LENGTH_MIN = 7  # format 2, addresses 1 + 1, control 1, frame check 2
 _CHECK_OCTETS = 2
-_POLL_FINAL = 0x10
+POLL_FINAL = 0x10
 UI_CONTROL = 0x03
 
 
@@ -31,6 +33,7 @@ class FrameKind(Enum):
     I = "I"  # noqa: E741 - the standard's own one-letter name
     RR = "RR"
     RNR = "RNR"
+    REJ = "REJ"
     SNRM = "SNRM"
     DISC = "DISC"
     UA = "UA"
@@ -40,10 +43,12 @@ class FrameKind(Enum):
     UNKNOWN = "unknown"
 
 
+_SUPERVISORY = {0x01: FrameKind.RR, 0x05: FrameKind.RNR, 0x09: FrameKind.REJ}
 _UNNUMBERED = {
     0x83: FrameKind.SNRM, 0x43: FrameKind.DISC, 0x63: FrameKind.UA, 0x0F: FrameKind.DM, 0x87: FrameKind.FRMR,
     UI_CONTROL: FrameKind.UI,
 }  # fmt: skip
+_CONTROLS = {kind: control for controls in (_SUPERVISORY, _UNNUMBERED) for control, kind in controls.items()}
 
 
 class Frame(NamedTuple):
@@ -66,6 +71,21 @@ class Frame(NamedTuple):
         """What the control octet says."""
         return kind_of(self.control)
 
+    @property
+    def final(self) -> bool:
+        """The P/F bit: the sender gives the other side the turn."""
+        return bool(self.control & POLL_FINAL)
+
+    @property
+    def send_number(self) -> int:
+        """N(S) of an I frame."""
+        return self.control >> 1 & 7
+
+    @property
+    def receive_number(self) -> int:
+        """N(R) of an I or supervisory frame: the next number its sender waits for."""
+        return self.control >> 5
+
 
 class Found(NamedTuple):
     """What was found at the start of a buffer: a frame and where it ends, or how many octets are noise."""
@@ -78,38 +98,47 @@ def kind_of(control: int) -> FrameKind:
     """The kind of frame that a control octet announces."""
     if not control & 0x01:
         return FrameKind.I
-    low = control & 0x0F
-    if low == 0x01:
-        return FrameKind.RR
-    if low == 0x05:  # noqa: PLR2004 - receive not ready
-        return FrameKind.RNR
-    return _UNNUMBERED.get(control & ~_POLL_FINAL, FrameKind.UNKNOWN)
+    if not control & 0x02:
+        return _SUPERVISORY.get(control & 0x0F, FrameKind.UNKNOWN)
+    return _UNNUMBERED.get(control & ~POLL_FINAL, FrameKind.UNKNOWN)
 
 
 def information_control(send: int, receive: int, *, final: bool = True) -> int:
     """The control octet of an I frame with its sequence numbers (0 to 7)."""
-    return (receive & 7) << 5 | (_POLL_FINAL if final else 0) | (send & 7) << 1
+    return (receive & 7) << 5 | (POLL_FINAL if final else 0) | (send & 7) << 1
+
+
+def control_of(kind: FrameKind, receive: int = 0, *, final: bool = True) -> int:
+    """The control octet of any other kind; `receive` is N(R) of a supervisory frame."""
+    return _CONTROLS[kind] | (receive & 7) << 5 | (POLL_FINAL if final else 0)
 
 
 def encode(
     source: Address, destination: Address, control: int, information: bytes = b"", *, segmented: bool = False
 ) -> bytes:
     """A frame between its two flags; raise LocalProtocolError when it is too long for its length field."""
-    head = destination.encode() + source.encode() + bytes([control])
-    check = _CHECK_OCTETS if information else 0
-    length = 2 + len(head) + check + len(information) + _CHECK_OCTETS
+    head = _head(source, destination, control, len(information), segmented)
+    if not information:
+        return head + _FLAG
+    return b"".join((head, information, check_sequence_after_check(information), _FLAG))
+
+
+@lru_cache(maxsize=1024)
+def _head(source: Address, destination: Address, control: int, information_octets: int, segmented: bool) -> bytes:
+    """Flag to header check; without information the header check is the frame check. A link repeats the same few."""
+    fields = destination.encode() + source.encode() + bytes([control])
+    length = 2 + len(fields) + _CHECK_OCTETS + (information_octets + _CHECK_OCTETS if information_octets else 0)
     if length > LENGTH_MAX:
         raise LocalProtocolError(
             f"a frame of {length} octets is longer than {LENGTH_MAX}", next_step="send the information in segments"
         )
-    head = (_FORMAT_TYPE | (_SEGMENTED if segmented else 0) | length).to_bytes(2, "big") + head
-    body = head + check_sequence(head) + information if information else head
-    return bytes([FLAG]) + body + check_sequence(body) + bytes([FLAG])
+    head = (_FORMAT_TYPE | (_SEGMENTED if segmented else 0) | length).to_bytes(2, "big") + fields
+    return _FLAG + head + check_sequence(head)
 
 
 def encode_ui(source: Address, destination: Address, information: bytes) -> bytes:
     """An unnumbered information frame, as a meter pushes it."""
-    return encode(source, destination, UI_CONTROL | _POLL_FINAL, information)
+    return encode(source, destination, UI_CONTROL | POLL_FINAL, information)
 
 
 # ------------------------------------------------------------------ reading
@@ -130,32 +159,48 @@ def find_unflagged(octets: bytes) -> Frame | None:
     return frame if frame is not None and frame.fcs_ok else None
 
 
-def _parse(octets: bytes, *, stuffed: bool) -> Frame | None:
-    if announced_octets(octets) != len(octets):
-        return None
+class _Addresses(NamedTuple):
+    """The two addresses at the start of a frame, and their octets: a stream repeats them, frame after frame."""
+
+    octets: bytes
+    destination: Address
+    source: Address
+
+
+def _addresses(octets: bytes) -> _Addresses | None:
     destination = decode_address(octets, 2)
     source = decode_address(octets, destination[1]) if destination else None
-    if destination is None or source is None or source[1] + 1 + _CHECK_OCTETS > len(octets):
+    if destination is None or source is None:
         return None
-    head_end = source[1] + 1
-    information, hcs_ok = _information(octets, head_end)
+    return _Addresses(octets[2 : source[1]], destination[0], source[0])
+
+
+def _parse(octets: bytes, *, stuffed: bool) -> Frame | None:
+    addresses = _addresses(octets) if announced_octets(octets) == len(octets) else None
+    if addresses is None or 2 + len(addresses.octets) + 1 + _CHECK_OCTETS > len(octets):
+        return None
+    return _frame(octets, addresses, stuffed=stuffed)
+
+
+def _frame(octets: bytes, addresses: _Addresses, *, stuffed: bool) -> Frame:
+    """The frame in octets of the announced length whose addresses are known."""
+    control_at = 2 + len(addresses.octets)
+    information, fcs_ok, hcs_ok = _checked(octets, control_at + 1)
+    segmented = octets[0] & _SEGMENTED >> 8 != 0
     return Frame(
-        source[0],
-        destination[0],
-        octets[source[1]],
-        information,
-        segmented=bool(int.from_bytes(octets[:2], "big") & _SEGMENTED),
-        fcs_ok=check_sequence(octets[:-_CHECK_OCTETS]) == octets[-_CHECK_OCTETS:],
-        hcs_ok=hcs_ok,
-        stuffed=stuffed,
+        addresses.source, addresses.destination, octets[control_at], information, segmented, fcs_ok, hcs_ok, stuffed
     )
 
 
-def _information(octets: bytes, head_end: int) -> tuple[bytes, bool | None]:
-    rest = octets[head_end:-_CHECK_OCTETS]
-    if len(rest) < _CHECK_OCTETS:
-        return rest, None
-    return rest[_CHECK_OCTETS:], check_sequence(octets[:head_end]) == rest[:_CHECK_OCTETS]
+def _checked(octets: bytes, head_end: int) -> tuple[bytes, bool, bool | None]:
+    """The information, whether the frame check holds, and the header check where there is one."""
+    start = head_end + _CHECK_OCTETS
+    if start + _CHECK_OCTETS > len(octets):
+        return octets[head_end:-_CHECK_OCTETS], holds(octets), None
+    information = octets[start:-_CHECK_OCTETS]
+    if holds(octets[:start]):
+        return information, holds_after_check(octets[start:]), True
+    return information, holds(octets), False
 
 
 def announced_octets(octets: bytes) -> int | None:
@@ -198,7 +243,7 @@ def _plain_frame(buffer: bytes, length: int) -> Found | None:
     frame = _parse(buffer[1:end], stuffed=False)
     if frame is None:
         return None
-    if buffer[end : end + 1] == bytes([FLAG]):  # the flag stays: it may open the next frame
+    if buffer[end : end + 1] == _FLAG:  # the flag stays: it may open the next frame
         return Found(frame, end) if frame.fcs_ok or frame.hcs_ok else None
     # A lost closing flag (or an abort after the frame) does not make a frame wrong whose check holds.
     return Found(frame, end) if frame.fcs_ok else None
@@ -231,16 +276,22 @@ class Reader:
     `noise_octets` counts what belongs to no frame, flags apart.
     """
 
-    __slots__ = ("_buffer", "noise_octets")
+    __slots__ = ("_addresses", "_buffer", "noise_octets")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._addresses: _Addresses | None = None
         self.noise_octets = 0
 
     @property
     def pending_octets(self) -> int:
         """How many octets of an unfinished frame are held, 2 KB at most."""
         return len(self._buffer)
+
+    @property
+    def in_frame(self) -> bool:
+        """True when more than a flag is held: a frame has begun and is not whole."""
+        return len(self._buffer) > 1
 
     def feed(self, octets: bytes) -> list[Frame]:
         """Take what arrived and return the frames now complete."""
@@ -260,7 +311,7 @@ class Reader:
         offset = 0
         while (flag := buffer.find(FLAG, offset)) >= 0:
             self.noise_octets += flag - offset
-            found = find(buffer[flag : flag + 2 * LENGTH_MAX], complete=complete)
+            found = self._next_like_the_last(buffer, flag) or self._found(buffer, flag, complete=complete)
             offset = flag
             if found is None:
                 break
@@ -272,3 +323,22 @@ class Reader:
             offset = len(buffer)
         del self._buffer[:offset]
         return frames
+
+    def _found(self, buffer: bytes, flag: int, *, complete: bool) -> Found | None:
+        found = find(buffer[flag : flag + 2 * LENGTH_MAX], complete=complete)
+        if found is not None and found.frame is not None and not found.frame.stuffed:
+            self._addresses = _addresses(buffer[flag + 1 : flag + found.end])
+        return found
+
+    def _next_like_the_last(self, buffer: bytes, flag: int) -> Found | None:
+        """The short way to a sound frame that goes between the same stations as the one before it."""
+        known = self._addresses
+        if known is None or not buffer.startswith(known.octets, flag + 3):
+            return None
+        form = buffer[flag + 1] << 8 | buffer[flag + 2]
+        end = flag + 1 + (form & _LENGTH_MASK)
+        shortest = flag + 3 + len(known.octets) + 1 + _CHECK_OCTETS
+        if form & _FORMAT_TYPE_MASK != _FORMAT_TYPE or not shortest <= end < len(buffer) or buffer[end] != FLAG:
+            return None
+        frame = _frame(buffer[flag + 1 : end], known, stuffed=False)
+        return Found(frame, end - flag) if frame.fcs_ok else None

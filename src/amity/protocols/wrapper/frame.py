@@ -36,6 +36,19 @@ def encode(source_wport: int, destination_wport: int, payload: bytes) -> bytes:
     return HEADER.pack(VERSION, source_wport, destination_wport, len(payload)) + payload
 
 
+def decode_datagram(octets: bytes) -> Frame:
+    """The one frame that fills a UDP datagram (IEC 62056-47, 6); raise WrapperError when it is not exactly one."""
+    reader = Reader()
+    frames = reader.feed(octets)
+    if len(frames) != 1 or reader.pending_octets:
+        raise WrapperError(
+            "a datagram carries exactly one wrapper frame",
+            answer=octets[:HEADER_OCTETS].hex(" "),
+            next_step="check that the port speaks DLMS over the wrapper",
+        )
+    return frames[0]
+
+
 class Reader:
     """Collects octets as the stream delivers them and gives back every frame that is complete.
 

@@ -2,13 +2,16 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amity.kernel.errors import RemoteProtocolError
 from amity.kernel.time import epoch_s
-from amity.protocols.dlms import data
+from amity.protocols.dlms import data, profile_rows
 from amity.protocols.dlms.data import Data, Tag, TypeDescription
 from amity.protocols.dlms.datetime import CosemDateTime
 from amity.protocols.dlms.profile_buffer import ClockReading, TemplateCache, compile_template, decode_columns
+from amity.protocols.dlms.profile_rows import read_rows
 
 FIRST = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # the night the clocks go forward
 QUARTER = timedelta(minutes=15)
@@ -129,6 +132,92 @@ def test_null_times_without_a_period_or_a_first_time_are_refused():
     assert "capture period" in str(caught.value.next_step)
     with pytest.raises(RemoteProtocolError, match="row 0"):
         decode_columns(encoded(with_cell(day(), 0, 0, data.null())), CLOCK)
+
+
+def shaped(pattern: list[tuple[int, ...]], rows: list[Data] | None = None) -> bytes:
+    """A day in which row i leaves out the cells of pattern i."""
+    cells = [list(row.items) for row in rows or day(len(pattern))]
+    for row, gone in zip(cells, pattern, strict=True):
+        for place in gone:
+            row[place] = data.null()
+    return encoded([data.structure(*row) for row in cells])
+
+
+def same(raw: bytes, clock_reading: ClockReading, *, null_repeats: bool) -> None:
+    """By template and row by row the same comes out, or the same kind of error."""
+    cache = TemplateCache()
+    cache.decode("model", encoded(day(2)), CLOCK)
+    try:
+        slow = read_rows(raw, clock_reading, null_repeats=null_repeats)
+    except RemoteProtocolError:
+        with pytest.raises(RemoteProtocolError):
+            cache.decode("model", raw, clock_reading, null_repeats=null_repeats)
+        return
+    fast = cache.decode("model", raw, clock_reading, null_repeats=null_repeats)
+    assert (fast.rows, fast.tags) == (slow.rows, slow.tags)
+    assert fast.timestamps_s.tolist() == slow.timestamps_s.tolist()
+    assert fast.clock_status.tolist() == slow.clock_status.tolist()
+    for column, expected in zip(fast.columns, slow.columns, strict=True):
+        assert type(column) is type(expected)
+        assert list(column) == list(expected)
+    for mask, expected_mask in zip(fast.missing, slow.missing, strict=True):
+        assert (mask is None) == (expected_mask is None)
+        assert mask is None or mask.tolist() == expected_mask.tolist()
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 5)).map(lambda gone: tuple(sorted(gone))), min_size=1, max_size=40),
+    st.booleans(),
+    st.sampled_from([CLOCK, ClockReading()]),
+)
+def test_rows_with_cells_left_out_read_the_same_in_both_ways(
+    pattern: list[tuple[int, ...]], null_repeats: bool, clock_reading: ClockReading
+):
+    same(shaped(pattern), clock_reading, null_repeats=null_repeats)
+
+
+@pytest.mark.parametrize("said", [1, 24, 96])
+def test_a_compressed_day_is_read_by_template(said: int, monkeypatch: pytest.MonkeyPatch):
+    """The time stands in every `said`-th row, the status in the first and where it changes."""
+    pattern = [(() if row % said == 0 else (0,)) + ((1,) if 0 < row < 60 else ()) for row in range(ROWS)]
+    raw = shaped(pattern)
+    monkeypatch.setattr(profile_rows, "read_rows", None)
+    columns = decode_columns(raw, CLOCK, null_repeats=True)
+    assert columns.timestamps_s.tolist() == instants()
+    assert columns.columns[1].tolist() == [0] * 60 + [row % 9 for row in range(60, ROWS)]
+    assert columns.columns[5].tolist() == [row / 4 for row in range(ROWS)]
+    assert columns.missing == (None,) * 6
+    assert [status == 0xFF for status in columns.clock_status] == [row % said != 0 for row in range(ROWS)]
+
+
+def test_texts_left_out():
+    rows = [
+        data.structure(
+            clock(row), data.visible_string(f"{row:02}"), data.octet_string(bytes([row, 0])), data.unsigned(1)
+        )
+        for row in range(10)
+    ]
+    raw = shaped([() if row in {0, 5} else (0, 2) for row in range(10)], rows)
+    cache = TemplateCache()
+    columns = cache.decode("texts", raw, CLOCK)
+    assert columns.columns[1] == [f"{row:02}" for row in range(10)]
+    assert columns.columns[2] == [bytes([row, 0]) if row in {0, 5} else None for row in range(10)]
+    assert columns.missing[2].tolist() == [row not in {0, 5} for row in range(10)]
+    repeated = cache.decode("texts", raw, CLOCK, null_repeats=True)
+    assert repeated.columns[2] == [bytes([5 if row >= 5 else 0, 0]) for row in range(10)]
+
+
+@pytest.mark.parametrize("row", [0, 1, 50])
+def test_a_corrupted_tag_in_a_compressed_row_is_never_misread(row: int):
+    raw = shaped([() if number == 0 else (0,) for number in range(ROWS)])
+    full, short = 2, len(encoded(day(1)))
+    row_octets = (len(raw) - short) // (ROWS - 1)
+    start = full if row == 0 else short + (row - 1) * row_octets
+    head = raw[start : start + 3]
+    for at in range(3):
+        altered = raw[: start + at] + bytes([head[at] ^ 0x41]) + raw[start + at + 1 :]
+        with pytest.raises(RemoteProtocolError):
+            decode_columns(altered, CLOCK)
 
 
 def test_delta_values_are_added_up():

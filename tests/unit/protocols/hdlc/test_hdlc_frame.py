@@ -7,6 +7,7 @@ from amity.protocols.hdlc.frame import (
     FrameKind,
     HdlcError,
     Reader,
+    control_of,
     encode,
     encode_ui,
     find_unflagged,
@@ -42,6 +43,24 @@ def test_addresses_of_one_two_and_four_octets(address: Address, octets: str):
         assert decoded[0] == address
 
 
+@pytest.mark.parametrize(
+    ("address", "octets"), [(Address(1, 17, 4), "00020023"), (Address(1, 17, 2), "0223"), (Address(1, None, 1), "03")]
+)
+def test_a_wider_form_than_needed_is_kept(address: Address, octets: str):
+    assert address.encode().hex() == octets
+    decoded = decode_address(bytes.fromhex(octets), 0)
+    assert decoded is not None
+    assert decoded[0].station == address.station
+    assert decoded[0].encode().hex() == octets
+    assert decoded[0].width == address.width == len(octets) // 2
+
+
+@pytest.mark.parametrize("address", [Address(1, 17, 1), Address(1, None, 2), Address(300, 17, 2), Address(1, 2, 3)])
+def test_a_form_that_does_not_hold_the_address(address: Address):
+    with pytest.raises(LocalProtocolError, match="form"):
+        address.encode()
+
+
 @pytest.mark.parametrize("octets", ["", "02", "020203", "02020202", "0202020205"])
 def test_other_addresses_are_none(octets: str):
     assert decode_address(bytes.fromhex(octets), 0) is None
@@ -55,12 +74,24 @@ def test_addresses_that_do_not_fit(address: Address):
 
 @pytest.mark.parametrize(
     ("control", "kind"),
-    [(0x10, FrameKind.I), (0x32, FrameKind.I), (0x11, FrameKind.RR), (0x15, FrameKind.RNR), (0x93, FrameKind.SNRM),
+    [(0x10, FrameKind.I), (0x32, FrameKind.I), (0x11, FrameKind.RR), (0x15, FrameKind.RNR), (0x19, FrameKind.REJ),
+     (0x93, FrameKind.SNRM),
      (0x53, FrameKind.DISC), (0x73, FrameKind.UA), (0x1F, FrameKind.DM), (0x97, FrameKind.FRMR), (0x13, FrameKind.UI),
      (0x03, FrameKind.UI), (0xFF, FrameKind.UNKNOWN)],
 )  # fmt: skip
 def test_kinds_of_frames(control: int, kind: FrameKind):
     assert kind_of(control) is kind
+
+
+def test_controls_of_other_frames():
+    assert [control_of(kind) for kind in (FrameKind.SNRM, FrameKind.DISC, FrameKind.UA)] == [0x93, 0x53, 0x73]
+    assert control_of(FrameKind.RR, 3, final=False) == 0x61
+    assert control_of(FrameKind.UI, final=False) == 0x03
+
+
+def test_numbers_of_a_frame_are_read_from_its_control_octet():
+    frame = parse(encode(CLIENT, SERVER, information_control(2, 3, final=False), b"x")[1:-1])
+    assert (frame.send_number, frame.receive_number, frame.final) == (2, 3, False)
 
 
 def test_control_of_an_information_frame():

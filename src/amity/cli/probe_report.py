@@ -1,0 +1,157 @@
+"""What the connection doctor found, for people and for programs, and the `amity read` command that works."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amity.devices.doctor import Finding, Link, Opened
+from amity.devices.profiles import Framing, SignOn
+from amity.devices.settings import Authentication, Ciphering, Protection
+from amity.kernel.obis import Obis
+
+_CLOCK = Obis.parse("0.0.1.0.0.255")
+_MATCHES_SHOWN = 3
+_ANY_MODEL = "generic"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How the doctor was asked: the meter and the secrets as typed; `shown` prints them in the command."""
+
+    meter: str
+    password: str | None = None
+    key: str | None = None
+    auth_key: str | None = None
+    client_title: str | None = None
+    profiles: Path | None = None
+    shown: bool = False
+
+
+def command(finding: Finding, asked: Asked) -> str | None:
+    """The `amity read` command that opens what was opened; secrets as placeholders unless they are to be shown."""
+    opened = finding.opened
+    if opened is None:
+        return None
+    words = ["amity", "read", asked.meter, *_addresses(opened.link), *_association(opened, asked)]
+    if opened.way.authentication is Authentication.NONE:
+        words += ["--obis", str(_CLOCK)]  # energy is rarely for everybody
+    if finding.profile.key != _ANY_MODEL:
+        words += ["--model", finding.profile.key]
+        words += ["--profiles", str(asked.profiles)] if asked.profiles else []
+    return " ".join(word if word.startswith("<") else shlex.quote(word) for word in words)
+
+
+def _addresses(link: Link) -> list[str]:
+    words = ["--client", str(link.client), "--server", str(link.server)]
+    if link.framing is Framing.HDLC and link.baud is None:
+        words += ["--framing", link.framing.value]
+    if link.physical is not None:
+        words += ["--physical", str(link.physical)]
+    if link.address_octets:
+        words += ["--address-octets", str(link.address_octets)]
+    if link.baud is not None:
+        words += ["--baud", str(link.baud)]
+    if link.sign_on is not SignOn.NONE:
+        words += ["--sign-on", link.sign_on.value]
+    return words
+
+
+def _association(opened: Opened, asked: Asked) -> list[str]:
+    way = opened.way
+    words = ["--auth", way.authentication.value]
+    for option, typed in (("--password", asked.password), ("--key", asked.key), ("--auth-key", asked.auth_key)):
+        if typed is not None and _is_used(option, opened):
+            words += [option, typed if asked.shown else f"<{option.removeprefix('--')}>"]
+    if way.ciphering is not Ciphering.NONE:
+        words += ["--ciphering", way.ciphering.value]
+        words += ["--protection", way.protection.value] if way.protection is not _USUAL_PROTECTION else []
+        words += ["--suite", str(opened.suite)] if opened.suite else []
+    if opened.next_counter is not None:
+        words += ["--client-title", asked.client_title] if asked.client_title else []
+        words += ["--counter", str(opened.next_counter)]
+    return words
+
+
+_USUAL_PROTECTION = Protection.AUTHENTICATED_ENCRYPTED
+
+
+def _is_used(option: str, opened: Opened) -> bool:
+    return opened.uses_password if option == "--password" else opened.uses_keys
+
+
+# ------------------------------------------------------------------ for people
+def lines(finding: Finding, asked: Asked) -> list[str]:
+    """What was found, one fact a line, the command last."""
+    opened, said = finding.opened, []
+    said.append(f"found     {finding.link}")
+    if opened is not None:
+        said += _about(opened)
+    said.append(f"profile   {_profile(finding)}")
+    others = finding.matches[1:_MATCHES_SHOWN]
+    said += [f"other     {match.profile.key}: {'; '.join(match.reasons)}" for match in others]
+    said += [f"quirk     {quirk}: see docs/dlms/quirks/{quirk}.md" for quirk in finding.profile.quirks]
+    said += [f"missing   {sentence}" for sentence in finding.advice]
+    if (reading := command(finding, asked)) is not None:
+        said += ["", reading]
+    return said
+
+
+def _about(opened: Opened) -> list[str]:
+    facts = opened.facts
+    said = [f"meter     {facts.name or 'does not say its name'}"]
+    said += [f"serial    {facts.serial}"] if facts.serial else []
+    said.append(f"opens     {opened.way}")
+    if facts.suite is not None:
+        title = facts.server_title.hex() or "untold"
+        said.append(f"security  suite {facts.suite}, policy {facts.policy}, system title {title}")
+    said += [f"counter   {obis} stood at {value}" for obis, value in facts.counters.items()]
+    if opened.answers_release is False:
+        said.append("release   is not answered: the connection is just closed")
+    return said
+
+
+def _profile(finding: Finding) -> str:
+    reasons = "; ".join(finding.matches[0].reasons) if finding.matches else "nothing speaks for another"
+    return f"{finding.profile.key} ({finding.profile.manufacturer} {finding.profile.model}): {reasons}"
+
+
+# ------------------------------------------------------------------ for programs
+def to_json(finding: Finding, asked: Asked, told: list[tuple[str, str]]) -> dict[str, Any]:
+    """The whole finding as JSON values."""
+    opened = finding.opened
+    return {
+        "tried": [{"what": what, "answer": answer} for what, answer in told],
+        "framing": finding.link.framing.value,
+        "client": finding.link.client,
+        "server": finding.link.server,
+        "physical": finding.link.physical,
+        "address_octets": finding.link.address_octets,
+        "baud": finding.link.baud,
+        "sign_on": finding.link.sign_on.value,
+        "association": None if opened is None else _opened_json(opened),
+        "profile": finding.profile.key,
+        "profiles": [{"profile": match.profile.key, "reasons": match.reasons} for match in finding.matches],
+        "missing": list(finding.advice),
+        "attempts": finding.attempts,
+        "command": command(finding, asked),
+    }
+
+
+def _opened_json(opened: Opened) -> dict[str, Any]:
+    facts = opened.facts
+    return {
+        "auth": opened.way.authentication.value,
+        "ciphering": opened.way.ciphering.value,
+        "protection": opened.way.protection.value,
+        "suite": opened.suite,
+        "logical_device_name": facts.name,
+        "serial": facts.serial,
+        "system_title": facts.server_title.hex() or None,
+        "security_policy": facts.policy,
+        "invocation_counters": {str(obis): value for obis, value in facts.counters.items()},
+        "next_counter": opened.next_counter,
+        "max_pdu_octets": facts.max_pdu_octets,
+        "objects": len(facts.objects),
+        "answers_release": opened.answers_release,
+    }

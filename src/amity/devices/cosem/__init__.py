@@ -1,0 +1,1 @@
+"""What the values of the interface classes mean: enumerations, structures and state tables, for client and meter."""

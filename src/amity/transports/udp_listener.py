@@ -1,0 +1,81 @@
+"""A UDP port on which a meter serves wrapper frames, one in each datagram: the shell around a `MeterServer`."""
+
+import asyncio
+from collections import OrderedDict
+from typing import cast
+
+from amity.devices.server import MeterAssociation, MeterServer
+from amity.kernel.time import Clock
+from amity.protocols.wrapper.frame import WrapperError, decode_datagram, encode
+from amity.transports.meter_listener import cannot_listen
+
+CALLERS_MAX = 32
+"""How many callers are remembered; whoever was silent longest is forgotten for a new one."""
+
+
+class UdpMeterListener(asyncio.DatagramProtocol):
+    """A meter on a port; each caller, by address and client, has its own association."""
+
+    def __init__(self, server: MeterServer, clock: Clock) -> None:
+        self._server = server
+        self._clock = clock
+        self._callers: OrderedDict[tuple[object, int], MeterAssociation] = OrderedDict()
+        self._transport: asyncio.DatagramTransport | None = None
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def port(self) -> int:
+        """The port it got."""
+        return 0 if self._transport is None else int(self._transport.get_extra_info("sockname")[1])
+
+    async def close(self) -> None:
+        """Stop listening and give the meter back."""
+        for association in self._callers.values():
+            association.close()
+        self._callers.clear()
+        if self._transport is not None:
+            self._transport.close()
+            await self._closed
+
+    # -------------------------------------------------------------- called by the event loop
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.DatagramTransport", transport)  # in Python 3.11 not one by inheritance
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, int]) -> None:
+        """Answer a frame that is for this meter; anything else is nobody's."""
+        try:
+            frame = decode_datagram(data)
+        except WrapperError:
+            return
+        if frame.destination != self._server.settings.server or self._transport is None:
+            return
+        association = self._association_of(addr, frame.source)
+        answer = association.receive(frame.payload, self._clock.now())
+        while answer is not None:
+            self._transport.sendto(encode(frame.destination, frame.source, answer), addr)
+            answer = association.following()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended, it has
+        """The socket is gone."""
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _association_of(self, caller: object, client: int) -> MeterAssociation:
+        association = self._callers.pop((caller, client), None) or self._server.open_association(client)
+        self._callers[caller, client] = association
+        if len(self._callers) > CALLERS_MAX:
+            self._callers.popitem(last=False)[1].close()
+        return association
+
+
+async def serve_meter_on_udp(server: MeterServer, host: str, port: int, *, clock: Clock) -> UdpMeterListener:
+    """Serve one meter over UDP; port 0 takes a free one; raise TransportError when the port cannot be had."""
+    loop = asyncio.get_running_loop()
+    try:
+        _, listener = await loop.create_datagram_endpoint(
+            lambda: UdpMeterListener(server, clock), local_addr=(host, port)
+        )
+    except OSError as error:
+        raise cannot_listen("UDP", host, port, error) from error
+    return listener

@@ -1,0 +1,127 @@
+"""Whatever a client writes to the parts of a meter or calls: an answer, and every attribute still encodes."""
+
+from datetime import datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amity.devices.cosem.limits import MonitoredValue, ScriptCall
+from amity.devices.cosem.mbus import MBusIdentity
+from amity.devices.cosem.payment import ChargeType, CreditConfiguration, CreditType, TokenStatus, UnitCharge
+from amity.devices.equipment.clock import AdjustableClock, clock_object
+from amity.devices.equipment.image_store import ImageStore, image_transfer
+from amity.devices.equipment.limiter import Limiter, Limits, limiter_object
+from amity.devices.equipment.living import LivingObjects
+from amity.devices.equipment.mbus_client import MBusChannel, SubMeter, mbus_client, mbus_value
+from amity.devices.equipment.payment_objects import payment_objects
+from amity.devices.equipment.prepayment import Account, Charge, Credit
+from amity.devices.equipment.push_setup import push_setup_object, to_tcp
+from amity.devices.equipment.relay import Relay, disconnect_control
+from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS, Scripts
+from amity.devices.equipment.stored import StoredObject
+from amity.devices.equipment.token_gateway import TokenGateway, TokenVerdict, token_gateway
+from amity.devices.objects import CaptureObject
+from amity.devices.profiles import CLOCK_OBIS
+from amity.kernel.obis import Obis
+from amity.kernel.units import Unit
+from amity.protocols.dlms.action_service import ActionOutcome
+from amity.protocols.dlms.attributes import Attribute, Method
+from amity.protocols.dlms.data import Data, Tag, encode, octet_string
+from amity.protocols.dlms.datetime import CosemDateTime
+from amity.protocols.dlms.results import DataAccessResult
+from tests.property.protocols.strategies import leaves, values
+from tests.unit.devices.conversing import IMPORT, NOW
+
+POWER = MonitoredValue(3, Obis.parse("1.0.1.7.0.255"), 2)
+OPEN = ScriptCall(DISCONNECT_SCRIPTS, 1)
+
+
+def equipment() -> tuple[list[StoredObject], LivingObjects]:
+    """One of everything, wired to each other as in a meter."""
+    relay = Relay(6)
+    scripts = Scripts({DISCONNECT_SCRIPTS: {1: (Method(70, IMPORT, 1), lambda _: None)}})
+    clock = AdjustableClock(lambda now: now)
+    store = ImageStore(lambda _: b"", lambda *_: True, block_octets=8, verification_s=5)
+    limits = Limits(POWER, 1000, 500, over=OPEN)
+    limiter = Limiter(limits, lambda at: at.minute * 50, lambda call, at: scripts.run(*call, at), NOW)
+    waits = CreditConfiguration.CONFIRMATION_NEEDED | CreditConfiguration.PAID_BACK
+    account = Account(
+        [Credit(CreditType.TOKEN, 1, 100), Credit(CreditType.EMERGENCY, 2, preset=50, configuration=waits)],
+        [
+            Charge(ChargeType.CONSUMPTION, 1, UnitCharge(30, commodity_scale=3)),
+            Charge(ChargeType.TIME, 2, UnitCharge(5), period_s=3600, continuous=False, remaining=50),
+            Charge(ChargeType.PAYMENT_EVENT, 3, UnitCharge(0), proportion=1000),
+        ],
+        lambda at: int((at - NOW).total_seconds()),
+        NOW,
+        relay,
+    )
+    gateway = TokenGateway(account, lambda token: TokenVerdict(TokenStatus(len(token) % 9), 1 << 30))
+    channel = MBusChannel(1, SubMeter(MBusIdentity("00000001", "AMY", 1, 3), lambda _: 7, 0, Unit.COUNT, b""))
+    objects = [
+        disconnect_control(relay), image_transfer(store), limiter_object(limiter), *scripts.objects(),
+        clock_object(clock, CLOCK_OBIS, _shown, deviation_min=-60),
+        push_setup_object(to_tcp([CaptureObject(3, IMPORT, 2)], "192.0.2.1:4059"), Obis.parse("0.0.25.9.0.255")),
+        mbus_client(channel), mbus_value(channel), *payment_objects(account, "EUR"), token_gateway(gateway),
+    ]  # fmt: skip
+    return objects, LivingObjects(objects, [limiter, account, store])
+
+
+def _shown(shows: datetime, _now: datetime) -> Data:
+    return octet_string(CosemDateTime.from_utc(shows, -60).to_octets())
+
+
+OBJECTS, _ = equipment()
+ATTRIBUTES = [Attribute(o.interface.class_id, o.obis, n) for o in OBJECTS for n in sorted(o.writable_attributes)]
+METHODS = [Method(o.interface.class_id, o.obis, n) for o in OBJECTS for n in sorted(o.offered_methods)]
+
+
+@st.composite
+def alike(draw: st.DrawFn, original: Data) -> Data:
+    """Shaped as a value is, with other leaves here and there: this gets past the first check."""
+    if isinstance(original.value, tuple) and original.tag in {Tag.ARRAY, Tag.STRUCTURE}:
+        return Data(original.tag, tuple(draw(alike(item)) for item in original.value))
+    same_type = leaves().filter(lambda leaf: leaf.tag is original.tag)
+    return draw(st.one_of(st.just(original), same_type, leaves()))
+
+
+def parameters(draw: st.DrawFn, method: Method) -> Data | None:
+    cosem = next(o for o in OBJECTS if o.obis == method.obis)
+    wanted = cosem.interface.methods[method.index - 1].parameter
+    inside = st.lists(leaves(), max_size=3).map(lambda items: Data(wanted, tuple(items)))
+    fitting = inside if wanted in {Tag.STRUCTURE, Tag.ARRAY} else leaves().filter(lambda leaf: leaf.tag is wanted)
+    return draw(st.one_of(st.none(), fitting, values()))
+
+
+@given(st.data())
+def test_nothing_that_is_written_or_called_breaks_a_meter(data: st.DataObject):
+    objects, model = equipment()
+    now = NOW
+    for _ in range(data.draw(st.integers(1, 6))):
+        now += timedelta(seconds=data.draw(st.integers(0, 7200)))
+        if data.draw(st.booleans()):
+            target = data.draw(st.sampled_from(ATTRIBUTES))
+            before = model.attribute(target, None, now)
+            assert isinstance(before, Data)
+            value = data.draw(st.one_of(alike(before), values()))
+            assert isinstance(model.set_attribute(target, None, value, now), DataAccessResult)
+        else:
+            method = data.draw(st.sampled_from(METHODS))
+            given_parameters = data.draw(st.composite(parameters)(method))
+            assert isinstance(model.act(method, given_parameters, now), ActionOutcome)
+    for cosem in objects:
+        for index in range(1, len(cosem.interface.attributes) + 1):
+            answer = model.attribute(Attribute(cosem.interface.class_id, cosem.obis, index), None, now)
+            assert isinstance(answer, Data)
+            assert encode(answer)
+
+
+@given(st.data())
+def test_a_value_that_was_refused_changes_nothing(data: st.DataObject):
+    _, model = equipment()
+    target = data.draw(st.sampled_from(ATTRIBUTES))
+    before = model.attribute(target, None, NOW)
+    assert isinstance(before, Data)
+    value = data.draw(alike(before))
+    if model.set_attribute(target, None, value, NOW) is not DataAccessResult.SUCCESS:
+        assert model.attribute(target, None, NOW) == before

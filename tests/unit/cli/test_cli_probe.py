@@ -1,0 +1,106 @@
+"""`amity meter probe` meets every awkward meter of the simulator on a real socket, and its command is then run."""
+
+import json
+import shlex
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from amity.cli.main import app
+from amity.devices.server import PUBLIC_CLIENT
+from amity.kernel.errors import ConfigurationError, TransportError
+from amity.runtime.system import SystemClock
+from amity.simulation.awkward import AWKWARD, awkward_named, serve_awkward
+from tests.unit.cli.in_a_thread import serving
+
+HELD_BACK = {"wrong-key": "shown once", "public-only": ""}
+"""Meters that let in the public client only, and what the doctor says is missing."""
+
+
+@contextmanager
+def served(name: str) -> Iterator[dict[str, Any]]:
+    """One awkward meter in a thread of its own while the block lasts."""
+    with serving(lambda: serve_awkward(name, clock=SystemClock(), seed=5)) as (papers,):
+        yield papers
+
+
+def run(*argv: str) -> Result:
+    return CliRunner().invoke(app, argv, catch_exceptions=False)
+
+
+def probe(papers: dict[str, Any], *more: str) -> Result:
+    """What somebody does who has the meter's papers and nothing else."""
+    password, keys = ["--password", papers["password"]], ["--key", papers["guek"], "--auth-key", papers["gak"]]
+    secrets = {"lls": password, "hls-gmac": keys}.get(papers["auth"], password + keys)
+    return run("meter", "probe", papers["meter"], *secrets, "--pause", "0", "--timeout", "0.5", *more)
+
+
+@pytest.mark.parametrize("name", sorted(AWKWARD))
+def test_the_doctor_connects_and_its_command_works(name: str):
+    with served(name) as papers:
+        result = probe(papers, "--json", "--show-secrets")
+        found = json.loads(result.stdout)
+        assert found["association"]["logical_device_name"] == papers["logical_device_name"]
+        assert (found["client"] == PUBLIC_CLIENT) is (name in HELD_BACK)
+        assert HELD_BACK.get(name, "") in " ".join(found["missing"])
+        program, *words = shlex.split(found["command"])
+        assert program == "amity"
+        reading = run(*words, "--timeout", "2", "--json")
+        assert reading.exit_code == 0, reading.output
+        assert json.loads(reading.stdout)["logical_device_name"] == papers["logical_device_name"]
+
+
+def test_it_says_what_it_tried_and_masks_the_secrets():
+    with served("counter-ahead") as papers:
+        result = probe(papers)
+    assert "tried  wrapper, client 16 to server 1" in result.stdout
+    assert "meter  AARE accepted" in result.stdout
+    assert "--key <key> --auth-key <auth-key>" in result.stdout
+    assert papers["guek"] not in result.output
+    assert papers["gak"] not in result.output
+
+
+def test_a_wrong_key_is_named_and_the_status_tells():
+    with served("wrong-key") as papers:
+        result = probe(papers)
+    assert result.exit_code == 4
+    assert "does not accept the keys given" in result.stdout
+
+
+def test_without_secrets_it_says_which_are_wanted():
+    with served("password") as papers:
+        result = run("meter", "probe", papers["meter"], "--pause", "0", "--timeout", "0.5")
+    assert result.exit_code == 0
+    assert "missing   client 1 wants authentication" in result.stdout
+
+
+def test_a_closed_port_ends_it_at_once():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening
+        with pytest.raises(TransportError, match="Connection Refused"):
+            run("meter", "probe", f"127.0.0.1:{taken.getsockname()[1]}", "--pause", "0")
+
+
+def test_a_port_that_speaks_something_else_is_said_to():
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TransportError, match="nothing that speaks"):
+        run("meter", "probe", f"127.0.0.1:{silent.getsockname()[1]}", "--pause", "0", "--timeout", "0.01")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("127.0.0.1",), ("127.0.0.1:1", "--auth-key", "00" * 16), ("127.0.0.1:1", "--key", "00"),
+     ("127.0.0.1:1", "--client-title", "4141410000000001"), ("127.0.0.1:1", "--profiles", "/nowhere")],
+)  # fmt: skip
+def test_options_that_cannot_work_are_refused_before_anything_is_sent(argv: tuple[str, ...]):
+    with pytest.raises(ConfigurationError):
+        run("meter", "probe", *argv)
+
+
+def test_an_awkward_meter_that_does_not_exist_names_those_that_do():
+    with pytest.raises(ConfigurationError) as caught:
+        awkward_named("friendly")
+    assert "odd-addresses" in str(caught.value.next_step)

@@ -1,0 +1,189 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from amity.devices.doctor import Known, NothingAnswersError, Secrets
+from amity.devices.profiles import Framing
+from amity.devices.server import ClientAccess, MeterServer
+from amity.devices.settings import Authentication, Ciphering, Protection
+from amity.protocols.dlms.ciphering import CipherKeys
+from tests.unit.devices.conversing import ALL_OTHER_KEYS, KEYS, PASSWORD, PUBLIC, SECRET, access, meter
+from tests.unit.devices.doctor.examining import RIGHT, Street, given
+
+HLS = access(Authentication.HLS_GMAC, Ciphering.GLO, Protection.AUTHENTICATED_ENCRYPTED)
+LLS = access(Authentication.LLS)
+OPEN = access()
+HERE = (Framing.WRAPPER, 1)
+
+
+def street(server: MeterServer) -> Street:
+    return Street({(Framing.WRAPPER, server.settings.server): server})
+
+
+def shown(place: Street, secret: bytes) -> int:
+    """How often a secret went out in the clear."""
+    return sum(secret in request for _, request in place.sent)
+
+
+@pytest.mark.parametrize(
+    ("reader", "expected"),
+    [(OPEN, (Authentication.NONE, Ciphering.NONE)), (LLS, (Authentication.LLS, Ciphering.NONE)),
+     (HLS, (Authentication.HLS_GMAC, Ciphering.GLO))],
+    ids=["open", "lls", "hls"],
+)  # fmt: skip
+def test_the_readers_association_is_found(reader: ClientAccess, expected: tuple[Authentication, Ciphering]):
+    place = street(meter(reader))
+    finding = place.examine(secrets=RIGHT)
+    assert (finding.opened.way.authentication, finding.opened.way.ciphering) == expected
+    assert finding.opened.link.client == reader.client
+    assert finding.opened.facts.name == "XXX0000000000007"
+    assert finding.advice == ()
+
+
+@pytest.mark.parametrize("server", [16, 17, 100])
+def test_a_logical_device_with_another_number_is_found(server: int):
+    finding = street(meter(LLS, server=server)).examine(secrets=RIGHT)
+    assert finding.opened.link.server == server
+
+
+@pytest.mark.parametrize("client", [2, 3, 32, 48])
+def test_a_reader_with_another_number_is_found(client: int):
+    reader = access(Authentication.LLS, client=client)
+    assert street(meter(reader)).examine(secrets=RIGHT).opened.link.client == client
+
+
+def test_what_is_known_is_not_searched_for():
+    place = street(meter(access(Authentication.LLS, client=77), server=250))
+    finding = place.examine(Known(framing=Framing.WRAPPER, client=77, server=250), RIGHT)
+    assert finding.opened.link.client == 77
+    assert {link.server for link, _ in place.sent} == {250}
+    assert {link.client for link, _ in place.sent} == {77, PUBLIC}
+
+
+def test_wrong_keys_are_shown_to_a_few_clients_and_once_to_each():
+    many = [access(Authentication.HLS_GMAC, Ciphering.GLO, Protection.AUTHENTICATED_ENCRYPTED, client)
+            for client in (1, 2, 3, 32, 48)]  # fmt: skip
+    place = street(meter(*many))
+    finding = place.examine(secrets=given(keys=ALL_OTHER_KEYS))
+    assert len(finding.advice) == 3
+    refused = [what for what, answer in place.told if "authentication-failure" in answer]
+    assert len(refused) == len(set(refused)) == 3
+
+
+def test_keys_of_one_client_are_found_among_others():
+    reader = access(Authentication.HLS_GMAC, Ciphering.GLO, Protection.AUTHENTICATED_ENCRYPTED, 32)
+    management = replace(HLS, protector=ALL_OTHER_KEYS)
+    finding = street(meter(management, reader)).examine(secrets=given(keys=KEYS))
+    assert finding.opened.link.client == 32
+
+
+@pytest.mark.parametrize("reader", [LLS, HLS], ids=["lls", "hls"])
+def test_a_wrong_secret_is_shown_once_and_never_again(reader: ClientAccess):
+    place = street(meter(reader))
+    finding = place.examine(secrets=given(password=b"a wrong guess", keys=ALL_OTHER_KEYS))
+    assert finding.opened.link.client == PUBLIC
+    assert "shown once" in finding.advice[0]
+    assert shown(place, b"a wrong guess") <= 1
+    refused = [what for what, answer in place.told if "authentication-failure" in answer]
+    assert len(refused) == 1
+
+
+def test_a_password_is_not_shown_to_a_client_that_asks_for_keys():
+    place = street(meter(HLS))
+    finding = place.examine(secrets=given(password=b"the password"))
+    assert shown(place, b"the password") == 0
+    assert "give --key" in finding.advice[0]
+
+
+def test_without_secrets_the_public_client_is_opened_and_the_finding_says_what_is_missing():
+    finding = street(meter(LLS)).examine()
+    assert finding.opened.link.client == PUBLIC
+    assert finding.advice == ("client 1 wants authentication: give --password, or --key and --auth-key",)
+
+
+def test_the_invocation_counter_starts_just_above_what_the_public_client_is_told():
+    server = meter(HLS)
+    server.received(HLS.client).counter = 123_456
+    finding = street(server).examine(secrets=given(keys=KEYS))
+    assert finding.opened.next_counter - 123_456 < 40
+
+
+def test_a_counter_that_is_behind_is_raised_once_to_the_one_the_meter_expects():
+    server = meter(HLS, public=HLS)
+    server.received(HLS.client).counter = 3_000_000_000
+    place = street(server)
+    finding = place.examine(secrets=given(keys=KEYS))
+    assert finding.opened.next_counter > 3_000_000_000
+    assert sum("invocation-counter-error" in answer for _, answer in place.told) == 1
+
+
+def test_a_meter_that_is_silent_to_the_release_is_noted():
+    finding = street(meter(LLS, answers_release=False)).examine(secrets=RIGHT)
+    assert finding.opened.answers_release is False
+
+
+def test_there_is_a_pause_before_every_attempt_but_the_first():
+    place = street(meter(HLS))
+    finding = place.examine(secrets=RIGHT)
+    assert place.pauses == [1.0] * (finding.attempts - 1)
+
+
+def test_silence_everywhere_ends_after_a_bounded_number_of_attempts():
+    place = Street()
+    with pytest.raises(NothingAnswersError) as caught:
+        place.examine(attempts_max=12)
+    assert len(place.told) == 12
+    assert "--client" in caught.value.next_step
+
+
+def test_every_way_is_tried_once():
+    place = Street()
+    with pytest.raises(NothingAnswersError):
+        place.examine()
+    tried = [str(link) for link, _ in place.sent]
+    assert len(tried) == len(set(tried))
+    assert {link.framing for link, _ in place.sent} == set(Framing)
+
+
+def test_a_serial_line_is_asked_in_hdlc_at_several_speeds():
+    place = Street()
+    with pytest.raises(NothingAnswersError):
+        place.examine(Known(serial=True))
+    assert {link.framing for link, _ in place.sent} == {Framing.HDLC}
+    assert {300, 9600} <= {link.baud for link, _ in place.sent}
+
+
+def test_what_is_no_dlms_is_passed_over():
+    class Babbling:
+        def open_association(self, _client: int) -> "Babbling":
+            return self
+
+        def receive(self, _octets: bytes, _now: object) -> bytes:
+            return b"HTTP/1.1 400 Bad Request"
+
+        close: Callable[[], None] = staticmethod(lambda: None)
+
+    place = Street({HERE: Babbling(), (Framing.HDLC, 1): meter(LLS)})
+    assert place.examine(secrets=RIGHT).opened.link.framing is Framing.HDLC
+
+
+def test_keys_of_the_wrong_length_for_the_suite_are_never_sent():
+    place = street(meter(HLS))
+    finding = place.examine(secrets=Secrets(protector=lambda suite: CipherKeys(suite, bytes(5)), keyed=True))
+    assert finding.opened.link.client == PUBLIC
+    assert not finding.advice or "shown once" not in finding.advice[0]
+    assert any("has 16 octets" in answer for _, answer in place.told)
+
+
+def test_the_secret_of_high_level_security_is_a_password_too():
+    reader = access(Authentication.HLS_SHA256)
+    finding = street(meter(reader)).examine(secrets=given(password=SECRET))
+    assert finding.opened.way.authentication is Authentication.HLS_SHA256
+
+
+def test_no_secret_stands_in_what_is_told():
+    place = street(meter(LLS))
+    place.examine(secrets=RIGHT)
+    assert PASSWORD.decode() not in str(place.told)
+    assert repr(RIGHT).count(PASSWORD.decode()) == 0

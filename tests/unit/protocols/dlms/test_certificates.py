@@ -1,0 +1,136 @@
+"""Certificates made here with `cryptography`; what is not sound is refused with its reason."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from amity.kernel.errors import SecurityError
+from amity.protocols.dlms.certificates import Purpose, Trust, subject_title
+from amity.protocols.dlms.elliptic import public_octets
+from amity.protocols.dlms.suites import suite_of
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+METER = b"XXX\x00\x00\x00\x00\x07"
+ROOT_KEY, SUB_KEY, METER_KEY, OTHER_KEY = (ec.derive_private_key(number, ec.SECP256R1()) for number in (11, 12, 13, 14))
+
+
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+
+def certificate(
+    subject: str,
+    key: Any,
+    issuer: str,
+    signed_by: Any,
+    *,
+    authority: bool = False,
+    usage: str | None = "digital_signature",
+    start: datetime = NOW - timedelta(days=1),
+    days: int = 30,
+) -> bytes:
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name(subject))
+        .issuer_name(name(issuer))
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=days))
+    )
+    if authority:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    if usage is not None:
+        kinds = (
+            "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+            "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+        )  # fmt: skip
+        builder = builder.add_extension(x509.KeyUsage(**{kind: kind == usage for kind in kinds}), critical=True)
+    return builder.sign(signed_by, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+ROOT = certificate("Root", ROOT_KEY, "Root", ROOT_KEY, authority=True, usage="key_cert_sign")
+SUB = certificate("Sub", SUB_KEY, "Root", ROOT_KEY, authority=True, usage="key_cert_sign")
+LEAF = certificate(METER.hex().upper(), METER_KEY, "Sub", SUB_KEY)
+
+
+def check(leaf: bytes, purpose: Purpose = Purpose.SIGNING, suite: int = 1, trust: Trust | None = None) -> Any:
+    return (trust or Trust((ROOT,), (SUB,))).check(leaf, suite_of(suite), purpose, NOW)
+
+
+def test_a_sound_certificate_says_whose_key_it_is():
+    checked = check(LEAF)
+    assert checked.system_title == subject_title(LEAF) == METER
+    assert checked.public == public_octets(METER_KEY.public_key())
+    assert checked.purpose is Purpose.SIGNING
+    assert LEAF.hex() not in repr(checked)
+    assert check(LEAF, trust=Trust((SUB,))).system_title == METER
+
+
+def test_a_key_for_agreement_is_for_nothing_else():
+    leaf = certificate(METER.hex(), METER_KEY, "Sub", SUB_KEY, usage="key_agreement")
+    assert check(leaf, Purpose.AGREEMENT).system_title == METER
+    with pytest.raises(SecurityError, match="is not for digital signature"):
+        check(leaf)
+    with pytest.raises(SecurityError, match="is not for key agreement"):
+        check(LEAF, Purpose.AGREEMENT)
+
+
+P384_KEY = ec.derive_private_key(5, ec.SECP384R1())
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+BAD: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "no X.509"),
+    "rubbish": (b"\x30\x82\x01\x00" + bytes(256), "no X.509"),
+    "cut off": (LEAF[:-1], "no X.509"),
+    "too early": (certificate(METER.hex(), METER_KEY, "Sub", SUB_KEY, start=NOW + timedelta(days=1)), "is valid from"),
+    "too late": (certificate(METER.hex(), METER_KEY, "Sub", SUB_KEY, start=NOW - timedelta(days=60)), "is valid from"),
+    "no usage": (certificate(METER.hex(), METER_KEY, "Sub", SUB_KEY, usage=None), "does not say what its key is for"),
+    "no title": (certificate("a meter", METER_KEY, "Sub", SUB_KEY), "names no system title"),
+    "no hex title": (certificate("x" * 16, METER_KEY, "Sub", SUB_KEY), "names no system title"),
+    "RSA": (certificate(METER.hex(), RSA_KEY, "Sub", SUB_KEY), "curve of suite 1"),
+    "another curve": (certificate(METER.hex(), P384_KEY, "Sub", SUB_KEY), "curve of suite 1"),
+    "forged issuer": (certificate(METER.hex(), METER_KEY, "Sub", OTHER_KEY), "no trust anchor"),
+    "unknown issuer": (certificate(METER.hex(), METER_KEY, "Who", OTHER_KEY), "no trust anchor"),
+    "signed by a meter": (certificate(METER.hex(), OTHER_KEY, METER.hex().upper(), METER_KEY), "no trust anchor"),
+    "self-signed": (certificate(METER.hex(), METER_KEY, METER.hex(), METER_KEY), "no trust anchor"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", BAD)
+def test_what_is_not_sound_is_refused_with_its_reason(wrong: str):
+    leaf, words = BAD[wrong]
+    with pytest.raises(SecurityError, match=words):
+        check(leaf, trust=Trust((ROOT,), (SUB, LEAF)))
+
+
+def test_an_issuer_out_of_date_or_without_the_right_vouches_for_nobody():
+    for sub in (
+        certificate("Sub", SUB_KEY, "Root", ROOT_KEY, authority=True, usage="key_cert_sign", days=0),
+        certificate("Sub", SUB_KEY, "Root", ROOT_KEY, authority=True, usage="digital_signature"),
+        certificate("Sub", SUB_KEY, "Root", ROOT_KEY, authority=False, usage="key_cert_sign"),
+        certificate("Sub", SUB_KEY, "Root", ROOT_KEY, authority=True, usage=None),
+    ):
+        with pytest.raises(SecurityError, match="no trust anchor"):
+            check(LEAF, trust=Trust((ROOT,), (sub,)))
+        with pytest.raises(SecurityError, match="no trust anchor"):
+            check(LEAF, trust=Trust((sub,)))
+
+
+def test_a_chain_has_an_end():
+    keys = [ec.derive_private_key(100 + number, ec.SECP256R1()) for number in range(8)]
+    chain = [
+        certificate(
+            f"CA{number}", keys[number], f"CA{number + 1}", keys[number + 1], authority=True, usage="key_cert_sign"
+        )
+        for number in range(7)
+    ]
+    top = certificate("CA7", keys[7], "CA7", keys[7], authority=True, usage="key_cert_sign")
+    leaf = certificate(METER.hex(), METER_KEY, "CA0", keys[0])
+    with pytest.raises(SecurityError, match="no trust anchor"):
+        check(leaf, trust=Trust((top,), tuple(chain)))
+    assert check(leaf, trust=Trust((chain[2],), tuple(chain))).system_title == METER
