@@ -121,16 +121,15 @@ def _in_its_frame(error: RemoteProtocolError, carried: Carried) -> RemoteProtoco
 
 def _refusal(octets: bytes, refusals: list[RemoteProtocolError]) -> RemoteProtocolError:
     """The one error to raise: a wrong key tells more than a broken frame, and that more than what is in it."""
-    for error in refusals:
-        if isinstance(error, SecurityError):
-            return error
-    cut = broken_frame(octets)
-    if cut is not None and refusals[0].next_step is None:
-        return RemoteProtocolError(
-            cut, answer=refusals[0].what, next_step="capture the whole frame, from its first octet to its last"
-        )
-    refusals[0].next_step = refusals[0].next_step or _GIVE_ALL
-    return refusals[0]
+    chosen = next((error for error in refusals if isinstance(error, SecurityError)), refusals[0])
+    if chosen.next_step is not None:
+        return chosen
+    cut = None if isinstance(chosen, SecurityError) else broken_frame(octets)
+    if cut is not None:
+        next_step = "capture the whole frame, from its first octet to its last"
+        return RemoteProtocolError(cut, answer=chosen.what, next_step=next_step)
+    chosen.next_step = _GIVE_ALL
+    return chosen
 
 
 def _convinces(carried: Carried, messages: tuple[Message, ...], errors: list[RemoteProtocolError]) -> bool:

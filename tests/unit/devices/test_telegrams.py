@@ -324,6 +324,9 @@ BOMBS = {
     "gateway prefixes": LLC * 20_000,
     "arrays of arrays": b"\x0f\0\0\0\0\0" + b"\x01\x82\xff\xff" * 10_000,
     "blocks without end": b"\xe0\x00\x00\x01\x00\x00\x00" * 8_000,
+    "blocks without a first, all last": b"".join(
+        b"\xe0\x80" + number.to_bytes(2, "big") + b"\0\0\0" for number in range(2, 30_000)
+    ),
     "general-glo in general-glo": b"\xdb\x00" * 20_000,
     "lists of attributes": b"\xc0\x03\xc1\x82\xff\xff" * 10_000,
     "compact arrays": b"\x0f\0\0\0\0\0\x13" + b"\x01\xff\xff" * 20_000,
