@@ -16,15 +16,15 @@ _Value = TypeVar("_Value")
 _OBIS_OCTETS = 6
 _SIGNED = {Tag.INTEGER: 1, Tag.LONG: 2, Tag.DOUBLE_LONG: 4, Tag.LONG64: 8}
 _UNSIGNED = {Tag.UNSIGNED: 1, Tag.ENUM: 1, Tag.LONG_UNSIGNED: 2, Tag.DOUBLE_LONG_UNSIGNED: 4}
-_RANGES = {tag: range(-(1 << 8 * octets - 1), 1 << 8 * octets - 1) for tag, octets in _SIGNED.items()} | {
-    tag: range(1 << 8 * octets) for tag, octets in _UNSIGNED.items()
+_BOUNDS = {tag: (-(1 << 8 * octets - 1), (1 << 8 * octets - 1) - 1) for tag, octets in _SIGNED.items()} | {
+    tag: (0, (1 << 8 * octets) - 1) for tag, octets in _UNSIGNED.items()
 }
 
 
 def number(data: Data, what: str, form: Tag = Tag.LONG64) -> int:
     """An integer sent in any width that fits the type `form`."""
-    value = data.value
-    if isinstance(value, int) and not isinstance(value, bool) and value in _RANGES[form]:
+    value, (low, high) = data.value, _BOUNDS[form]
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
     raise wrong(what, data)
 

@@ -18,7 +18,7 @@ from amity.devices.cosem.payment import (
     configuration_of,
     credit_obis,
 )
-from amity.devices.equipment.prepayment import Account, Charge, Credit
+from amity.devices.equipment.prepayment import AMOUNT_MAX, Account, Charge, Credit
 from amity.devices.equipment.stored import StoredObject
 from amity.devices.interface_classes import ACCOUNT, CHARGE, CREDIT
 from amity.devices.objects import NOT_SPECIFIED_TIME
@@ -95,10 +95,10 @@ def _account_values(account: Account, currency: str) -> dict[str, Data | Callabl
         "account_mode_and_status": lambda _now: structure(enum(account.mode), enum(account.status)),
         "current_credit_in_use": lambda _now: unsigned(_number_in_use(account)),
         "current_credit_status": lambda _now: bit_string(credit_status_bits(account)),
-        "available_credit": lambda _now: double_long(account.available),
-        "amount_to_clear": lambda _now: double_long(account.amount_to_clear),
-        "clearance_threshold": lambda _now: double_long(account.clearance_threshold),
-        "aggregated_debt": lambda _now: double_long(account.debt),
+        "available_credit": lambda _now: _money(account.available),
+        "amount_to_clear": lambda _now: _money(account.amount_to_clear),
+        "clearance_threshold": lambda _now: _money(account.clearance_threshold),
+        "aggregated_debt": lambda _now: _money(account.debt),
         "credit_reference_list": array(octet_string(credit_obis(number)) for number in range(len(account.credits))),
         "charge_reference_list": array(octet_string(charge_obis(number)) for number in range(len(account.charges))),
         "credit_charge_configuration": array(()),
@@ -108,7 +108,7 @@ def _account_values(account: Account, currency: str) -> dict[str, Data | Callabl
         "account_activation_time": lambda _now: _moment(account.activated_at),
         "account_closure_time": lambda _now: _moment(account.closed_at),
         "currency": structure(utf8_string(currency), integer(_MINOR_UNIT_SCALE), enum(Unit.CURRENCY)),
-        "low_credit_threshold": lambda _now: double_long(account.low_credit_threshold),
+        "low_credit_threshold": lambda _now: _money(account.low_credit_threshold),
         "next_credit_available_threshold": double_long(0),
         "max_provision": long_unsigned(0),
         "max_provision_period": double_long(0),
@@ -176,15 +176,15 @@ def credit_object(account: Account, number: int) -> StoredObject:
 
 def _credit_values(credit: Credit) -> dict[str, Data | Callable[[datetime], Data]]:
     return {
-        "current_credit_amount": lambda _now: double_long(credit.amount),
+        "current_credit_amount": lambda _now: _money(credit.amount),
         "credit_type": enum(credit.kind),
         "priority": lambda _now: unsigned(credit.priority),
-        "warning_threshold": lambda _now: double_long(credit.warning_threshold),
-        "limit": lambda _now: double_long(credit.limit),
+        "warning_threshold": lambda _now: _money(credit.warning_threshold),
+        "limit": lambda _now: _money(credit.limit),
         "credit_configuration": lambda _now: configuration_bits(credit.configuration),
         "credit_status": lambda _now: enum(credit.status),
-        "preset_credit_amount": lambda _now: double_long(credit.preset),
-        "credit_available_threshold": lambda _now: double_long(credit.available_threshold),
+        "preset_credit_amount": lambda _now: _money(credit.preset),
+        "credit_available_threshold": lambda _now: _money(credit.available_threshold),
         "period": octet_string(NOT_SPECIFIED_TIME),
     }
 
@@ -235,7 +235,7 @@ def charge_object(account: Account, number: int) -> StoredObject:
 
 def _charge_values(charge: Charge) -> dict[str, Data | Callable[[datetime], Data]]:
     return {
-        "total_amount_paid": lambda _now: double_long(charge.paid),
+        "total_amount_paid": lambda _now: _money(charge.paid),
         "charge_type": enum(charge.kind),
         "priority": lambda _now: unsigned(charge.priority),
         "unit_charge_active": lambda _now: charge.unit.to_data(),
@@ -244,8 +244,8 @@ def _charge_values(charge: Charge) -> dict[str, Data | Callable[[datetime], Data
         "period": lambda _now: double_long_unsigned(charge.period_s),
         "charge_configuration": bit_string(f"{charge.kind is ChargeType.PAYMENT_EVENT:d}{charge.continuous:d}"),
         "last_collection_time": lambda _now: Data(Tag.DATE_TIME, _moment(charge.last_at).value),
-        "last_collection_amount": lambda _now: double_long(charge.last_amount),
-        "total_amount_remaining": lambda _now: double_long(charge.remaining),
+        "last_collection_amount": lambda _now: _money(charge.last_amount),
+        "total_amount_remaining": lambda _now: _money(charge.remaining),
         "proportion": lambda _now: long_unsigned(charge.proportion),
     }
 
@@ -257,3 +257,8 @@ def _number_in_use(account: Account) -> int:
 
 def _moment(at: datetime | None) -> Data:
     return octet_string(NOT_SPECIFIED_TIME) if at is None else fields.instant(at)
+
+
+def _money(amount: int) -> Data:
+    """An amount as it travels; one beyond its type is shown as the largest there is."""
+    return double_long(max(min(amount, AMOUNT_MAX), -AMOUNT_MAX))

@@ -23,7 +23,9 @@ from amity.devices.cosem.payment import (
 from amity.devices.equipment.relay import Relay
 
 TICK = timedelta(minutes=15)
-_AMOUNT_MAX = (1 << 31) - 1
+AMOUNT_MAX = (1 << 31) - 1
+"""Amounts travel as double-long."""
+
 _TICKS_AT_ONCE_MAX = 4096  # after six weeks unasked, ticks get longer
 
 Count = Callable[[datetime], int]
@@ -57,7 +59,7 @@ class Credit:
 
     def add(self, amount: int) -> None:
         """Change the amount, which stays within what can travel."""
-        self.amount = max(min(self.amount + amount, _AMOUNT_MAX), -_AMOUNT_MAX)
+        self.amount = max(min(self.amount + amount, AMOUNT_MAX), -AMOUNT_MAX)
 
 
 @dataclass(slots=True)
@@ -105,13 +107,13 @@ class Charge:
         """Note that it was paid."""
         if not amount:
             return
-        self.paid = min(self.paid + amount, _AMOUNT_MAX)
+        self.paid = min(self.paid + amount, AMOUNT_MAX)
         self.remaining = max(self.remaining - amount, 0)
         self.last_amount, self.last_at = amount, at
 
     def owe(self, amount: int) -> None:
         """Set what is still to be collected."""
-        self.remaining = max(min(amount, _AMOUNT_MAX), 0)
+        self.remaining = max(min(amount, AMOUNT_MAX), 0)
 
     def activate_passive(self, counted: int) -> None:
         """Let the next price hold for everything above `counted`."""
