@@ -18,7 +18,7 @@ def test_the_head_end_reads_the_operators_own_profiles(tmp_path: Path):
     (folder.profiles / "quetzal.toml").write_text(INVENTED, "utf-8")
     database = open_database(folder.ot_database)
     try:
-        profile_of = _surroundings(folder, HeadendSettings(), database).profile_of
+        profile_of = _surroundings(folder, HeadendSettings(), database, b"AMI\0\0\0\0\1").profile_of
     finally:
         database.close()
     assert profile_of("quetzal").manufacturer == "Quetzal Contadores"
