@@ -20,9 +20,9 @@ def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
 
 def test_the_readme_names_every_command_and_no_other() -> None:
     table = re.findall(r"^\| `amity ([a-z]+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
-    assert sorted(table) == sorted(
-        str(command.name or command.callback.__name__) for command in app.registered_commands
-    )  # type: ignore[union-attr]
+    commands = {str(command.name or command.callback.__name__) for command in app.registered_commands}  # type: ignore[union-attr]
+    groups = {str(group.name or group.typer_instance.info.name) for group in app.registered_groups}  # type: ignore[union-attr]
+    assert sorted(table) == sorted(commands | groups)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
