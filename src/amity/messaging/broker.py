@@ -308,7 +308,7 @@ class JetStreamConsumer:
         while True:
             try:
                 messages = await connection.unless_lost(inbox.fetch(BATCH, timeout=FETCH_WAIT_S))
-            except nats.errors.TimeoutError:
+            except TimeoutError:
                 continue  # nothing waits
             for message in messages:
                 await self._settle(message, handle, dead_letter)

@@ -145,7 +145,7 @@ async def waiting(it: Access) -> int:
     try:
         inbox = await (await link.connection()).jetstream.pull_subscribe_bind(consumer=CONSUMER, stream=STREAM)
         return len(await inbox.fetch(10, timeout=0.3))
-    except nats.errors.TimeoutError:
+    except TimeoutError:
         return 0
     finally:
         await link.close()
