@@ -78,4 +78,5 @@ def test_a_meter_takes_no_invocation_counter_twice(anchor: datetime):
 def test_a_laboratory_meter_lets_a_simple_client_start_from_one_again(anchor: datetime, peer: str):
     with running_fleet(1, Authentication.HLS_GMAC, anchor) as fleet:
         order = order_for(fleet.meter(0), "auth+enc", yesterday())
-        assert read_with(peer, order) == read_with(peer, order) | {}
+        first, again = (read_with(peer, order) for _ in range(2))
+        assert again["profile"] == first["profile"]

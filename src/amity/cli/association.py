@@ -22,8 +22,11 @@ SECRET_DIGESTS = frozenset(
 """The mechanisms whose secret is given as a password."""
 
 
+_KEYED = frozenset({Authentication.HLS_GMAC, Authentication.HLS_SHA256, Authentication.HLS_ECDSA})
+
+
 class Ciphered(StrEnum):
-    """`auto`: glo as soon as there is a key, nothing without one."""
+    """`auto`: glo where there is a key and the authentication rests on it, nothing without (`none`, `lls`)."""
 
     AUTO = "auto"
     NONE = "none"
@@ -93,5 +96,5 @@ class Association:
 
     def _ciphering(self) -> Ciphering:
         if self.ciphering is Ciphered.AUTO:
-            return Ciphering.GLO if self.guek else Ciphering.NONE
+            return Ciphering.GLO if self.guek and self.auth in _KEYED else Ciphering.NONE
         return Ciphering(self.ciphering.value)

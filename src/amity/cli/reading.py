@@ -17,7 +17,7 @@ from amity.devices.client import (
     release,
 )
 from amity.devices.client.counters import RisingCounter, associate_in_step
-from amity.devices.interface_classes import ASSOCIATION_LN, CLOCK, DATA, PROFILE_GENERIC, REGISTER
+from amity.devices.interface_classes import ASSOCIATION_LN, CLOCK, DATA, EXTENDED_REGISTER, PROFILE_GENERIC, REGISTER
 from amity.devices.profiles import CLOCK_OBIS
 from amity.devices.readout import RegisterReadout, read_logical_device_name, read_registers
 from amity.kernel.errors import ConfigurationError, TransportError
@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 
 _TOTAL_IMPORT = "1.0.1.8.0.255"
 _VALUE = 2
+_SCALED_CLASSES = frozenset({REGISTER.class_id, EXTENDED_REGISTER.class_id})
 _CURRENT_ASSOCIATION = Obis.parse("0.0.40.0.0.255")
 _REFERENCE_PARTS = 3
 _RELEASE_TIMEOUT_S = 2.0
@@ -124,7 +125,7 @@ def _value(session: Session, reference: str) -> Conversation[dict[str, Any]]:
 
 
 def _shown_attribute(session: Session, attribute: Attribute) -> Conversation[dict[str, Any]]:
-    if attribute.index == _VALUE and attribute.class_id == REGISTER.class_id:
+    if attribute.index == _VALUE and attribute.class_id in _SCALED_CLASSES:
         (register,) = yield from read_registers(session, [(attribute.class_id, attribute.obis)])
         return _shown_register(register)
     data = yield from get(session, attribute)

@@ -1,5 +1,6 @@
 """Who sent a push, and whether to believe it: known senders, their keys, counters that only go up."""
 
+import asyncio
 import ipaddress
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -48,6 +49,7 @@ class Senders:
         self._known: dict[bytes | str, Endpoint] = {}
         self._settings: dict[str, AssociationSettings] = {}
         self._looked_at: datetime | None = None
+        self._looking = asyncio.Lock()
 
     async def open(self, payload: bytes, peer_host: str) -> Opened:
         """Open one APDU.
@@ -104,16 +106,17 @@ class Senders:
 
     async def _find(self, title_or_name: bytes | str) -> Endpoint | None:
         """A sender that is not known may have been provisioned since; the disk is asked now and then only."""
-        if title_or_name not in self._known and self._may_look_again():
-            await self._look()
+        async with self._looking:  # pushes that come together wait for the same look
+            if title_or_name not in self._known and self._may_look_again():
+                await self._look()
         return self._known.get(title_or_name)
 
     def _may_look_again(self) -> bool:
         return self._looked_at is None or self._surroundings.clock.now() - self._looked_at >= _LOOKED_AGAIN_AFTER
 
     async def _look(self) -> None:
-        self._looked_at = self._surroundings.clock.now()
         endpoints = await self._surroundings.disk(self._surroundings.endpoints.all)
+        self._looked_at = self._surroundings.clock.now()
         self._settings.clear()
         self._known = {one.meter_id: one for one in endpoints}
         self._known.update({one.system_title: one for one in endpoints if one.system_title})

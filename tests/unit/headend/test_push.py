@@ -419,3 +419,20 @@ async def test_closing_ends_open_connections(bench: object) -> None:
     assert await asyncio.wait_for(reader.read(), 5) == b""
     writer.close()
     await writer.wait_closed()
+
+
+async def test_the_first_pushes_of_a_start_that_come_together_are_all_believed(
+    bench: object, listener: PushListener
+) -> None:
+    """An outage makes a whole street call in the same second, just when nobody was looked up yet."""
+
+    async def slow_disk(work: Callable) -> object:
+        await asyncio.sleep(0.01)
+        return work()
+
+    together = PushListener(replace(bench.surroundings, disk=slow_disk), bench.database.push_counters)
+    meters = [bench.meter_with(key) for key in CIPHERED]
+    frames = [frame_of(interval_push(bench, meter)) for meter in meters]
+    await asyncio.gather(*(together.take(frame, HOME) for frame in frames))
+    assert together.taken == len(frames)
+    assert not together.parking.counts
