@@ -421,9 +421,7 @@ async def test_closing_ends_open_connections(bench: object) -> None:
     await writer.wait_closed()
 
 
-async def test_the_first_pushes_of_a_start_that_come_together_are_all_believed(
-    bench: object, listener: PushListener
-) -> None:
+async def test_the_first_pushes_of_a_start_that_come_together_are_all_believed(bench: object) -> None:
     """An outage makes a whole street call in the same second, just when nobody was looked up yet."""
 
     async def slow_disk(work: Callable) -> object:
