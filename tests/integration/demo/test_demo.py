@@ -67,7 +67,9 @@ def test_once_reads_everything_and_the_status_says_so(tmp_path: Path) -> None:
     assert summary["simulated"]
     assert summary["healthy_complete"] == summary["healthy"] > 10
     assert summary["incomplete"] == []
-    assert summary["intervals"] >= summary["expected"] == summary["healthy"] * 3 * 96
+    quarter_hours = summary["expected"] // summary["healthy"]
+    assert quarter_hours in {3 * 96 - 1, 3 * 96}  # a row is due five seconds after its interval
+    assert summary["intervals"] >= summary["expected"]
 
 
 def test_a_folder_holds_one_town(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def battered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     slow = Settings(headend=HeadendSettings(concurrency=2, poll_interval_s=5, request_timeout_s=1.0, attempts=1))
     (folder / "amity.toml").write_text(dump(slow))
     end_s = int(time.time()) // 900 * 900
-    span = Span(end_s - 3 * SECONDS_PER_DAY, end_s)
+    span = Span(end_s - 3 * SECONDS_PER_DAY + 3600, end_s)  # a quarter hour may end while the demo starts
     with running_demo(folder, "--meters", str(METERS), "--seed", "11") as demo:
         for part in KILLED:
             time.sleep(chance.uniform(0.1, 1.2))
