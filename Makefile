@@ -22,7 +22,7 @@ demo: $(VENV)/.runtime  ## a living utility in ./amity-demo: simulated meters, h
 
 .PHONY: test
 test: $(VENV)/.dev  ## every test that needs no peer and no service
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 2 --dist worksteal -rs $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev  ## style, types, import contracts, dependencies

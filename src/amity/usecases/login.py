@@ -39,7 +39,7 @@ def open_api_access(services: Services, link_secret: str) -> Admission:
 
 
 def grant_api_token(services: Services, person: str) -> Admission:
-    """An API token for whoever already stands at the machine (the CLI); good for 30 days."""
+    """An API token without spending a link, for whoever already stands at the machine; good for 30 days."""
     return _session(services, person, API_TOKEN_LIFETIME)
 
 
