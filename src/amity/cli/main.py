@@ -6,11 +6,15 @@ import typer
 
 from amity.cli.decode import decode
 from amity.cli.demo import demo
+from amity.cli.doctor import doctor
 from amity.cli.errors import exit_status, report
 from amity.cli.import_readings import import_file
+from amity.cli.install import install
+from amity.cli.jobs import jobs_app
 from amity.cli.meter import meter_app
 from amity.cli.profile import profile_app
 from amity.cli.read import read
+from amity.cli.schedules import schedules_app
 from amity.cli.serve import serve
 from amity.cli.simulate import simulate
 from amity.kernel.errors import AmityError
@@ -29,8 +33,12 @@ app.command()(read)
 app.command()(decode)
 app.command("import")(import_file)
 app.command()(serve)
+app.command()(install)
+app.command()(doctor)
 app.add_typer(meter_app, name="meter")
 app.add_typer(profile_app, name="profile")
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(schedules_app, name="schedules")
 
 
 def main() -> None:

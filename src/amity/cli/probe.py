@@ -18,11 +18,13 @@ from amity.devices.doctor import Doctor, Known, Manners, Secrets
 from amity.devices.profiles import Framing
 from amity.kernel.errors import ConfigurationError
 from amity.protocols.dlms.key_ring import KeyRing, Keys
+from amity.runtime.gateway_config import load_gateway
 from amity.runtime.profile_folder import catalogue_of
 from amity.runtime.system import SystemClock, random_octets
 
 _COUNTER_ORIGIN = datetime(2020, 1, 1, tzinfo=UTC)
 _BUSY_PAUSES = 10
+_TIMEOUT_S = 3.0
 _SUITE_OF_KEY = {16: 0, 32: 2}
 
 
@@ -46,9 +48,14 @@ def probe(  # noqa: PLR0913, PLR0917 - an option each
     framing: Annotated[Framing | None, typer.Option(help="Framing, if you know it.")] = None,
     baud: Annotated[int | None, typer.Option(help="Speed of the serial line, if you know it.")] = None,
     profiles: Annotated[Path | None, typer.Option(help="A folder of your own device profiles (*.toml).")] = None,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait for each answer.")] = 3.0,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout", help="Seconds to wait for each answer; 3, or as configured.")
+    ] = None,
     pause_s: Annotated[float, typer.Option("--pause", help="Seconds to leave the meter alone between attempts.")] = 1.0,
     show_secrets: Annotated[bool, typer.Option(help="Print the command with the secrets in it.")] = False,
+    configuration: Annotated[
+        Path | None, typer.Option("--config", help="Take addresses and patience from its dlms_config.yaml.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Find out how to reach a meter: framing, addresses, authentication, security, model; then print how to read it.
@@ -57,6 +64,10 @@ def probe(  # noqa: PLR0913, PLR0917 - an option each
     have judged it. Exit status 3 means that nothing answers, 4 that the meter lets nobody in with what was given.
     """
     place = place_of(meter)
+    configured = load_gateway(configuration).file if configuration is not None else None
+    if configured is not None:
+        client, server = client or configured.client_address, server or configured.logical_device_id
+    timeout_s = timeout_s or (configured.request_timeout if configured is not None else _TIMEOUT_S)
     known = Known(place.serial, framing, client, server, physical, baud)
     secrets = _secrets(password, key, auth_key, client_title, system_title, counter)
     told: list[tuple[str, str]] = []

@@ -41,6 +41,7 @@ class Delivery:
     """All that one session (or one push) brought, as it crosses from the OT to the IT zone.
 
     `message_id` is derived from the content, so the same delivery sent twice is the same message.
+    `correlation_id` is what the command or schedule that asked for it is called in every log, empty where none did.
     `clock_offset_s` is the meter's clock minus ours, None when it was not read.
     """
 
@@ -60,3 +61,4 @@ class Delivery:
     events: tuple[MeterEvent, ...] = ()
     unknown: tuple[UnknownObject, ...] = ()
     exchanges: tuple[Exchange, ...] = field(default=(), repr=False)
+    correlation_id: str = ""

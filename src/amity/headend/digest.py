@@ -20,6 +20,8 @@ from amity.protocols.dlms.data import Data
 from amity.protocols.dlms.profile_buffer import TemplateCache
 
 _SCALED_ATTRIBUTE: Final = 2
+_STILL_BEING_WRITTEN: Final = timedelta(seconds=2)
+"""The newest seconds of an event log are read again next time: a second event may still get the same stamp."""
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ class Digester:
         digest.progress = Progress(
             intervals_until=self._intervals(readout, digest, suspect_clock=clock_is_off),
             registers_until=self._snapshots(readout.billing_profile, digest),
-            events_until=self._events(readout.event_log, digest),
+            events_until=self._events(readout.event_log, readout, digest),
         )
         digest.remarks += self._normaliser.result.remarks
         return digest
@@ -136,14 +138,16 @@ class Digester:
             digest.unmapped = replace(digest.unmapped, registers_until=self._plan.snapshots_after)
         return self._newest(buffer)
 
-    def _events(self, rows: ProfileReadout | None, digest: Digest) -> datetime | None:
+    def _events(self, rows: ProfileReadout | None, readout: MeterReadout, digest: Digest) -> datetime | None:
         if rows is None:
             return None
         buffer = self._decoded(rows)
         self._normaliser.event_log(buffer, after_s=epoch_s(self._plan.events_after))
         if Place.EVENT_LOG in self._normaliser.result.unmapped:
             digest.unmapped = replace(digest.unmapped, events_until=self._plan.events_after)
-        return self._newest(buffer)
+        newest = self._newest(buffer)
+        settled = self._now + timedelta(seconds=readout.clock_offset_s) - _STILL_BEING_WRITTEN
+        return None if newest is None else min(newest, max(settled, self._plan.events_after))
 
     def _newest(self, buffer: ProfileBuffer) -> datetime | None:
         """The newest stamp that is not in the future: what a wrong clock wrote there must not hide what is to come."""

@@ -26,7 +26,7 @@ def content_hash(delivery: Delivery) -> str:
 def _parts(delivery: Delivery) -> Iterator[object]:
     yield from (delivery.meter_id, delivery.session_id, isoformat(delivery.collected_at), delivery.outcome)
     yield from (len(delivery.detail), *delivery.detail, delivery.attempts, delivery.duration_ms)
-    yield from (delivery.clock_offset_s, delivery.profile, delivery.mapping_version)
+    yield from (delivery.clock_offset_s, delivery.profile, delivery.mapping_version, delivery.correlation_id)
     for series in delivery.intervals:
         yield from ("interval", *_type(series.reading_type), series.starts.tobytes(), series.values.tobytes())
         yield from (series.qualities.tobytes(), series.evidence)
@@ -34,6 +34,7 @@ def _parts(delivery: Delivery) -> Iterator[object]:
         yield from ("register", *_type(reading.reading_type), reading.value, isoformat(reading.at), reading.evidence)
     for event in delivery.events:
         yield from ("event", event.kind, event.code, isoformat(event.at), event.text, event.pushed, event.evidence)
+        yield from (event.log, event.occurrence, event.event_class, event.severity)
     for unknown in delivery.unknown:
         yield from ("unknown", unknown.class_id, bytes(unknown.obis), unknown.attribute, unknown.octets)
         yield from (isoformat(unknown.at), unknown.evidence)

@@ -4,6 +4,7 @@ Nothing is dropped: an object that no rule names, a row off the grid and a value
 sent them, as `UnknownObject`, with a remark that says so.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,7 +14,7 @@ import numpy as np
 
 from amity.devices.profiles import CLOCK_OBIS, DeviceProfile, Quantity, Stamp
 from amity.devices.readout import ProfileReadout, ScalerUnit
-from amity.domain.events import EventKind, MeterEvent
+from amity.domain.events import MEANING_OF, UNKNOWN_MEANING, EventKind, EventMeaning, MeterEvent
 from amity.domain.readings import (
     Int64Column,
     IntervalSeries,
@@ -24,6 +25,7 @@ from amity.domain.readings import (
     UnknownObject,
 )
 from amity.headend import interval_rows
+from amity.headend.event_catalogue import EventCatalogue, alarm_register, log_of, packaged_catalogue
 from amity.headend.interval_rows import PlacedRows
 from amity.headend.mapping import CosemObject, Kind, Mapping, Place, Rule
 from amity.headend.scaling import Column, Mask, measure_of, scaled, scaled_number
@@ -36,6 +38,8 @@ _CLASS_PROFILE: Final = 7
 _CLASS_CLOCK: Final = 8
 _BUFFER: Final = 2
 _STATUS_NOT_SPECIFIED: Final = 0xFF
+_ALARM: Final = "alarm-"
+_NAMED_KINDS: Final = frozenset(EventKind) - {EventKind.OTHER}
 _BAD_CLOCK: Final = STATUS_INVALID_VALUE | STATUS_DOUBTFUL_VALUE | STATUS_INVALID_CLOCK
 
 
@@ -104,11 +108,15 @@ class Normalised:
 
 
 class Normaliser:
-    """Normalises what one session with a meter of this profile brought, by the mapping that was in force."""
+    """Normalises what one session with a meter of this profile brought, by the mapping that was in force.
 
-    def __init__(self, profile: DeviceProfile, mapping: Mapping) -> None:
+    `catalogue` says what event codes mean where neither the mapping nor the device profile does.
+    """
+
+    def __init__(self, profile: DeviceProfile, mapping: Mapping, catalogue: EventCatalogue | None = None) -> None:
         self._profile = profile
         self._mapping = mapping
+        self._catalogue = catalogue or packaged_catalogue()
         self.result = Normalised()
 
     def _rule(self, place: Place, met: CosemObject) -> Rule | None:
@@ -242,22 +250,46 @@ class Normaliser:
     # ------------------------------------------------------------------ events
 
     def event_log(self, buffer: ProfileBuffer, *, after_s: int = 0) -> None:
-        """Entries later than `after_s`: the maker's code by the rule's table, else by the device profile's."""
+        """Entries later than `after_s`, by code or, in an alarm register, by bit; alike ones of a log are counted."""
         later = buffer.times_s > after_s
         for number, rule in self._named_columns(Place.EVENT_LOG, buffer):
             codes = buffer.whole_numbers(number)
             if codes is None:
                 self._keep_column(Place.EVENT_LOG, buffer, number)
                 continue
-            for at_s, code in zip(buffer.times_s[later].tolist(), codes[later].tolist(), strict=True):
-                kind = self._event_kind(rule, code)
-                self.result.events.append(MeterEvent(kind, code, from_epoch_s(at_s), evidence=buffer.evidence))
+            register = alarm_register(buffer.captures[number].obis)
+            log = register or log_of(buffer.captures[number].obis)
+            alike: Counter[tuple[int, int]] = Counter()
+            for at_s, value in zip(buffer.times_s[later].tolist(), codes[later].tolist(), strict=True):
+                for code in (value,) if register is None else _bits(value):
+                    self._add_event(rule, log, code, at_s, alike[at_s, code], buffer.evidence)
+                    alike[at_s, code] += 1
 
-    def _event_kind(self, rule: Rule, code: int) -> EventKind:
+    def _add_event(
+        self, rule: Rule, log: str, code: int, at_s: int, occurrence: int, evidence: tuple[int, ...]
+    ) -> None:
+        meaning = self._meaning(rule, log, code)
+        self.result.events.append(
+            MeterEvent(
+                meaning.kind,
+                code,
+                from_epoch_s(at_s),
+                meaning.text,
+                evidence=evidence,
+                log=log,
+                occurrence=occurrence,
+                event_class=meaning.event_class,
+                severity=meaning.severity,
+            )
+        )
+
+    def _meaning(self, rule: Rule, log: str, code: int) -> EventMeaning:
+        """The mapping goes before every table; the device profile speaks of codes, not of the bits of alarms."""
         if code in rule.codes:
-            return rule.codes[code]
-        name = self._profile.event_log.kind_of(code)
-        return EventKind(name) if name in list(EventKind) else EventKind.OTHER
+            return MEANING_OF[rule.codes[code]]
+        name = EventKind.OTHER if log.startswith(_ALARM) else self._profile.event_log.kind_of(code)
+        told = EventKind(name) if name in _NAMED_KINDS else None
+        return self._catalogue.meaning(self._profile.key, log, code, told) or UNKNOWN_MEANING
 
     # ------------------------------------------------------------------ columns: used, or kept raw
 
@@ -309,6 +341,11 @@ class Normaliser:
             at = from_epoch_s(int(buffer.times_s[position]))
             self._keep_unknown(CosemObject(_CLASS_PROFILE, obis, _BUFFER), encode(rows[position]), at, buffer.evidence)
         self.result.remarks.append(_misplaced_remark(str(obis), len(placed.off_grid), len(superseded)))
+
+
+def _bits(value: int) -> list[int]:
+    """The positions of the bits that are set, the lowest is 0."""
+    return [position for position in range(value.bit_length()) if value >> position & 1] if value > 0 else []
 
 
 def _misplaced_remark(profile: str, off_grid: int, superseded: int) -> str:

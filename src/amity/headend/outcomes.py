@@ -1,5 +1,9 @@
 """How a failed session is told: whose failure it was, and lines that name the meter and the next thing to try."""
 
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
 from amity.devices.client import AssociationRejectedError, InvocationCounterError
 from amity.domain.collection import Outcome
 from amity.headend.ports import Connector, Endpoint
@@ -42,3 +46,35 @@ def told(error: AmityError, endpoint: Endpoint, attempts: int) -> tuple[str, ...
     times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     heading = f"meter {endpoint.meter_id} at {endpoint.host}:{endpoint.port}, {times}: {error.what}"
     return (heading, *error.lines()[1:])
+
+
+class Failure(NamedTuple):
+    """What `told` told, taken apart again."""
+
+    what: str
+    address: str = ""
+    attempts: int = 1
+    tried: str = ""
+    answer: str = ""
+    next_step: str = ""
+
+
+_HEADING: Final = re.compile(r"meter .*? at (?P<address>\S+), (?P<attempts>\d+) attempts?: (?P<what>.*)", re.DOTALL)
+
+
+def read_told(lines: Sequence[str]) -> Failure:
+    """The parts of lines that `told` made, also when they come back from the disk; other lines are what happened."""
+    if not lines:
+        return Failure("no reason was given")
+    heading = _HEADING.fullmatch(lines[0])
+    if heading is None:
+        return Failure("; ".join(lines))
+    facts = dict(line.partition(": ")[::2] for line in lines[1:])
+    return Failure(
+        heading["what"],
+        heading["address"],
+        int(heading["attempts"]),
+        facts.get("tried", ""),
+        facts.get("answer", ""),
+        facts.get("next", ""),
+    )

@@ -152,7 +152,7 @@ class CollectionStore(Protocol):
         ...
 
     def queued(self, limit: int) -> Sequence[QueuedDelivery]:
-        """The oldest deliveries that the broker does not have yet."""
+        """Deliveries that the broker does not have yet: those with alarms first, then the oldest."""
         ...
 
     def sent(self, sequences: Iterable[int]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,11 +66,21 @@ class Parking:
 
 
 class PushListener:
-    """Takes pushes in, from `start` until `close`; `taken` counts those that became deliveries."""
+    """Takes pushes in, from `start` until `close`; `taken` counts those that became deliveries.
 
-    def __init__(self, surroundings: Surroundings, counters: PushCounterStore, rules: PushRules | None = None) -> None:
+    Callers whose address is not one that it `allows` are turned away before an octet of theirs is read.
+    """
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        counters: PushCounterStore,
+        rules: PushRules | None = None,
+        allows: Callable[[str], bool] = lambda _peer: True,
+    ) -> None:
         self._surroundings = surroundings
         self._rules = rules or PushRules()
+        self._allows = allows
         self._senders = Senders(surroundings)
         self._counters = counters
         self._server: asyncio.Server | None = None
@@ -103,7 +114,7 @@ class PushListener:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         peer = str((writer.get_extra_info("peername") or ("unknown",))[0])
-        if task is None or self._too_many(peer):
+        if task is None or not self._allows(peer) or self._too_many(peer):
             self.turned_away += 1
             self.turned_away_last = peer
             writer.close()
@@ -172,7 +183,8 @@ class PushListener:
         surroundings, endpoint = self._surroundings, opened.endpoint
         now, mapping = surroundings.clock.now(), surroundings.mappings.mapping
         profile = surroundings.profile_of(endpoint.profile)
-        found = normalised_push(opened.notification, opened.readings, profile, mapping, now)
+        catalogue = surroundings.events.catalogue
+        found = normalised_push(opened.notification, opened.readings, profile, mapping, now, catalogue)
         return identified(
             Delivery(
                 message_id="",

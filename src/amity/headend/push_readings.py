@@ -15,6 +15,7 @@ from amity.devices.push import normalise, normalise_event
 from amity.devices.push_body import read_body
 from amity.devices.push_reading import NormalisedReading
 from amity.devices.readout import LOGICAL_DEVICE_NAME, ProfileLayout, ProfileReadout, ScalerUnit
+from amity.headend.event_catalogue import EventCatalogue
 from amity.headend.mapping import Kind, Mapping, Place
 from amity.headend.normalise import Normalised, Normaliser, ProfileBuffer
 from amity.kernel.errors import RemoteProtocolError
@@ -53,13 +54,14 @@ def normalised_push(
     profile: DeviceProfile,
     mapping: Mapping,
     now: datetime,
+    catalogue: EventCatalogue | None = None,
 ) -> Normalised:
     """The canonical readings of one push; raise RemoteProtocolError when its time is none.
 
     Values that fall on the grid of the load profile are intervals, others are values at an instant; a code of the event
     log is an event.
     """
-    normaliser = Normaliser(profile, mapping)
+    normaliser = Normaliser(profile, mapping, catalogue)
     row = _one_row(notification, readings, profile, now)
     if _holds_event_code(row, profile, mapping):
         normaliser.event_log(row)

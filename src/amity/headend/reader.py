@@ -114,7 +114,10 @@ class MeterReader:
     def _digested(
         self, profile: DeviceProfile, plan: Plan, mapping: Mapping, readout: MeterReadout, record: SessionRecord
     ) -> Collected:
-        now, normaliser = self._surroundings.clock.now(), Normaliser(profile, mapping)
+        now, normaliser = (
+            self._surroundings.clock.now(),
+            Normaliser(profile, mapping, self._surroundings.events.catalogue),
+        )
         digest = Digester(
             profile,
             plan,

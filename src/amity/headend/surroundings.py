@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from amity.devices.profiles import DeviceProfile, packaged_profile
 from amity.domain.ports import DeliveryCodec
+from amity.headend.event_catalogue import EventTables
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import CollectionStore, Connector, CounterStore, Disk, Endpoints, Keys
@@ -51,3 +52,4 @@ class Surroundings:
     profile_of: Callable[[str], DeviceProfile] = packaged_profile
     reading: ReadingRules = field(default_factory=ReadingRules)
     session: SessionRules = field(default_factory=SessionRules)
+    events: EventTables = field(default_factory=EventTables)

@@ -10,7 +10,11 @@ from amity.security.private_files import read_private, write_private
 
 STREAM: Final = "AMITY_READINGS"
 SUBJECT: Final = "amity.ot.deliveries"
+ALARM_SUBJECT: Final = f"{SUBJECT}.alarms"
 CONSUMER: Final = "mdm"
+ALARM_CONSUMER: Final = "mdm-alarms"
+CONSUMERS: Final = {CONSUMER: SUBJECT, ALARM_CONSUMER: ALARM_SUBJECT}
+"""Each lane of the stream has a consumer, so that an alarm never stands behind the readings of a night."""
 _SECRET_OCTETS: Final = 32
 
 
@@ -27,8 +31,15 @@ class Role:
         return f"_INBOX_{self.name}"
 
 
-OT: Final = Role("ot", (SUBJECT,))
-IT: Final = Role("it", (f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{CONSUMER}", f"$JS.ACK.{STREAM}.{CONSUMER}.>"))
+OT: Final = Role("ot", (SUBJECT, ALARM_SUBJECT))
+IT: Final = Role(
+    "it",
+    tuple(
+        subject
+        for consumer in CONSUMERS
+        for subject in (f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}", f"$JS.ACK.{STREAM}.{consumer}.>")
+    ),
+)
 SETUP: Final = Role("setup", ("$JS.API.>",))
 ROLES: Final = (OT, IT, SETUP)
 

@@ -16,7 +16,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolic
 
 from amity.kernel.backoff import Backoff, Chance
 from amity.kernel.errors import AmityError, LocalProtocolError, RemoteProtocolError, StorageError, TransportError
-from amity.messaging.access import CONSUMER, STREAM, SUBJECT, Access
+from amity.messaging.access import CONSUMERS, STREAM, Access
 
 CONNECT_TIMEOUT_S: Final = 3
 PUBLISH_TIMEOUT_S: Final = 10.0
@@ -48,7 +48,7 @@ DeadLetter = Callable[[Received, str], Awaitable[None]]
 
 
 async def prepare_stream(access: Access) -> None:
-    """Make or update the stream and its consumer (`setup` may do this, the zones' users may not).
+    """Make or update the stream and its consumers (`setup` may do this, the zones' users may not).
 
     A work queue: a message stays until the MDM side committed it, and when the disk share is used up the publisher is
     refused instead of the oldest message being dropped. Raise TransportError when the broker does not answer.
@@ -57,7 +57,8 @@ async def prepare_stream(access: Access) -> None:
     try:
         context = (await link.connection()).jetstream
         await _create_stream(context)
-        await context.add_consumer(STREAM, _consumer_config())
+        for consumer, subject in CONSUMERS.items():
+            await context.add_consumer(STREAM, _consumer_config(consumer, subject))
     except _NATS_FAILURES as error:
         raise _no_answer(access, f"cannot set up the stream {STREAM}", error) from error
     finally:
@@ -67,7 +68,7 @@ async def prepare_stream(access: Access) -> None:
 async def _create_stream(context: JetStreamContext) -> None:
     config = StreamConfig(
         name=STREAM,
-        subjects=[SUBJECT],
+        subjects=list(CONSUMERS.values()),
         retention=RetentionPolicy.WORK_QUEUE,
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
@@ -79,9 +80,14 @@ async def _create_stream(context: JetStreamContext) -> None:
         await context.update_stream(config)
 
 
-def _consumer_config() -> ConsumerConfig:
+def _consumer_config(consumer: str, subject: str) -> ConsumerConfig:
     return ConsumerConfig(
-        durable_name=CONSUMER, ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT_S, max_deliver=-1, max_ack_pending=256
+        durable_name=consumer,
+        filter_subject=subject,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=ACK_WAIT_S,
+        max_deliver=-1,
+        max_ack_pending=256,
     )
 
 
@@ -272,7 +278,10 @@ def _refusal(access: Access, error: BaseException) -> AmityError:
 
 
 class JetStreamConsumer:
-    """The MDM side's end of the stream: messages in order, each acknowledged only after its handler returned."""
+    """The MDM side's end of the stream: each lane in order, each message acknowledged after its handler returned.
+
+    The handler is called for one message of each lane at a time.
+    """
 
     def __init__(
         self, access: Access, *, redeliver_after_s: float = REDELIVER_AFTER_S, chance: Chance = _CHANCE
@@ -294,7 +303,7 @@ class JetStreamConsumer:
             try:
                 connection = await self._link.connection()
                 failures = 0
-                await self._pump(connection, handle, dead_letter)
+                await self._pump_every_lane(connection, handle, dead_letter)
             except _NATS_FAILURES:
                 failures += 1
                 await asyncio.sleep(_BACKOFF.wait_s(failures, self._chance))
@@ -303,8 +312,20 @@ class JetStreamConsumer:
         """Leave the broker."""
         await self._link.close()
 
-    async def _pump(self, connection: Connection, handle: Handler, dead_letter: DeadLetter) -> None:
-        inbox = await connection.jetstream.pull_subscribe_bind(consumer=CONSUMER, stream=STREAM)
+    async def _pump_every_lane(self, connection: Connection, handle: Handler, dead_letter: DeadLetter) -> None:
+        """Until one fails; raise what it failed by."""
+        pumps = [asyncio.create_task(self._pump(connection, one, handle, dead_letter)) for one in CONSUMERS]
+        try:
+            ended, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for pump in ended:
+                pump.result()
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _pump(self, connection: Connection, consumer: str, handle: Handler, dead_letter: DeadLetter) -> None:
+        inbox = await connection.jetstream.pull_subscribe_bind(consumer=consumer, stream=STREAM)
         while True:
             try:
                 messages = await connection.unless_lost(inbox.fetch(BATCH, timeout=FETCH_WAIT_S))

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from amity.domain.collection import Delivery, Exchange, Outcome
-from amity.domain.events import EventKind, MeterEvent
+from amity.domain.events import MEANING_OF, STANDARD_LOG, EventClass, EventKind, MeterEvent, Severity
 from amity.domain.readings import Int64Column, IntervalSeries, ReadingType, RegisterReading, UnknownObject
 from amity.kernel.errors import AmityError, LocalProtocolError, RemoteProtocolError
 from amity.kernel.obis import Obis
@@ -89,6 +89,7 @@ def _to_message(delivery: Delivery) -> pb.Delivery:
         events=map(_event_message, delivery.events),
         unknown=map(_unknown_message, delivery.unknown),
         exchanges_zstd=_pack_exchanges(delivery.exchanges),
+        correlation_id=delivery.correlation_id,
     )
 
 
@@ -150,6 +151,10 @@ def _event_message(event: MeterEvent) -> pb.MeterEvent:
         text=event.text,
         pushed=event.pushed,
         evidence=event.evidence,
+        log=event.log,
+        occurrence=event.occurrence,
+        event_class=event.event_class,
+        severity=event.severity,
     )
 
 
@@ -216,6 +221,7 @@ def _from_message(message: pb.Delivery) -> Delivery:
         events=tuple(map(_event, message.events)),
         unknown=tuple(map(_unknown, message.unknown)),
         exchanges=exchanges,
+        correlation_id=message.correlation_id,
     )
 
 
@@ -282,13 +288,20 @@ def _register(message: pb.RegisterReading) -> RegisterReading:
 
 
 def _event(message: pb.MeterEvent) -> MeterEvent:
+    """Class and severity that are absent (an older sender) or not known here (a newer one) are those of the kind."""
+    kind = EventKind(message.kind)
+    meant = MEANING_OF[kind]
     return MeterEvent(
-        EventKind(message.kind),
+        kind,
         message.code,
         _instant(message.at),
         message.text,
         message.pushed,
         tuple(message.evidence),
+        message.log or STANDARD_LOG,
+        message.occurrence,
+        EventClass(message.event_class) if message.event_class in list(EventClass) else meant.event_class,
+        Severity(message.severity) if message.severity in list(Severity) else meant.severity,
     )
 
 

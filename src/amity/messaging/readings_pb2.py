@@ -25,31 +25,31 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0ereadings.proto\x12\x11\x61mity.readings.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x04\n\x08\x44\x65livery\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\r\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x10\n\x08meter_id\x18\x03 \x01(\t\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x30\n\x0c\x63ollected_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07outcome\x18\x06 \x01(\x0e\x32\x1a.amity.readings.v1.Outcome\x12\x0e\n\x06\x64\x65tail\x18\x07 \x03(\t\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\r\x12\x1b\n\x0e\x63lock_offset_s\x18\n \x01(\x12H\x00\x88\x01\x01\x12\x0f\n\x07profile\x18\x0b \x01(\t\x12\x17\n\x0fmapping_version\x18\x0c \x01(\t\x12\x34\n\tintervals\x18\r \x03(\x0b\x32!.amity.readings.v1.IntervalSeries\x12\x35\n\tregisters\x18\x0e \x03(\x0b\x32\".amity.readings.v1.RegisterReading\x12-\n\x06\x65vents\x18\x0f \x03(\x0b\x32\x1d.amity.readings.v1.MeterEvent\x12\x31\n\x07unknown\x18\x10 \x03(\x0b\x32 .amity.readings.v1.UnknownObject\x12\x16\n\x0e\x65xchanges_zstd\x18\x11 \x01(\x0c\x42\x11\n\x0f_clock_offset_s\"O\n\x0bReadingType\x12\x0c\n\x04obis\x18\x01 \x01(\x0c\x12\x0c\n\x04unit\x18\x02 \x01(\r\x12\x10\n\x08\x65xponent\x18\x03 \x01(\x11\x12\x12\n\ninterval_s\x18\x04 \x01(\r\"~\n\x0eIntervalSeries\x12\x34\n\x0creading_type\x18\x01 \x01(\x0b\x32\x1e.amity.readings.v1.ReadingType\x12$\n\x04runs\x18\x02 \x03(\x0b\x32\x16.amity.readings.v1.Run\x12\x10\n\x08\x65vidence\x18\x03 \x03(\r\"9\n\x03Run\x12\x0f\n\x07start_s\x18\x01 \x01(\x12\x12\x0e\n\x06values\x18\x02 \x03(\x12\x12\x11\n\tqualities\x18\x03 \x01(\x0c\"\x90\x01\n\x0fRegisterReading\x12\x34\n\x0creading_type\x18\x01 \x01(\x0b\x32\x1e.amity.readings.v1.ReadingType\x12\r\n\x05value\x18\x02 \x01(\x12\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vidence\x18\x04 \x03(\r\"\x80\x01\n\nMeterEvent\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x12\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0e\n\x06pushed\x18\x05 \x01(\x08\x12\x10\n\x08\x65vidence\x18\x06 \x03(\r\"\x8c\x01\n\rUnknownObject\x12\x10\n\x08\x63lass_id\x18\x01 \x01(\r\x12\x0c\n\x04obis\x18\x02 \x01(\x0c\x12\x11\n\tattribute\x18\x03 \x01(\r\x12\x0e\n\x06octets\x18\x04 \x01(\x0c\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vidence\x18\x06 \x03(\r\":\n\tExchanges\x12-\n\x08\x65xchange\x18\x01 \x03(\x0b\x32\x1b.amity.readings.v1.Exchange\"d\n\x08\x45xchange\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12\x10\n\x08response\x18\x03 \x01(\x0c\x12\r\n\x05plain\x18\x04 \x01(\x0c*\xcb\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_COMPLETE\x10\x01\x12\x13\n\x0fOUTCOME_PARTIAL\x10\x02\x12\x12\n\x0eOUTCOME_PUSHED\x10\x03\x12\x13\n\x0fOUTCOME_REFUSED\x10\x04\x12\x12\n\x0eOUTCOME_SILENT\x10\x05\x12\x12\n\x0eOUTCOME_BROKEN\x10\x06\x12\x14\n\x10OUTCOME_REJECTED\x10\x07\x12\x15\n\x11OUTCOME_WRONG_KEY\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0ereadings.proto\x12\x11\x61mity.readings.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x04\n\x08\x44\x65livery\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\r\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x10\n\x08meter_id\x18\x03 \x01(\t\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x30\n\x0c\x63ollected_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07outcome\x18\x06 \x01(\x0e\x32\x1a.amity.readings.v1.Outcome\x12\x0e\n\x06\x64\x65tail\x18\x07 \x03(\t\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\r\x12\x1b\n\x0e\x63lock_offset_s\x18\n \x01(\x12H\x00\x88\x01\x01\x12\x0f\n\x07profile\x18\x0b \x01(\t\x12\x17\n\x0fmapping_version\x18\x0c \x01(\t\x12\x34\n\tintervals\x18\r \x03(\x0b\x32!.amity.readings.v1.IntervalSeries\x12\x35\n\tregisters\x18\x0e \x03(\x0b\x32\".amity.readings.v1.RegisterReading\x12-\n\x06\x65vents\x18\x0f \x03(\x0b\x32\x1d.amity.readings.v1.MeterEvent\x12\x31\n\x07unknown\x18\x10 \x03(\x0b\x32 .amity.readings.v1.UnknownObject\x12\x16\n\x0e\x65xchanges_zstd\x18\x11 \x01(\x0c\x12\x16\n\x0e\x63orrelation_id\x18\x12 \x01(\tB\x11\n\x0f_clock_offset_s\"O\n\x0bReadingType\x12\x0c\n\x04obis\x18\x01 \x01(\x0c\x12\x0c\n\x04unit\x18\x02 \x01(\r\x12\x10\n\x08\x65xponent\x18\x03 \x01(\x11\x12\x12\n\ninterval_s\x18\x04 \x01(\r\"~\n\x0eIntervalSeries\x12\x34\n\x0creading_type\x18\x01 \x01(\x0b\x32\x1e.amity.readings.v1.ReadingType\x12$\n\x04runs\x18\x02 \x03(\x0b\x32\x16.amity.readings.v1.Run\x12\x10\n\x08\x65vidence\x18\x03 \x03(\r\"9\n\x03Run\x12\x0f\n\x07start_s\x18\x01 \x01(\x12\x12\x0e\n\x06values\x18\x02 \x03(\x12\x12\x11\n\tqualities\x18\x03 \x01(\x0c\"\x90\x01\n\x0fRegisterReading\x12\x34\n\x0creading_type\x18\x01 \x01(\x0b\x32\x1e.amity.readings.v1.ReadingType\x12\r\n\x05value\x18\x02 \x01(\x12\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vidence\x18\x04 \x03(\r\"\xc8\x01\n\nMeterEvent\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x12\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0e\n\x06pushed\x18\x05 \x01(\x08\x12\x10\n\x08\x65vidence\x18\x06 \x03(\r\x12\x0b\n\x03log\x18\x07 \x01(\t\x12\x12\n\noccurrence\x18\x08 \x01(\r\x12\x13\n\x0b\x65vent_class\x18\t \x01(\t\x12\x10\n\x08severity\x18\n \x01(\t\"\x8c\x01\n\rUnknownObject\x12\x10\n\x08\x63lass_id\x18\x01 \x01(\r\x12\x0c\n\x04obis\x18\x02 \x01(\x0c\x12\x11\n\tattribute\x18\x03 \x01(\r\x12\x0e\n\x06octets\x18\x04 \x01(\x0c\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vidence\x18\x06 \x03(\r\":\n\tExchanges\x12-\n\x08\x65xchange\x18\x01 \x03(\x0b\x32\x1b.amity.readings.v1.Exchange\"d\n\x08\x45xchange\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12\x10\n\x08response\x18\x03 \x01(\x0c\x12\r\n\x05plain\x18\x04 \x01(\x0c*\xcb\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_COMPLETE\x10\x01\x12\x13\n\x0fOUTCOME_PARTIAL\x10\x02\x12\x12\n\x0eOUTCOME_PUSHED\x10\x03\x12\x13\n\x0fOUTCOME_REFUSED\x10\x04\x12\x12\n\x0eOUTCOME_SILENT\x10\x05\x12\x12\n\x0eOUTCOME_BROKEN\x10\x06\x12\x14\n\x10OUTCOME_REJECTED\x10\x07\x12\x15\n\x11OUTCOME_WRONG_KEY\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'readings_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=1480
-  _globals['_OUTCOME']._serialized_end=1683
+  _globals['_OUTCOME']._serialized_start=1576
+  _globals['_OUTCOME']._serialized_end=1779
   _globals['_DELIVERY']._serialized_start=71
-  _globals['_DELIVERY']._serialized_end=626
-  _globals['_READINGTYPE']._serialized_start=628
-  _globals['_READINGTYPE']._serialized_end=707
-  _globals['_INTERVALSERIES']._serialized_start=709
-  _globals['_INTERVALSERIES']._serialized_end=835
-  _globals['_RUN']._serialized_start=837
-  _globals['_RUN']._serialized_end=894
-  _globals['_REGISTERREADING']._serialized_start=897
-  _globals['_REGISTERREADING']._serialized_end=1041
-  _globals['_METEREVENT']._serialized_start=1044
-  _globals['_METEREVENT']._serialized_end=1172
-  _globals['_UNKNOWNOBJECT']._serialized_start=1175
-  _globals['_UNKNOWNOBJECT']._serialized_end=1315
-  _globals['_EXCHANGES']._serialized_start=1317
-  _globals['_EXCHANGES']._serialized_end=1375
-  _globals['_EXCHANGE']._serialized_start=1377
-  _globals['_EXCHANGE']._serialized_end=1477
+  _globals['_DELIVERY']._serialized_end=650
+  _globals['_READINGTYPE']._serialized_start=652
+  _globals['_READINGTYPE']._serialized_end=731
+  _globals['_INTERVALSERIES']._serialized_start=733
+  _globals['_INTERVALSERIES']._serialized_end=859
+  _globals['_RUN']._serialized_start=861
+  _globals['_RUN']._serialized_end=918
+  _globals['_REGISTERREADING']._serialized_start=921
+  _globals['_REGISTERREADING']._serialized_end=1065
+  _globals['_METEREVENT']._serialized_start=1068
+  _globals['_METEREVENT']._serialized_end=1268
+  _globals['_UNKNOWNOBJECT']._serialized_start=1271
+  _globals['_UNKNOWNOBJECT']._serialized_end=1411
+  _globals['_EXCHANGES']._serialized_start=1413
+  _globals['_EXCHANGES']._serialized_end=1471
+  _globals['_EXCHANGE']._serialized_start=1473
+  _globals['_EXCHANGE']._serialized_end=1573
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,7 @@ OUTCOME_REJECTED: Outcome
 OUTCOME_WRONG_KEY: Outcome
 
 class Delivery(_message.Message):
-    __slots__ = ("format", "message_id", "meter_id", "session_id", "collected_at", "outcome", "detail", "attempts", "duration_ms", "clock_offset_s", "profile", "mapping_version", "intervals", "registers", "events", "unknown", "exchanges_zstd")
+    __slots__ = ("format", "message_id", "meter_id", "session_id", "collected_at", "outcome", "detail", "attempts", "duration_ms", "clock_offset_s", "profile", "mapping_version", "intervals", "registers", "events", "unknown", "exchanges_zstd", "correlation_id")
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     METER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class Delivery(_message.Message):
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     EXCHANGES_ZSTD_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
     format: int
     message_id: str
     meter_id: str
@@ -67,7 +68,8 @@ class Delivery(_message.Message):
     events: _containers.RepeatedCompositeFieldContainer[MeterEvent]
     unknown: _containers.RepeatedCompositeFieldContainer[UnknownObject]
     exchanges_zstd: bytes
-    def __init__(self, format: _Optional[int] = ..., message_id: _Optional[str] = ..., meter_id: _Optional[str] = ..., session_id: _Optional[str] = ..., collected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., detail: _Optional[_Iterable[str]] = ..., attempts: _Optional[int] = ..., duration_ms: _Optional[int] = ..., clock_offset_s: _Optional[int] = ..., profile: _Optional[str] = ..., mapping_version: _Optional[str] = ..., intervals: _Optional[_Iterable[_Union[IntervalSeries, _Mapping]]] = ..., registers: _Optional[_Iterable[_Union[RegisterReading, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[MeterEvent, _Mapping]]] = ..., unknown: _Optional[_Iterable[_Union[UnknownObject, _Mapping]]] = ..., exchanges_zstd: _Optional[bytes] = ...) -> None: ...
+    correlation_id: str
+    def __init__(self, format: _Optional[int] = ..., message_id: _Optional[str] = ..., meter_id: _Optional[str] = ..., session_id: _Optional[str] = ..., collected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., detail: _Optional[_Iterable[str]] = ..., attempts: _Optional[int] = ..., duration_ms: _Optional[int] = ..., clock_offset_s: _Optional[int] = ..., profile: _Optional[str] = ..., mapping_version: _Optional[str] = ..., intervals: _Optional[_Iterable[_Union[IntervalSeries, _Mapping]]] = ..., registers: _Optional[_Iterable[_Union[RegisterReading, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[MeterEvent, _Mapping]]] = ..., unknown: _Optional[_Iterable[_Union[UnknownObject, _Mapping]]] = ..., exchanges_zstd: _Optional[bytes] = ..., correlation_id: _Optional[str] = ...) -> None: ...
 
 class ReadingType(_message.Message):
     __slots__ = ("obis", "unit", "exponent", "interval_s")
@@ -114,20 +116,28 @@ class RegisterReading(_message.Message):
     def __init__(self, reading_type: _Optional[_Union[ReadingType, _Mapping]] = ..., value: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class MeterEvent(_message.Message):
-    __slots__ = ("kind", "code", "at", "text", "pushed", "evidence")
+    __slots__ = ("kind", "code", "at", "text", "pushed", "evidence", "log", "occurrence", "event_class", "severity")
     KIND_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     PUSHED_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    LOG_FIELD_NUMBER: _ClassVar[int]
+    OCCURRENCE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_CLASS_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
     kind: str
     code: int
     at: _timestamp_pb2.Timestamp
     text: str
     pushed: bool
     evidence: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, kind: _Optional[str] = ..., code: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., text: _Optional[str] = ..., pushed: _Optional[bool] = ..., evidence: _Optional[_Iterable[int]] = ...) -> None: ...
+    log: str
+    occurrence: int
+    event_class: str
+    severity: str
+    def __init__(self, kind: _Optional[str] = ..., code: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., text: _Optional[str] = ..., pushed: _Optional[bool] = ..., evidence: _Optional[_Iterable[int]] = ..., log: _Optional[str] = ..., occurrence: _Optional[int] = ..., event_class: _Optional[str] = ..., severity: _Optional[str] = ...) -> None: ...
 
 class UnknownObject(_message.Message):
     __slots__ = ("class_id", "obis", "attribute", "octets", "at", "evidence")

@@ -11,6 +11,7 @@ import structlog
 from amity.kernel.errors import TransportError
 from amity.messaging.nats_server import BrokerFolder, NatsServer
 from amity.runtime.folder import Folder
+from amity.runtime.readiness import stands
 from amity.runtime.settings import Settings
 
 WATCH_EVERY_S: Final = 5.0
@@ -22,6 +23,7 @@ async def run_broker(folder: Folder, settings: Settings) -> None:
     log: structlog.stdlib.BoundLogger = structlog.get_logger("broker")
     while True:
         server = await NatsServer.start(broker)
+        stands("broker")
         try:
             await until_stuck(server, every_s=WATCH_EVERY_S)
         finally:

@@ -1,4 +1,7 @@
-"""Where everything lives: one folder per installation, one subfolder per zone; delete it to forget."""
+"""Where everything lives: one folder per installation, one subfolder per zone; delete it to forget.
+
+An installation under systemd has three: what it keeps, what an administrator edits, and its logs.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +13,15 @@ PRIVATE_DIRECTORY = 0o700
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The paths of one installation; nothing is created until `create`."""
+    """The paths of one installation; nothing is created until `create`.
+
+    `configuration` is where mapping, certificates and the administrator's other files are, if not below `root`;
+    `log_folder` is where the logs are, if not there either.
+    """
 
     root: Path
+    configuration: Path | None = None
+    log_folder: Path | None = None
 
     @property
     def settings(self) -> Path:
@@ -32,12 +41,32 @@ class Folder:
     @property
     def mapping(self) -> Path:
         """mapping.json, reloaded while running."""
-        return self.root / "ot" / "mapping.json"
+        return (self.configuration or self.root / "ot") / "mapping.json"
+
+    @property
+    def last_good_mapping(self) -> Path:
+        """The mapping in force, kept for a start during a bad edit; never where only an administrator writes."""
+        return self.root / "ot" / "mapping.last-good.json"
+
+    @property
+    def schedules(self) -> Path:
+        """schedules.toml, reloaded while running."""
+        return (self.configuration or self.root / "ot") / "schedules.toml"
+
+    @property
+    def last_good_schedules(self) -> Path:
+        """The schedules in force, kept as the mapping is."""
+        return self.root / "ot" / "schedules.last-good.toml"
+
+    @property
+    def certificates(self) -> Path:
+        """Keys and certificates of the links."""
+        return (self.configuration or self.root / "ot") / "certs"
 
     @property
     def profiles(self) -> Path:
         """Device profiles of the operator's own, *.toml; the folder need not be there."""
-        return self.root / "ot" / "profiles"
+        return (self.configuration or self.root / "ot") / "profiles"
 
     @property
     def it_database(self) -> Path:
@@ -56,8 +85,18 @@ class Folder:
 
     @property
     def logs(self) -> Path:
-        """One log per process."""
-        return self.root / "logs"
+        """One log per process, and the two of the head-end's sessions."""
+        return self.log_folder or self.root / "logs"
+
+    @property
+    def ingest_log(self) -> Path:
+        """One line for each session and push."""
+        return self.logs / "ingest.log"
+
+    @property
+    def error_log(self) -> Path:
+        """One line for each failure, with its cause and its remedy."""
+        return self.logs / "error.log"
 
     def create(self) -> None:
         """Make the folders, readable by the owner only; raise ConfigurationError when the disk says no."""

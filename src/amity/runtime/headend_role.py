@@ -5,18 +5,20 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
+from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from amity.domain.collection import Outcome
+from amity.domain.collection import Delivery, Outcome
 from amity.headend.delivery import Courier
 from amity.headend.fleet import Fleet, OnProgress, Round, Told
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
+from amity.headend.ports import CollectionStore
 from amity.headend.push_listener import PushListener
 from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.errors import AmityError, StorageError
@@ -25,12 +27,18 @@ from amity.messaging.broker import JetStreamPublisher
 from amity.messaging.codec import ProtobufCodec
 from amity.messaging.nats_server import BrokerFolder
 from amity.runtime.folder import Folder
+from amity.runtime.job_work import JobWork
 from amity.runtime.mapping_watch import MappingWatch
+from amity.runtime.meter_defaults import EndpointsWithDefaults, default_profile
+from amity.runtime.ot_database import open_ot_database
+from amity.runtime.peers import allow_list
 from amity.runtime.profile_folder import catalogue_of
+from amity.runtime.readiness import stands
+from amity.runtime.session_logs import LoggedCollection, SessionLogs
 from amity.runtime.settings import HeadendSettings, Settings
 from amity.runtime.system import SystemClock, random_octets
 from amity.runtime.system_title import claim_title, leave_mark
-from amity.storage.ot.database import OtDatabase, open_database
+from amity.storage.ot.database import OtDatabase
 from amity.storage.ot.keys import KeyFile
 from amity.transports.meter_connector import TcpConnector
 
@@ -41,13 +49,14 @@ _WATCH_EVERY_S = 5.0
 
 
 async def run_headend(folder: Folder, settings: Settings) -> None:
-    """Read the fleet round after round, take pushes in and carry deliveries, until cancelled."""
-    async with _headend(folder, settings, _log_progress()) as (fleet, courier, listener, database):
+    """Read the fleet by schedules and jobs, take pushes in and carry deliveries, until cancelled."""
+    async with _headend(folder, settings, _log_progress()) as (_, work, courier, listener, database):
         port = await listener.start(settings.headend.push_host, settings.headend.push_port)
         _log().info("listening for pushes", port=port)
+        stands("headend")
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(fleet.run_forever(settings.headend.poll_interval_s))
+                tasks.create_task(work.run())
                 tasks.create_task(courier.run())
                 tasks.create_task(_prune_for_ever(database, settings.headend))
                 tasks.create_task(_tell_of_strangers(listener))
@@ -58,17 +67,29 @@ async def run_headend(folder: Folder, settings: Settings) -> None:
 
 async def read_fleet_once(folder: Folder, settings: Settings, tell: OnProgress) -> Round:
     """Read every meter once and carry all deliveries to the broker; raise StorageError or TransportError if not."""
-    async with _headend(folder, settings, tell) as (fleet, courier, _, _database):
+    async with _headend(folder, settings, tell) as (fleet, _, courier, _, _database):
         finished = await fleet.read_fleet_once()
         await courier.drain()
         return finished
 
 
+async def read_meter_now(folder: Folder, settings: Settings, meter_id: str) -> Delivery:
+    """Read one meter at once; what it brought waits in the outbox for the courier of the running head-end.
+
+    Raise ConfigurationError when the meter is not known, StorageError when the disk fails; how the session went is told
+    in the delivery.
+    """
+    with closing(open_ot_database(folder, settings.headend)) as database:
+        title = claim_title(database, folder.ot_database.parent).title
+        surroundings = _surroundings(folder, settings.headend, database, title)
+        return await Fleet(surroundings).read_meter(meter_id)
+
+
 @asynccontextmanager
 async def _headend(
     folder: Folder, settings: Settings, tell: OnProgress
-) -> AsyncIterator[tuple[Fleet, Courier, PushListener, OtDatabase]]:
-    database = open_database(folder.ot_database)
+) -> AsyncIterator[tuple[Fleet, JobWork, Courier, PushListener, OtDatabase]]:
+    database = open_ot_database(folder, settings.headend)
     broker = BrokerFolder(folder.broker, settings.broker.port)
     publisher = JetStreamPublisher(load_access(folder.broker, OT, broker.url), disk_words=broker.disk_words)
     zone = folder.ot_database.parent
@@ -76,16 +97,18 @@ async def _headend(
     if claimed.because is not None:
         _log().warning("new system title", title=claimed.title.hex(), because=claimed.because)
     surroundings = _surroundings(folder, settings.headend, database, claimed.title)
-    listener = PushListener(surroundings, database.push_counters)
+    allows = allow_list(settings.headend.peers_allowed)
+    listener = PushListener(surroundings, database.push_counters, allows=allows)
     fleet = Fleet(
         surroundings,
         concurrent_sessions=settings.headend.concurrency,
         on_progress=tell,
         on_unsolicited=listener.take_from_session,
     )
+    work = JobWork(folder, settings.headend, surroundings, database, tell, listener.take_from_session)
     courier = Courier(database.collection, publisher, _on_the_disk_thread, random.SystemRandom().random)
     troubles: dict[str, Callable[[], AmityError | None]] = {
-        "reading": lambda: fleet.last_error,
+        "reading": lambda: work.last_error,
         "delivery": lambda: courier.last_error,
     }
     watches = [
@@ -93,7 +116,7 @@ async def _headend(
         asyncio.create_task(MappingWatch(surroundings.mappings).run()),
     ]
     try:
-        yield fleet, courier, listener, database
+        yield fleet, work, courier, listener, database
     finally:
         for watch in watches:
             watch.cancel()
@@ -105,6 +128,8 @@ async def _headend(
 
 
 def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabase, title: bytes) -> Surroundings:
+    own = folder.profiles if folder.profiles.is_dir() else None
+    profile_of = catalogue_of(own, default_profile(settings)).profile
     return Surroundings(
         clock=SystemClock(),
         chance=random.SystemRandom().random,
@@ -112,14 +137,14 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
         system_title=title,
         connector=TcpConnector(),
         disk=_on_the_disk_thread,
-        endpoints=database.endpoints,
+        endpoints=EndpointsWithDefaults(database.endpoints, profile_of),
         keys=KeyFile(folder.keys),
         counters=database.counters,
-        collection=database.collection,
+        collection=_logged(database.collection, folder, settings),
         codec=ProtobufCodec(),
-        mappings=MappingFile(folder.mapping),
+        mappings=MappingFile(folder.mapping, folder.last_good_mapping),
         subject=SUBJECT,
-        profile_of=catalogue_of(folder.profiles if folder.profiles.is_dir() else None).profile,
+        profile_of=profile_of,
         reading=ReadingRules(first_read=timedelta(days=settings.backfill_days)),
         session=SessionRules(
             connect_timeout_s=settings.connect_timeout_s,
@@ -129,12 +154,20 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
     )
 
 
+def _logged(collection: CollectionStore, folder: Folder, settings: HeadendSettings) -> CollectionStore:
+    """An installation with a folder for its logs has one line there for each session."""
+    if folder.log_folder is None:
+        return collection
+    return LoggedCollection(collection, SessionLogs(folder, frames=settings.log_frames))
+
+
 # One thread: SQLite has one writer, and several would wait for each other's lock instead of in line.
 _DISK = ThreadPoolExecutor(1, thread_name_prefix="ot-disk")
 
 
 async def _on_the_disk_thread(work: Callable[[], T], /) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_DISK, work)
+    carried = copy_context()  # the thread's log lines have the correlation of the one who waits
+    return await asyncio.get_running_loop().run_in_executor(_DISK, carried.run, work)
 
 
 # ------------------------------------------------------------------ what the log says

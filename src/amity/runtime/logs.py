@@ -3,9 +3,30 @@
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import TextIO, cast
+from typing import Final, Protocol, TextIO, cast
 
 import structlog
+from structlog.typing import EventDict, Processor
+
+CORRELATION: Final = "correlation"
+"""The word that every line has which one command or job brought about, on both sides of a thread."""
+
+_RENDER: Final = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+_CONTROL: Final = dict.fromkeys(
+    {*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029} - {ord("\n")}, "\N{REPLACEMENT CHARACTER}"
+)
+
+
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> int:
+        """Take a text; raise OSError when the disk does not."""
+        ...
+
+    def flush(self) -> None:
+        """Let nothing wait."""
+        ...
 
 
 class LossyStream:
@@ -14,7 +35,7 @@ class LossyStream:
     `held_up` counts the lines that could not be written; when writing succeeds again, a line says how many they were.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.held_up = 0
 
@@ -36,20 +57,27 @@ class LossyStream:
 
 
 def _lost(count: int) -> str:
+    return logfmt({"level": "warning", "event": "log lines came late or not at all", "count": count}) + "\n"
+
+
+def logfmt(fields: EventDict) -> str:
+    """One line of `key=value`, with the time in front; what would break the line or move a terminal is replaced."""
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return f'timestamp={now} level=warning event="log lines came late or not at all" count={count}\n'
+    plain = {key: value.translate(_CONTROL) if isinstance(value, str) else value for key, value in fields.items()}
+    return str(_RENDER(None, "", {"timestamp": now, **plain}))
 
 
-def configure_logs(*, quiet: bool = False) -> None:
-    """Set structlog up once per process; times are UTC."""
+def configure_logs(*, quiet: bool = False, more: Processor | None = None) -> None:
+    """Set structlog up once per process; times are UTC. `more` sees each line's fields before they are rendered."""
     level = logging.CRITICAL if quiet else logging.INFO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+            *([more] if more is not None else []),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _RENDER,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),

@@ -10,6 +10,7 @@ from amity.messaging.broker import JetStreamConsumer, Received
 from amity.messaging.codec import ProtobufCodec
 from amity.messaging.nats_server import BrokerFolder
 from amity.runtime.folder import Folder
+from amity.runtime.readiness import stands
 from amity.runtime.settings import Settings
 from amity.runtime.system import SystemClock
 from amity.storage.it.database import ItDatabase, open_database
@@ -22,6 +23,7 @@ async def run_mdm(folder: Folder, settings: Settings) -> None:
     broker = BrokerFolder(folder.broker, settings.broker.port)
     consumer = JetStreamConsumer(load_access(folder.broker, IT, broker.url))
     intake = _Intake(database)
+    stands("mdm")
     try:
         await consumer.run(intake.store, intake.set_aside)
     finally:

@@ -1,20 +1,27 @@
 """Device profiles in a folder of the user's, laid over those that come with Amity."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from amity.devices.profiles import Catalogue
+from amity.devices.profiles import Catalogue, DeviceProfile
 from amity.kernel.errors import ConfigurationError
 
+ProfileOf = Callable[[str], DeviceProfile]
+
 _FILE_OCTETS_MAX = 256 << 10
+_NONE: Mapping[str, str] = {}
 
 
-def catalogue_of(folder: Path | None) -> Catalogue:
-    """Amity's profiles, and every `*.toml` of a folder when one is given; raise ConfigurationError if it is none."""
+def catalogue_of(folder: Path | None, more: Mapping[str, str] = _NONE) -> Catalogue:
+    """Amity's profiles, `more` (name to text), and every `*.toml` of a folder when one is given.
+
+    Raise ConfigurationError if it is no folder.
+    """
     if folder is None:
-        return Catalogue()
+        return Catalogue(more)
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder of device profiles", next_step="name a folder of *.toml files")
-    return Catalogue({file.stem: text_of(file) for file in sorted(folder.glob("*.toml"))})
+    return Catalogue({**more, **{file.stem: text_of(file) for file in sorted(folder.glob("*.toml"))}})
 
 
 def text_of(file: Path) -> str:

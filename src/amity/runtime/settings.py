@@ -4,11 +4,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.authentication_level import level_of
+from amity.runtime.peers import network_of
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Network = Annotated[str, AfterValidator(lambda text: str(network_of(text)))]
+Level = Annotated[str, AfterValidator(lambda text: level_of(text).name)]
 
 
 class _Section(BaseModel):
@@ -16,7 +20,7 @@ class _Section(BaseModel):
 
 
 class HeadendSettings(_Section):
-    """How the head-end reads its fleet."""
+    """How the head-end reads its fleet, who may call it, and how it speaks to meters of which nothing else is said."""
 
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
     connect_timeout_s: Annotated[float, Field(gt=0, le=600)] = 3.0
@@ -25,8 +29,16 @@ class HeadendSettings(_Section):
     poll_interval_s: Annotated[int, Field(ge=5, le=86_400)] = 60
     backfill_days: Annotated[int, Field(ge=1, le=90)] = 3
     frames_kept_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    jobs_kept_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    database_url: str = ""
     push_host: str = "127.0.0.1"
     push_port: Port = 4059
+    peers_allowed: tuple[Network, ...] = ("0.0.0.0/0", "::/0")
+    log_frames: bool = False
+    client_address: Annotated[int, Field(ge=1, le=0x3FFF)] = 1
+    logical_device_id: Annotated[int, Field(ge=1, le=0x3FFF)] = 1
+    authentication_level: Level = "none"
+    device_profile: str = "generic"
 
 
 class BrokerSettings(_Section):
@@ -81,4 +93,4 @@ def _toml(value: object) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,6 +11,7 @@ from amity.api.app import create_app
 from amity.kernel.errors import TransportError
 from amity.messaging.codec import ProtobufCodec
 from amity.runtime.folder import Folder
+from amity.runtime.readiness import stands
 from amity.runtime.settings import Settings, WebSettings
 from amity.runtime.system import SystemClock, random_octets
 from amity.storage.it.database import open_database
@@ -38,6 +39,7 @@ async def run_web(folder: Folder, settings: Settings) -> None:
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listening]))
+    stands("web")
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -9,12 +9,12 @@ from sqlalchemy import BigInteger, Dialect, LargeBinary, String, TypeDecorator
 from amity.kernel.obis import Obis
 from amity.kernel.time import EPOCH
 
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(instant: datetime) -> int:
     """Whole microseconds since 1970-01-01T00:00Z; raise TypeError (from datetime) for a naive instant."""
-    return (instant - EPOCH) // _MICROSECOND
+    return (instant - EPOCH) // MICROSECOND
 
 
 class Instant(TypeDecorator[datetime]):
@@ -29,7 +29,7 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - its signature
         """The instant in UTC."""
-        return None if value is None else EPOCH + value * _MICROSECOND
+        return None if value is None else EPOCH + value * MICROSECOND
 
 
 class ObisCode(TypeDecorator[Obis]):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.collection import Delivery, Outcome
-from amity.domain.events import MeterEvent
+from amity.domain.events import EventClass, MeterEvent, Severity
 from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
 from amity.kernel.obis import Obis
@@ -65,6 +65,31 @@ class StoredEvent:
 
     meter_id: str
     event: MeterEvent
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events a person asks for; empty is any."""
+
+    meter_id: str | None = None
+    classes: frozenset[EventClass] = frozenset()
+    severities: frozenset[Severity] = frozenset()
+    limit: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class UnnamedCode:
+    """An event code that no table knows: of which device profile and log, how often, of how many meters, and when last.
+
+    `profile` is empty where the registry does not know the meters.
+    """
+
+    profile: str
+    log: str
+    code: int
+    events: int
+    meters: int
+    newest: datetime
 
 
 class RegistryStore(Protocol):
@@ -173,6 +198,14 @@ class DeliveryStore(Protocol):
 
     def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
         """Events, newest first."""
+        ...
+
+    def events_of(self, query: EventQuery) -> Sequence[StoredEvent]:
+        """The events of a query, newest first."""
+        ...
+
+    def unnamed_codes(self, *, limit: int = 200) -> Sequence[UnnamedCode]:
+        """Event codes that no table knew when they came, the most frequent first."""
         ...
 
     def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:

@@ -9,10 +9,11 @@ import nats
 import nats.errors
 import nats.js.errors
 import pytest
+from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StreamConfig
 
 from amity.kernel.errors import RemoteProtocolError, StorageError, TransportError
-from amity.messaging.access import CONSUMER, IT, OT, STREAM, SUBJECT, Access, load_access
-from amity.messaging.broker import JetStreamConsumer, JetStreamPublisher, Link, Received
+from amity.messaging.access import ALARM_SUBJECT, CONSUMER, IT, OT, STREAM, SUBJECT, Access, load_access
+from amity.messaging.broker import JetStreamConsumer, JetStreamPublisher, Link, Received, prepare_stream
 from amity.messaging.nats_server import NatsServer
 
 
@@ -69,6 +70,49 @@ async def test_messages_arrive_in_order_with_their_bodies(ot: Access, it: Access
 
     await consuming(it, mdm, work, handle)
     assert bodies == [b"a", b"b", b"c"]
+
+
+async def test_an_alarm_does_not_stand_behind_the_readings_that_wait(ot: Access, it: Access) -> None:
+    mdm, blocked, heard = Mdm(), asyncio.Event(), []
+
+    async def handle(received: Received) -> None:
+        heard.append(received.message_id)
+        if received.message_id.startswith("reading"):
+            await blocked.wait()
+
+    async def work() -> None:
+        await publish(ot, *(f"reading {number}" for number in range(9)))
+        await until(lambda: heard == ["reading 0"])
+        publisher = JetStreamPublisher(ot)
+        await publisher.publish(ALARM_SUBJECT, "alarm", b"alarm")
+        await publisher.close()
+        await until(lambda: heard == ["reading 0", "alarm"])
+        blocked.set()
+        await until(lambda: len(heard) == 10)
+
+    await consuming(it, mdm, work, handle)
+    assert heard[2:] == [f"reading {number}" for number in range(1, 9)]
+
+
+async def test_a_stream_of_the_first_release_gets_its_second_lane(ot: Access, it: Access, setup: Access) -> None:
+    link = Link(setup)
+    context = (await link.connection()).jetstream
+    await context.delete_stream(STREAM)
+    config = StreamConfig(name=STREAM, subjects=[SUBJECT], retention=RetentionPolicy.WORK_QUEUE)
+    await context.add_stream(config)
+    await context.add_consumer(STREAM, ConsumerConfig(durable_name=CONSUMER, ack_policy=AckPolicy.EXPLICIT))
+    await publish(ot, "before")
+    await link.close()
+    await prepare_stream(setup)
+    mdm = Mdm()
+
+    async def work() -> None:
+        publisher = JetStreamPublisher(ot)
+        await publisher.publish(ALARM_SUBJECT, "alarm", b"alarm")
+        await publisher.close()
+        await until(lambda: sorted(mdm.committed) == ["alarm", "before"])
+
+    await consuming(it, mdm, work, mdm.handle)
 
 
 async def test_the_same_message_published_twice_is_one(ot: Access, it: Access) -> None:

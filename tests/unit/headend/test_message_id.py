@@ -41,6 +41,7 @@ CHANGES = {
     "events": (MeterEvent(EventKind.OTHER, 1, AT),),
     "unknown": (UnknownObject(3, IMPORT.obis, 2, b"", AT),),
     "exchanges": (Exchange(AT, b"", b"", b""),),
+    "correlation_id": "word",
 }
 
 

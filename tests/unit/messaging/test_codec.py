@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amity.domain.collection import Delivery, Exchange, Outcome
-from amity.domain.events import EventKind, MeterEvent
+from amity.domain.events import EventClass, EventKind, MeterEvent, Severity
 from amity.domain.readings import IntervalSeries, ReadingType, RegisterReading, UnknownObject
 from amity.kernel.errors import LocalProtocolError, RemoteProtocolError
 from amity.kernel.obis import Obis
@@ -48,9 +48,15 @@ def delivery(**changes: object) -> Delivery:
         mapping_version="7",
         intervals=(series([0, 1, 2, 5, 6], [10, -2, 0, 2**62, 7]),),
         registers=(RegisterReading(REGISTER, -(2**63), AT, (0, 1)),),
-        events=(MeterEvent(EventKind.COVER_OPENED, 40, AT, "cover", True, (1,)),),
+        events=(
+            MeterEvent(
+                EventKind.COVER_OPENED, 40, AT, "cover", True, (1,), "fraud", 2, EventClass.TAMPER, Severity.ALARM
+            ),
+            MeterEvent(EventKind.OTHER, 1001, AT),
+        ),
         unknown=(UnknownObject(3, Obis.parse("1.0.99.99.0.255"), 2, b"\x06\x00\x00\x00\x01", AT, (0,)),),
         exchanges=(Exchange(AT, b"\x01", b"\x02", b"\x03"), Exchange(AT, b"", b"push", b"plain")),
+        correlation_id="from-the-command-line",
     )
     return replace(whole, **changes)
 
@@ -84,6 +90,16 @@ def crossed(whole: Delivery) -> Delivery:
 )
 def test_a_delivery_survives_the_crossing(whole: Delivery) -> None:
     assert comparable(crossed(whole)) == comparable(whole)
+
+
+def test_an_event_of_an_older_sender_has_the_class_and_severity_of_its_kind() -> None:
+    message = readings_pb2.Delivery.FromString(codec.ProtobufCodec().encode(delivery()))
+    for field in ("log", "occurrence", "event_class", "severity"):
+        message.events[0].ClearField(field)
+    message.events[1].event_class = "a class of a later release"
+    first, second = codec.ProtobufCodec().decode(message.SerializeToString()).events
+    assert (first.log, first.occurrence, first.event_class, first.severity) == ("standard", 0, "tamper", "alarm")
+    assert (second.event_class, second.severity) == ("other", "info")
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -4,6 +4,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+from amity.domain.events import EventClass, EventKind, MeterEvent, Severity, event_id
+from amity.kernel.time import from_epoch_s
 from amity.storage.it.database import MIGRATIONS, open_database
 from amity.storage.it.tables import metadata
 from amity.storage.migrations import upgrade
@@ -35,6 +37,13 @@ def test_a_database_of_the_first_release_opens_with_what_it_knew(tmp_path: Path)
     opened = open_database(tmp_path / "a.sqlite")
     assert [state.mapping_version for state in opened.deliveries.states()] == [""]
     assert [str(thing.obis) for _, thing in opened.deliveries.unknown("M1")] == ["1.0.99.1.7.255"]
+    (event,) = opened.deliveries.events("M1")
+    assert event.event == MeterEvent(
+        EventKind.COVER_OPENED, 44, from_epoch_s(1), event_class=EventClass.TAMPER, severity=Severity.ALARM
+    )
+    with opened._engine.connect() as connection:
+        stored = connection.exec_driver_sql("SELECT event_id FROM meter_event").scalar_one()
+    assert stored == event_id("M1", event.event)
     opened.close()
 
 
@@ -46,4 +55,6 @@ _FIRST_RELEASE = (
        VALUES ('M1', 'complete', 1, '[]', 1, 1, 0)""",
     """INSERT INTO unknown_object (meter_id, class_id, obis, attribute, octets, at, evidence, message_id)
        VALUES ('M1', 3, x'0100630107FF', 2, x'1101', 1, '[]', 'a')""",
+    """INSERT INTO meter_event (meter_id, at, code, kind, text, pushed, evidence, message_id)
+       VALUES ('M1', 1000000, 44, 'cover-opened', '', 0, '[]', 'a')""",
 )

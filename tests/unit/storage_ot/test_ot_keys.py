@@ -55,3 +55,16 @@ def test_a_disk_that_refuses_leaves_the_old_secrets_in_force(tmp_path: Path) -> 
 def test_secrets_never_show() -> None:
     assert "000102" not in repr(KEYS)
     assert "secret" not in repr(KEYS).replace("MeterSecrets", "")
+
+
+def test_a_meter_that_another_process_added_is_found_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    running = KeyFile(path)
+    with pytest.raises(ConfigurationError, match="no keys for meter M1"):
+        running.secrets("M1")
+    KeyFile(path).put({"M1": KEYS})
+    assert running.secrets("M1") == KEYS
+    with pytest.raises(ConfigurationError, match="no keys for meter M2"):
+        running.secrets("M2")
+    KeyFile(path).put({"M2": MeterSecrets()})
+    assert running.secrets("M2") == MeterSecrets()

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Connection, Row, Select, and_, bindparam, cas
 from zstandard import ZstdCompressor, ZstdDecompressor
 
 from amity.domain.collection import Delivery, Outcome
-from amity.domain.events import EventKind, MeterEvent
+from amity.domain.events import EventClass, EventKind, MeterEvent, Severity, event_id
 from amity.domain.readings import IntervalSeries, ReadingType, RegisterReading, UnknownObject
 from amity.kernel.obis import Obis
 from amity.kernel.time import SECONDS_PER_DAY, from_epoch_s, utc_day
@@ -19,7 +19,7 @@ from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.it import tables
 from amity.storage.it.collection_states import move_state
 from amity.storage.transactions import Transactions
-from amity.usecases.ports import CollectionState, DayOfReadings, Mask, StoredEvent
+from amity.usecases.ports import CollectionState, DayOfReadings, EventQuery, Mask, StoredEvent, UnnamedCode
 
 _MICROSECONDS_PER_S = 1_000_000
 
@@ -152,12 +152,43 @@ class SqlDeliveryStore:
 
     def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
         """Events, newest first."""
+        return self.events_of(EventQuery(meter_id, limit=limit))
+
+    def events_of(self, query: EventQuery) -> Sequence[StoredEvent]:
+        """The events of a query, newest first."""
         event = tables.meter_event.c
-        wanted = select(tables.meter_event).order_by(event.at.desc(), event.meter_id, event.code).limit(limit)
-        if meter_id is not None:
-            wanted = wanted.where(event.meter_id == meter_id)
+        in_order = (event.at.desc(), event.meter_id, event.code, event.log, event.occurrence)
+        wanted = select(tables.meter_event).order_by(*in_order).limit(query.limit)
+        if query.meter_id is not None:
+            wanted = wanted.where(event.meter_id == query.meter_id)
+        if query.classes:
+            wanted = wanted.where(event.event_class.in_(sorted(query.classes)))
+        if query.severities:
+            wanted = wanted.where(event.severity.in_(sorted(query.severities)))
         with self._transactions.read() as connection:
             return [_event(row) for row in connection.execute(wanted)]
+
+    def unnamed_codes(self, *, limit: int = 200) -> Sequence[UnnamedCode]:
+        """Event codes that no table knew when they came, the most frequent first."""
+        event, meter = tables.meter_event.c, tables.meter.c
+        profile = func.coalesce(meter.profile, "")
+        wanted = (
+            select(
+                profile.label("profile"),
+                event.log,
+                event.code,
+                func.count().label("events"),
+                func.count(event.meter_id.distinct()).label("meters"),
+                func.max(event.at).label("newest"),
+            )
+            .select_from(tables.meter_event.outerjoin(tables.meter, meter.meter_id == event.meter_id))
+            .where(event.text == "", event.kind == EventKind.OTHER)
+            .group_by(profile, event.log, event.code)
+            .order_by(func.count().desc(), profile, event.log, event.code)
+            .limit(limit)
+        )
+        with self._transactions.read() as connection:
+            return [UnnamedCode(**row._asdict()) for row in connection.execute(wanted)]
 
     def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:
         """Objects, as last seen, that no rule of the mapping names by which their meter last answered."""
@@ -242,10 +273,15 @@ def _registers(delivery: Delivery) -> list[dict[str, Any]]:
 def _events(delivery: Delivery) -> list[dict[str, Any]]:
     return [
         {
+            "event_id": event_id(delivery.meter_id, event),
             "meter_id": delivery.meter_id,
             "at": event.at,
             "code": event.code,
+            "log": event.log,
+            "occurrence": event.occurrence,
             "kind": event.kind,
+            "event_class": event.event_class,
+            "severity": event.severity,
             "text": event.text,
             "pushed": event.pushed,
             "evidence": event.evidence,
@@ -280,5 +316,16 @@ def _register(row: Row[Any]) -> RegisterReading:
 
 
 def _event(row: Row[Any]) -> StoredEvent:
-    event = MeterEvent(EventKind(row.kind), row.code, row.at, row.text, row.pushed, row.evidence)
+    event = MeterEvent(
+        EventKind(row.kind),
+        row.code,
+        row.at,
+        row.text,
+        row.pushed,
+        row.evidence,
+        row.log,
+        row.occurrence,
+        EventClass(row.event_class),
+        Severity(row.severity),
+    )
     return StoredEvent(row.meter_id, event)

@@ -149,15 +149,21 @@ register_reading = Table(
 meter_event = Table(
     "meter_event",
     metadata,
-    Column("meter_id", String, primary_key=True),
-    Column("at", Instant, primary_key=True, autoincrement=False),
-    Column("code", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", String, primary_key=True),  # see domain/events.py: whoever tells it, and however often
+    Column("meter_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("code", BigInteger, nullable=False),
+    Column("log", String, nullable=False),
+    Column("occurrence", Integer, nullable=False),
     Column("kind", String, nullable=False),
+    Column("event_class", String, nullable=False),
+    Column("severity", String, nullable=False),
     Column("text", String, nullable=False),
     Column("pushed", Boolean, nullable=False),
     Column("evidence", JsonTuple, nullable=False),
     Column("message_id", String, ForeignKey("delivery.message_id"), nullable=False),
     Index(None, "at"),
+    Index(None, "meter_id", "at"),
 )
 unknown_object = Table(
     "unknown_object",

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from amity.domain.collection import Delivery, Outcome
 from amity.headend.ports import Progress, QueuedDelivery, Standing
+from amity.headend.urgency import subject_of, urgency_of
 from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.ot.tables import delivery as delivery_table
 from amity.storage.ot.tables import standing as standing_table
@@ -28,7 +29,7 @@ class SqlCollection:
         """Every meter that was ever tried, by meter id."""
         with self._transactions.read() as connection:
             rows = connection.execute(select(standing_table)).mappings()
-            return {row["meter_id"]: _standing(row) for row in rows}
+            return {row["meter_id"]: standing_of(row) for row in rows}
 
     def save(
         self, delivery: Delivery, subject: str, body: bytes, *, progress: Progress, unmapped: Progress = _NOWHERE
@@ -53,12 +54,12 @@ class SqlCollection:
             return progress
 
     def queued(self, limit: int) -> Sequence[QueuedDelivery]:
-        """The oldest deliveries that the broker does not have yet."""
+        """Deliveries that the broker does not have yet: by urgency, the oldest first."""
         columns = delivery_table.c
         query = (
             select(columns.sequence, columns.message_id, columns.subject, columns.body)
             .where(columns.sent == 0)
-            .order_by(columns.sequence)
+            .order_by(columns.urgency, columns.sequence)
             .limit(limit)
         )
         with self._transactions.read() as connection:
@@ -87,9 +88,10 @@ def _delivery_row(delivery: Delivery, subject: str, body: bytes) -> dict[str, An
         "outcome": delivery.outcome,
         "detail": delivery.detail,
         "attempts": delivery.attempts,
-        "subject": subject,
+        "subject": subject_of(delivery, subject),
         "body": body,
         "sent": 0,
+        "urgency": urgency_of(delivery),
     }
 
 
@@ -129,10 +131,11 @@ def _stored(connection: Connection, meter_id: str) -> Standing:
     """The meter's standing, locked for this transaction where the database locks rows."""
     query = select(standing_table).where(standing_table.c.meter_id == meter_id).with_for_update()
     row = connection.execute(query).mappings().one_or_none()
-    return _standing(row) if row else Standing()
+    return standing_of(row) if row else Standing()
 
 
-def _standing(row: Mapping[Any, Any]) -> Standing:
+def standing_of(row: Mapping[Any, Any]) -> Standing:
+    """From a row of the table."""
     return Standing(
         Progress(*(row[name] for name in _PROGRESS)),
         row["outcome"] and Outcome(row["outcome"]),

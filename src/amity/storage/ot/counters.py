@@ -4,7 +4,7 @@ A counter used twice with one key gives AES-GCM the same nonce twice, which give
 (NIST SP 800-38D, 8; Green Book 9.2.3.3.7.3). So the reservation is committed, with fsync, before a number is used.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, update
 from amity.kernel.errors import LocalProtocolError, SecurityError
 from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.ot.tables import invocation_counter, push_counter
+from amity.storage.row_sets import ROWS, TEXT, as_parameter, statement
 from amity.storage.transactions import Transactions
 
 COUNTER_MAX: Final = 0xFFFF_FFFF
@@ -20,6 +21,14 @@ _FIRST: Final = 1
 UNPROVED_FIRST_MAX: Final = 0x7FFF_FFFF
 UNPROVED_JUMP_MAX: Final = 1 << 24
 """How far a push without a tag may move the counter: as seconds, half a year of silence."""
+
+
+_RESERVE_ALL: Final = """
+    INSERT INTO invocation_counter (meter_id, next_counter)
+    SELECT meter_id, CAST(:first AS bigint) + CAST(:count AS bigint) FROM {rows} AS wanted WHERE true
+    ON CONFLICT (meter_id) DO UPDATE SET next_counter = invocation_counter.next_counter + CAST(:count AS bigint)
+    WHERE invocation_counter.next_counter + CAST(:count AS bigint) <= :end
+    RETURNING meter_id, next_counter"""
 
 
 class SqlCounters:
@@ -44,6 +53,19 @@ class SqlCounters:
                     next_step="give the meter a new key: the counter starts again with it",
                 )
         return int(end) - count
+
+    def reserve_all(self, meter_ids: Sequence[str], count: int) -> Mapping[str, int]:
+        """Durably reserve `count` counters for each; the first of them by meter.
+
+        Left out are meters that have too few left: asked for one by one they say so.
+        """
+        if not meter_ids:
+            return {}
+        rows = as_parameter((meter_id,) for meter_id in sorted(set(meter_ids)))
+        with self._transactions.write() as connection:
+            parameters = {ROWS: rows, "first": _FIRST, "count": count, "end": COUNTER_MAX + 1}
+            reserved = connection.execute(statement(connection, _RESERVE_ALL, (("meter_id", TEXT),)), parameters)
+            return {meter_id: end - count for meter_id, end in reserved}
 
     def raise_to(self, meter_id: str, minimum: int) -> None:
         """Never hand out less than `minimum` from now on; never lowers."""

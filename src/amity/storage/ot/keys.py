@@ -16,21 +16,33 @@ _FIELDS: Final = ("password", "guek", "gak")
 
 
 class KeyFile:
-    """Implements `headend.ports.Keys`: one object per meter id with `password`, `guek` and `gak` in hexadecimal."""
+    """Implements `headend.ports.Keys`: one object per meter id with `password`, `guek` and `gak` in hexadecimal.
+
+    A meter that is not known may have been added by another process since: the file is then read again, if it changed.
+    """
 
     def __init__(self, path: Path) -> None:
         """Read the file if there is one; raise ConfigurationError when it is readable by others or not as written."""
         self._path = path
+        self._stamp = _stamp(path)
         self._secrets = _read(path) if path.exists() else {}
 
     def secrets(self, meter_id: str) -> MeterSecrets:
         """Raise ConfigurationError naming the meter when there are none."""
+        if meter_id not in self._secrets:
+            self._read_again()
         try:
             return self._secrets[meter_id]
         except KeyError:
             raise ConfigurationError(
-                f"there are no keys for meter {meter_id}", next_step=f"add the meter to {self._path} and restart"
+                f"there are no keys for meter {meter_id}", next_step=f"add the meter to {self._path}"
             ) from None
+
+    def _read_again(self) -> None:
+        stamp = _stamp(self._path)
+        if stamp is not None and stamp != self._stamp:
+            self._secrets = _read(self._path)
+            self._stamp = stamp
 
     def put(self, secrets: Mapping[str, MeterSecrets]) -> None:
         """Add or replace secrets by meter id, on disk before in memory; raise StorageError when the disk refuses."""
@@ -38,6 +50,15 @@ class KeyFile:
         document = {meter_id: {name: getattr(one, name).hex() for name in _FIELDS} for meter_id, one in merged.items()}
         write_private(self._path, json.dumps(document, indent=1, sort_keys=True))
         self._secrets = merged
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What differs after each replacement of the file; None while there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns
 
 
 def _read(path: Path) -> dict[str, MeterSecrets]:

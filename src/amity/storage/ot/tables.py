@@ -85,8 +85,9 @@ delivery = Table(
     Column("subject", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("sent", Integer, nullable=False),
+    Column("urgency", Integer, nullable=False, server_default="1"),  # lanes, the faster first: headend/urgency.py
     UniqueConstraint("message_id"),
     sqlite_autoincrement=True,
 )
-Index(None, delivery.c.sent, delivery.c.sequence)
+Index(None, delivery.c.sent, delivery.c.urgency, delivery.c.sequence)
 Index(None, delivery.c.collected_at)

@@ -1,0 +1,141 @@
+"""`amity install`: the head-end laid down as a service of this machine, or below a folder."""
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amity.cli.errors import exit_status
+from amity.kernel.errors import ConfigurationError
+from amity.runtime.install.carry_out import may_install, put_down, take_away
+from amity.runtime.install.firewall import Firewall, firewall_lines
+from amity.runtime.install.layout import Place, pieces
+from amity.runtime.install.material import KeyKind, make_material, material
+from amity.runtime.install.survey import Change, Verb, read_memory, survey
+from amity.runtime.installation import look_at_gateway
+
+_HIDDEN_FROM_THE_SERVICE = ("/home/", "/root/", "/tmp/", "/var/tmp/", "/run/user/")  # noqa: S108 - names, not files
+_HERE = Path("/")
+
+
+def install(
+    root: Annotated[Path, typer.Option(help="Lay it down below this folder instead of on this machine.")] = _HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, with differences.")] = False,
+    uninstall: Annotated[
+        bool, typer.Option("--uninstall", help="Remove the service; configuration, keys, data and logs stay.")
+    ] = False,
+    key_kind: Annotated[KeyKind, typer.Option("--key", help="Kind of the private key.")] = KeyKind.RSA_4096,
+    name: Annotated[str | None, typer.Option(help="Name in the certificate request; default: this machine's.")] = None,
+    program: Annotated[Path | None, typer.Option(help="The amity program that the service runs.")] = None,
+    print_firewall: Annotated[
+        Firewall | None, typer.Option(help="Print the allow-list of dlms_config.yaml for this firewall, do nothing.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Say in JSON what was done.")] = False,
+) -> None:
+    """Lay the head-end down: configuration, key and request, hardened unit, log rotation, log and state folders.
+
+    A second run changes nothing that a person edited. Exit status 2: something is readable by others; the command that
+    mends it is printed.
+    """
+    place = Place(root.absolute(), (program or Place().program).absolute())
+    if print_firewall is not None:
+        _print_firewall(place, print_firewall)
+        return
+    if not dry_run:
+        may_install(place)
+    if uninstall:
+        _uninstall(place, dry_run=dry_run, as_json=as_json)
+        return
+    _check_program(place)
+    changes = survey(place, pieces(place), read_memory(place))
+    made = material(place).missing
+    if not dry_run:
+        _make_user(place, changes)
+        put_down(place, changes)
+        make_material(place, key_kind, name or socket.getfqdn())
+        _make_log_files(place)
+        _tell_systemd(place)
+    _report(place, changes, made, dry_run=dry_run, as_json=as_json)
+    if any(change.mend for change in changes):
+        raise typer.Exit(exit_status(ConfigurationError("")))
+
+
+def _print_firewall(place: Place, kind: Firewall) -> None:
+    gateway = look_at_gateway(place.configuration)
+    print("\n".join(firewall_lines(kind, gateway.file.peers_allowed, gateway.file.listen.port)))
+
+
+def _check_program(place: Place) -> None:
+    """The unit hides home and temporary folders from the service: a program there would not be found."""
+    if place.root == _HERE and str(place.program).startswith(_HIDDEN_FROM_THE_SERVICE):
+        raise ConfigurationError(
+            f"the service could not see {place.program}",
+            next_step="install Amity into /opt/amity (python3 -m venv /opt/amity) and run its amity, or give --program",
+        )
+
+
+def _make_user(place: Place, changes: Sequence[Change]) -> None:
+    """The user that owns what follows; on this machine only."""
+    if place.root != _HERE or (sysusers := shutil.which("systemd-sysusers")) is None:
+        return
+    text = next(change.piece.text for change in changes if change.piece.path.startswith("/etc/sysusers.d/"))
+    subprocess.run([sysusers, "-"], input=text.encode(), check=False)  # noqa: S603 - what fails shows as no such user
+
+
+def _make_log_files(place: Place) -> None:
+    """So that somebody may follow them before the first start; the service makes them too."""
+    if place.root == _HERE and (tmpfiles := shutil.which("systemd-tmpfiles")) is not None:
+        subprocess.run([tmpfiles, "--create", "/etc/tmpfiles.d/ami-gateway.conf"], check=False)  # noqa: S603 - as above
+
+
+def _tell_systemd(place: Place) -> None:
+    if place.root == _HERE and Path("/run/systemd/system").is_dir() and (systemctl := shutil.which("systemctl")):
+        subprocess.run([systemctl, "daemon-reload"], check=False)  # noqa: S603 - a fixed command
+
+
+def _uninstall(place: Place, *, dry_run: bool, as_json: bool) -> None:
+    if dry_run:
+        goes = [change.path for change in survey(place, pieces(place), read_memory(place)) if _would_go(change)]
+        print("\n".join(f"would remove {path}" for path in goes) or "nothing to remove")
+        return
+    removed, left = take_away(place)
+    _tell_systemd(place)
+    if as_json:
+        print(json.dumps({"removed": list(map(str, removed)), "left": list(map(str, left))}))
+        return
+    print("\n".join([*(f"removed {path}" for path in removed), *(f"left    {path}" for path in left)]))
+    print("If the service still runs: systemctl disable --now ami-collector. The data is yours to delete.")
+
+
+def _would_go(change: Change) -> bool:
+    return not change.piece.stays and change.verb in {Verb.SAME, Verb.UPDATE}
+
+
+def _report(place: Place, changes: Sequence[Change], made: Sequence[Path], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        told = [{"path": str(one.path), "done": one.verb.value, "mend": one.mend} for one in changes]
+        keys = [{"path": str(path), "done": Verb.CREATE.value, "mend": ""} for path in made]
+        print(json.dumps({"root": str(place.root), "dry_run": dry_run, "pieces": [*told, *keys]}, indent=1))
+        return
+    would = "would " if dry_run else ""
+    lines = [f"{would}{one.verb.value:<6} {one.path}" for one in changes if one.verb is not Verb.SAME]
+    lines += [f"{would}{Verb.CREATE.value:<6} {path}" for path in made]
+    if dry_run:
+        lines += [line for one in changes for line in one.difference]
+    lines = lines or ["nothing to do: everything is in place"]
+    lines += [f"refused: {one.path} is open to others; mend it with: {one.mend}" for one in changes if one.mend]
+    print("\n".join(lines))
+    if not dry_run and made:
+        print(_NEXT.format(certs=place.certificates, config=place.configuration))
+
+
+_NEXT = """next:
+  have {certs}/ami_service.csr signed by your CA; put the certificate beside it as ami_service.crt
+  edit {config}/dlms_config.yaml, then: amity doctor
+  sudo systemctl enable --now ami-collector.service
+  amity meter add METER HOST:PORT; amity meter ping METER"""

@@ -1,0 +1,203 @@
+"""`amity jobs`: what the head-end has to do, did, and gave up; and one meter's reading now, as a job."""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from getpass import getuser
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from amity.domain.jobs import Job, JobKind, JobRequest, JobState, Priority
+from amity.headend.jobs.ports import JobQuery
+from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import isoformat
+from amity.runtime.installation import find_installation
+from amity.runtime.ot_database import open_ot_database
+from amity.runtime.system import SystemClock
+from amity.storage.ot.database import OtDatabase
+
+_KEY_OCTETS: Final = 8
+_LOOK_EVERY_S: Final = 0.2
+_NOT_DONE_STATUS: Final = 3
+_ID_SHOWN: Final = 10
+_ALIVE: Final = frozenset({JobState.WAITING, JobState.LEASED})
+_WANTED: Final = _ALIVE | {JobState.DEAD}
+
+Configuration = Annotated[Path | None, typer.Option("--config", help="Default: /etc/ami-gateway.")]
+Directory = Annotated[Path | None, typer.Option("--dir", help="An installation in one folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or the beginning of it.")]
+
+jobs_app = typer.Typer(help="What the head-end has to do, did, and gave up.", no_args_is_help=True)
+
+
+@jobs_app.command("list")
+def list_jobs(
+    meter: Annotated[str, typer.Option(help="Of this meter only.")] = "",
+    state: Annotated[list[JobState] | None, typer.Option(help="Of these states; default: alive and dead.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Jobs that wait, run, or were given up: the dead letters are what a person has to look at."""
+    with _database(configuration, directory) as database:
+        query = JobQuery(meter, frozenset(state) if state else frozenset(_WANTED), limit)
+        _print_jobs(database.job_book.find(query), as_json=as_json)
+        if not as_json:
+            counts = database.job_book.counts(SystemClock().now())
+            told = ", ".join(f"{number} {state}" for state, number in sorted(counts.by_state.items()))
+            print(
+                f"{told or 'no jobs'}; {counts.due} due"
+                + (f" since {isoformat(counts.oldest_due)}" if counts.oldest_due else "")
+            )
+
+
+@jobs_app.command()
+def history(
+    meter: Annotated[str, typer.Option(help="Of this meter only.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Jobs that ended, the newest first."""
+    with _database(configuration, directory) as database:
+        ended = frozenset(JobState) - _ALIVE
+        _print_jobs(database.job_book.find(JobQuery(meter, ended, limit)), as_json=as_json)
+
+
+@jobs_app.command()
+def show(job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
+    """All about one job: who wanted it and why, how it went, what to do next."""
+    with _database(configuration, directory) as database:
+        _print_job(database.job_book.job(job), as_json=as_json)
+
+
+@jobs_app.command()
+def retry(
+    job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False
+) -> None:
+    """Let a job that ended wait again, ahead of what is scheduled."""
+    with _database(configuration, directory) as database:
+        _print_job(database.job_book.retry(job, SystemClock().now()), as_json=as_json)
+
+
+@jobs_app.command()
+def discard(
+    job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False
+) -> None:
+    """Cancel a job that waits, runs or was given up; who did it is kept."""
+    with _database(configuration, directory) as database:
+        _print_job(database.job_book.discard(job, getuser(), SystemClock().now()), as_json=as_json)
+
+
+def read_by_job(
+    meter: Annotated[str, typer.Argument(metavar="METER", help="The meter's name.")],
+    kind: Annotated[list[JobKind] | None, typer.Option(help="What to do; default: registers.")] = None,
+    wait_s: Annotated[float, typer.Option("--wait", help="Seconds to wait for the end of it.")] = 60.0,
+    reason: Annotated[str, typer.Option(help="Kept with the job.")] = "",
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have the running head-end read a meter ahead of everything scheduled. Exit status 3: not done (yet)."""
+    with _database(configuration, directory) as database:
+        if meter not in database.meter_states.of([meter]):
+            raise ConfigurationError(
+                f"no meter is called {meter!r}", next_step="list the meters and copy the name from there"
+            )
+        wanted = _requests(meter, kind or [JobKind.REGISTERS], reason)
+        ids = list(dict.fromkeys(database.jobs.enqueue(wanted, wanted[0].not_before)))
+        done = [_ended(database, job_id, wait_s) for job_id in ids]
+    for job in done:
+        _print_job(job, as_json=as_json)
+    if any(job.state is JobState.WAITING and not job.attempts for job in done) and not as_json:
+        print(f"no worker took it within {wait_s:g} s: is `amity serve` running? It stays in the queue.")
+    if any(job.state is not JobState.DONE for job in done):
+        raise typer.Exit(_NOT_DONE_STATUS)
+
+
+def _requests(meter: str, kinds: list[JobKind], reason: str) -> list[JobRequest]:
+    now, word = SystemClock().now(), os.urandom(_KEY_OCTETS).hex()
+    return [
+        JobRequest(
+            meter, kind, Priority.ON_DEMAND, now, f"person/{word}/{kind}",
+            requested_by=getuser(), reason=reason, correlation_id=word,
+        )
+        for kind in kinds
+    ]  # fmt: skip
+
+
+def _ended(database: OtDatabase, job_id: str, wait_s: float) -> Job:
+    """The job when it ended, or as it is after so long."""
+    until = time.monotonic() + wait_s
+    job = database.job_book.job(job_id)
+    while not job.state.ended and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY_S)
+        job = database.job_book.job(job_id)
+    return job
+
+
+@contextmanager
+def _database(configuration: Path | None, directory: Path | None) -> Iterator[OtDatabase]:
+    folder, settings = find_installation(configuration, directory)
+    database = open_ot_database(folder, settings.headend)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+# ------------------------------------------------------------------ printing
+def document(job: Job) -> dict[str, Any]:
+    """A job as JSON values."""
+    instants = ("not_before", "deadline", "created_at", "started_at", "finished_at")
+    return {
+        "job": job.job_id,
+        "meter": job.meter_id,
+        "kind": job.kind,
+        "priority": job.priority.name.lower().replace("_", "-"),
+        "state": job.state,
+        "span": [isoformat(one) for one in job.span] if job.span else None,
+        "requested_by": job.requested_by,
+        "reason": job.reason,
+        "correlation": job.correlation_id,
+        **{name: isoformat(value) if (value := getattr(job, name)) else None for name in instants},
+        "attempts": job.attempts,
+        "worker": job.worker,
+        "told": job.told,
+        "next": job.remedy,
+        "done_by": job.coalesced_into,
+    }
+
+
+def _print_job(job: Job, *, as_json: bool) -> None:
+    facts = document(job)
+    if as_json:
+        print(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        if value is not None and value != "":
+            print(f"{name:>13}  {' to '.join(value) if isinstance(value, list) else value}")
+
+
+def _print_jobs(jobs: Iterable[Job], *, as_json: bool) -> None:
+    found = [document(job) for job in jobs]
+    if as_json:
+        print(json.dumps(found))
+        return
+    rows = [("job", "meter", "kind", "state", "attempts", "ended or due", "told"), *map(_row, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    """What a person scans a list for; the end of the line may be long."""
+    when = one["finished_at"] or one["not_before"]
+    return one["job"][:_ID_SHOWN], one["meter"], one["kind"], one["state"], str(one["attempts"]), when, one["told"]

@@ -1,0 +1,86 @@
+"""`amity meter add`: a meter, or a whole fleet from a file, made known to the head-end."""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amity.cli.options import address, hex_octets, password_octets
+from amity.devices.settings import SYSTEM_TITLE_OCTETS
+from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.provisioning import Provision, read_fleet_document
+from amity.kernel.errors import ConfigurationError
+from amity.runtime.authentication_level import level_of
+from amity.runtime.folder import Folder
+from amity.runtime.installation import find_installation
+from amity.storage.ot.database import open_database
+from amity.storage.ot.keys import KeyFile
+
+
+def add(  # noqa: PLR0913, PLR0917 - an option each
+    meter: Annotated[str | None, typer.Argument(help="The meter's logical device name.")] = None,
+    where: Annotated[str | None, typer.Argument(metavar="HOST:PORT")] = None,
+    fleet: Annotated[Path | None, typer.Option(help="A fleet document, as `amity simulate --json` prints it.")] = None,
+    client: Annotated[int, typer.Option(min=0, help="Client address; 0: as configured.")] = 0,
+    server: Annotated[int, typer.Option(min=0, help="Logical device; 0: as configured.")] = 0,
+    level: Annotated[str | None, typer.Option(help="authentication_level; default: as configured.")] = None,
+    profile: Annotated[str, typer.Option(help="Device profile; default: as configured.")] = "",
+    system_title: Annotated[str | None, typer.Option(help="The meter's system title, hexadecimal.")] = None,
+    password: Annotated[str | None, typer.Option(envvar="AMITY_PASSWORD", help="Password; 0x… for octets.")] = None,
+    key: Annotated[str | None, typer.Option(envvar="AMITY_KEY", help="Global unicast encryption key (GUK).")] = None,
+    auth_key: Annotated[str | None, typer.Option(envvar="AMITY_AUTH_KEY", help="Authentication key.")] = None,
+    configuration: Annotated[Path | None, typer.Option("--config", help="Default: /etc/ami-gateway.")] = None,
+    directory: Annotated[Path | None, typer.Option("--dir", help="An installation in one folder.")] = None,
+) -> None:
+    """Make a meter known: where it is, and what of its association differs from dlms_config.yaml.
+
+    Secrets are best given in the environment: other users see the arguments of a command. A running service reads a new
+    meter at its next round; for other keys of a known one it must be restarted.
+    """
+    if fleet is not None:
+        wanted = _fleet(fleet)
+    elif meter is not None and where is not None:
+        secrets = MeterSecrets(password_octets(password), hex_octets("--key", key), hex_octets("--auth-key", auth_key))
+        host, port = address(where)
+        title = hex_octets("--system-title", system_title, SYSTEM_TITLE_OCTETS if system_title else None)
+        endpoint = Endpoint(meter, host, port, client, server, "", profile, title)
+        wanted = Provision((_with_level(endpoint, level),), {meter: secrets})
+    else:
+        raise ConfigurationError("no meter is named", next_step="give METER and HOST:PORT, or --fleet FILE")
+    folder, _ = find_installation(configuration, directory)
+    _keep(folder, wanted.endpoints, wanted.secrets)
+    print(f"{len(wanted.endpoints)} meter(s) known; next: amity meter ping {wanted.endpoints[0].meter_id}")
+
+
+def _with_level(endpoint: Endpoint, text: str | None) -> Endpoint:
+    """The level's suite is a matter of the device profile; what it says of the association stands at the meter."""
+    if text is None:
+        return endpoint
+    try:
+        level = level_of(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--level: {error}", next_step="choose one of these") from error
+    return Endpoint(
+        endpoint.meter_id, endpoint.host, endpoint.port, endpoint.client, endpoint.server, level.authentication.value,
+        endpoint.profile, endpoint.system_title, level.ciphering.value, level.protection.value,
+    )  # fmt: skip
+
+
+def _fleet(path: Path) -> Provision:
+    try:
+        wanted = read_fleet_document(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} is no fleet document", answer=str(error), next_step="correct it") from error
+    if not wanted.endpoints:
+        raise ConfigurationError(f"{path} names no meter", next_step="give what `amity simulate --json` prints")
+    return wanted
+
+
+def _keep(folder: Folder, endpoints: tuple[Endpoint, ...], secrets: Mapping[str, MeterSecrets]) -> None:
+    folder.create()
+    KeyFile(folder.keys).put(secrets)
+    with contextlib.closing(open_database(folder.ot_database)) as database:
+        database.endpoints.put(endpoints)

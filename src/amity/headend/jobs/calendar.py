@@ -1,0 +1,166 @@
+"""When a schedule fires, and when each of its meters begins: jitter and blackout windows, the same in every replay."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from hashlib import blake2b
+from itertools import islice, takewhile
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from amity.domain.jobs import Blackout, JobRequest, MissedFires, Place, ReadingSchedule
+from amity.headend.jobs.cron import Cron, parse_cron
+from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import EPOCH, isoformat
+
+_HASH_OCTETS: Final = 8
+_WINDOWS_IN_A_ROW_MAX: Final = 64
+FIRES_AT_ONCE_MAX: Final = 366
+LATE_MAX: Final = timedelta(minutes=1)
+"""A fire that is later than this counts as missed."""
+_LOOK_BACK: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=366 * 9))
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A schedule that can say when."""
+
+    schedule: ReadingSchedule
+
+    @cached_property
+    def cron(self) -> Cron:
+        """Raise ConfigurationError when the expression or the zone is none."""
+        return parse_cron(self.schedule.cron, self.schedule.zone)
+
+    def next_fire(self, after: datetime) -> datetime | None:
+        """The first fire strictly after the instant within the schedule's validity; None when there is none."""
+        schedule = self.schedule
+        if schedule.valid_from is not None:
+            after = max(after, schedule.valid_from - timedelta(microseconds=1))
+        fire = self._after(after)
+        ended = fire is not None and schedule.valid_until is not None and fire >= schedule.valid_until
+        return None if ended else fire
+
+    def fires(self, after: datetime) -> Iterator[datetime]:
+        """Every fire strictly after the instant, in order."""
+        fire = self.next_fire(after)
+        while fire is not None:
+            yield fire
+            fire = self.next_fire(fire)
+
+    def starts_from(self, now: datetime) -> datetime:
+        """As of when a schedule that is new here counts as having fired."""
+        return now - (self.schedule.every or timedelta(0))
+
+    def due_fires(self, last: datetime, now: datetime) -> Sequence[datetime]:
+        """The fires in (last, now] that are to be carried out, by the schedule's rule for missed ones, oldest first.
+
+        Where each is made up, the oldest FIRES_AT_ONCE_MAX come now and the others when these are done.
+        """
+        if self.schedule.missed is MissedFires.EACH:
+            return list(islice(self._between(last, now), FIRES_AT_ONCE_MAX))
+        newest = self._newest(last, now)
+        if newest is None or (self.schedule.missed is MissedFires.SKIP and now - newest > LATE_MAX):
+            return []
+        return [newest]
+
+    def begin(self, meter_id: str, fire: datetime) -> datetime:
+        """When this meter's job of this fire may begin: jitter first, then out of any blackout window.
+
+        Past a window the jitter counts from its end, so that what a window held back does not start all at once.
+        """
+        clear = self._clear(fire)
+        jittered = clear + self._jitter(meter_id, fire)
+        pushed = self._clear(jittered)
+        if pushed == jittered:
+            return jittered
+        return self._clear(pushed + self._jitter(meter_id, fire))
+
+    def requests(self, meter_id: str, fire: datetime, place: Place) -> Iterator[JobRequest]:
+        """The jobs of one meter for one fire; the same fire makes the same jobs, however often."""
+        schedule, begin = self.schedule, self.begin(meter_id, fire)
+        at = isoformat(fire)
+        for kind in schedule.kinds:
+            yield JobRequest(
+                meter_id=meter_id,
+                kind=kind,
+                priority=schedule.priority,
+                not_before=begin,
+                key=f"schedule/{schedule.name}/{at}/{meter_id}/{kind}",
+                deadline=None if schedule.deadline is None else begin + schedule.deadline,
+                requested_by=f"schedule {schedule.name}",
+                reason=at,
+                correlation_id=f"{schedule.name}@{at}",
+                place=place,
+            )
+
+    def check(self) -> None:
+        """Raise ConfigurationError when the schedule could never fire, or never let a job begin."""
+        if self._after(datetime(2000, 1, 1, tzinfo=UTC)) is None:
+            raise ConfigurationError(f"the cron expression {self.schedule.cron!r} names a day that never comes")
+        self._clear(datetime(2001, 1, 1, tzinfo=UTC))
+
+    def _after(self, instant: datetime) -> datetime | None:
+        every = self.schedule.every
+        if every is None:
+            return self.cron.after(instant)
+        return EPOCH + ((instant - EPOCH) // every + 1) * every
+
+    def _newest(self, last: datetime, now: datetime) -> datetime | None:
+        """The newest fire in (last, now], looked for in growing steps back: a long absence costs no more."""
+        for back in _LOOK_BACK:
+            after = max(last, now - back)
+            fires = list(self._between(after, now))
+            if fires:
+                return fires[-1]
+            if after == last:
+                break
+        return None
+
+    def _between(self, last: datetime, now: datetime) -> Iterator[datetime]:
+        return takewhile(lambda fire: fire <= now, self.fires(last))
+
+    def _jitter(self, meter_id: str, fire: datetime) -> timedelta:
+        return jitter(self.schedule.name, meter_id, fire, self.schedule.jitter)
+
+    def _clear(self, instant: datetime) -> datetime:
+        """The first instant from this one on that lies in no blackout window."""
+        for _ in range(_WINDOWS_IN_A_ROW_MAX):
+            end = max((_end_of(one, instant, self.cron.zone) for one in self.schedule.blackouts), default=instant)
+            if end == instant:
+                return instant
+            instant = end
+        raise ConfigurationError(
+            f"the blackout windows of schedule {self.schedule.name} leave no time to begin",
+            next_step="leave out a window or make it shorter",
+        )
+
+
+def jitter(schedule: str, meter_id: str, fire: datetime, most: timedelta) -> timedelta:
+    """A delay in [0, most), in whole seconds, spread evenly over the meters and always the same for the same three."""
+    seconds = int(most.total_seconds())
+    if seconds <= 0:
+        return timedelta(0)
+    digest = blake2b("\0".join((schedule, meter_id, isoformat(fire))).encode(), digest_size=_HASH_OCTETS).digest()
+    return timedelta(seconds=int.from_bytes(digest, "big") * seconds >> 8 * _HASH_OCTETS)
+
+
+def _end_of(blackout: Blackout, instant: datetime, zone: ZoneInfo) -> datetime:
+    """The end of the window that holds this instant; the instant itself when it lies in none."""
+    today = instant.astimezone(zone).date()
+    for day in (today - timedelta(days=1), today):
+        if day.weekday() in blackout.weekdays:
+            start, end = _window(blackout, day, zone)
+            if start <= instant < end:
+                return end
+    return instant
+
+
+def _window(blackout: Blackout, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    last = day if blackout.end > blackout.start else day + timedelta(days=1)
+    return _at(day, blackout.start, zone), _at(last, blackout.end, zone)
+
+
+def _at(day: date, shown: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, shown, zone).astimezone(UTC)

@@ -1,0 +1,98 @@
+"""All checks of one installation, in the order in which a person would look."""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from amity.devices.profiles import DeviceProfile
+from amity.headend.mapping import parse_mapping
+from amity.kernel.errors import AmityError, ConfigurationError
+from amity.runtime.checkup.backlog import check_backlog, check_broker
+from amity.runtime.checkup.check import Check, State, failing, guarded
+from amity.runtime.checkup.clock import check_clock
+from amity.runtime.checkup.disk import check_disk
+from amity.runtime.checkup.keys import check_keys
+from amity.runtime.checkup.limits import check_open_files, check_serial_ports
+from amity.runtime.checkup.ports import check_ports
+from amity.runtime.folder import Folder
+from amity.runtime.gateway_config import CONFIG_FOLDER, FILE_NAME, Gateway, GatewayFile
+from amity.runtime.installation import look_at_gateway
+from amity.runtime.meter_defaults import DEFAULT_PROFILE, default_profile
+from amity.runtime.profile_folder import catalogue_of
+from amity.runtime.schedule_file import parse_plan
+from amity.runtime.service_user import become_owner_of
+from amity.runtime.settings import Settings, load
+
+
+def examine(configuration: Path | None, directory: Path | None, now: datetime) -> list[Check]:
+    """Look at everything; a check that cannot be made is one that failed, never an exception.
+
+    As root: what only root may see first, then all else as the service's user, so that no file changes its owner.
+    """
+    checks = guarded("clock", check_clock)
+    try:
+        gateway = _gateway(configuration, directory)
+    except AmityError as error:
+        return [*checks, failing("configuration", error)]
+    checks += guarded("configuration", partial(_check_configuration, gateway))
+    checks += guarded("ports", partial(check_ports, gateway.settings))
+    checks += guarded("keys", partial(check_keys, gateway.folder, now, _service_user(gateway.folder)))
+    checks += guarded("serial lines", partial(check_serial_ports, gateway.file.serial_ports))
+    checks += guarded("open files", partial(check_open_files, gateway.settings))
+    return [*checks, *guarded("state", partial(_check_state, gateway.folder, gateway.settings, now))]
+
+
+def _gateway(configuration: Path | None, directory: Path | None) -> Gateway:
+    if directory is not None:
+        folder = Folder(directory)
+        return Gateway(load(folder.settings), folder, GatewayFile())
+    return look_at_gateway(configuration or CONFIG_FOLDER)
+
+
+def _service_user(folder: Folder) -> int:
+    return folder.root.stat().st_uid if folder.root.exists() else os.geteuid()
+
+
+def _check_configuration(gateway: Gateway) -> Iterator[Check]:
+    folder, settings = gateway.folder, gateway.settings
+    described = _default(settings, folder).association
+    yield Check(
+        "configuration",
+        State.OK,
+        f"{folder.configuration or folder.settings}: client {described.client}, logical device {described.server},"
+        f" {described.authentication}, {settings.headend.concurrency} meters at once",
+    )
+    yield _peers(settings)
+    if folder.mapping.exists():
+        mapping = parse_mapping(folder.mapping.read_text(encoding="utf-8"), str(folder.mapping))
+        yield Check("mapping", State.OK, f"version {mapping.version}")
+    if folder.schedules.exists():
+        parse_plan(folder.schedules.read_text(encoding="utf-8"), str(folder.schedules))
+        yield Check("schedules", State.OK, f"{folder.schedules} can be used")
+
+
+def _default(settings: Settings, folder: Folder) -> DeviceProfile:
+    """Raise ConfigurationError when `device_profile` is none."""
+    own = folder.profiles if folder.profiles.is_dir() else None
+    return catalogue_of(own, default_profile(settings.headend)).profile(DEFAULT_PROFILE)
+
+
+def _peers(settings: Settings) -> Check:
+    name, allowed = "peers allowed", settings.headend.peers_allowed
+    if not allowed:
+        return Check(name, State.HINT, "nobody: no meter can call in", "name their networks in peers_allowed")
+    if {"0.0.0.0/0", "::/0"} & set(allowed):
+        return Check(name, State.HINT, "everybody", "name the networks of your meters in peers_allowed")
+    return Check(name, State.OK, ", ".join(allowed))
+
+
+def _check_state(folder: Folder, settings: Settings, now: datetime) -> Iterator[Check]:
+    if not folder.root.exists():
+        raise ConfigurationError(f"{folder.root} is missing", next_step="sudo amity install")
+    if folder.configuration is not None:
+        become_owner_of(folder.configuration / FILE_NAME, folder.root)
+    yield from guarded("disk", partial(check_disk, folder))
+    yield from guarded("database", partial(check_backlog, folder, now, settings.headend.database_url))
+    yield from guarded("broker", partial(check_broker, folder, settings))

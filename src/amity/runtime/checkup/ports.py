@@ -1,0 +1,86 @@
+"""Are our ports ours? A port is free (the service does not run), held by Amity, or held by somebody else."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from amity.runtime.checkup.check import Check, State
+from amity.runtime.settings import Settings
+
+MQTT_TLS: Final = 8883
+HTTPS: Final = 443
+_OURS: Final = ("amity", "nats-server")
+_LISTENING: Final = "0A"
+_TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
+
+
+class Door(NamedTuple):
+    """One port and what it is for."""
+
+    name: str
+    host: str
+    port: int
+
+
+def check_ports(settings: Settings) -> Iterator[Check]:
+    """The port for pushes, the broker's, the console's; and those of TLS on this machine."""
+    headend = settings.headend
+    doors = (
+        Door("port for meters that call", headend.push_host, headend.push_port),
+        Door("port of the broker", "127.0.0.1", settings.broker.port),
+        Door("port of the console", settings.web.host, settings.web.port),
+        Door("port for MQTT over TLS", "127.0.0.1", MQTT_TLS),
+        Door("port for HTTPS", "127.0.0.1", HTTPS),
+    )
+    for door in doors:
+        yield check_door(door)
+
+
+def check_door(door: Door) -> Check:
+    """Try to listen there for a moment."""
+    name = f"{door.name} ({door.port})"
+    try:
+        address = socket.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(address[0], socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address[4])
+    except PermissionError:
+        return Check(name, State.UNKNOWN, "below 1024: only root can try", "sudo amity doctor")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _held(name, door.port)
+        return Check(name, State.FAIL, f"{door.host} cannot be listened on: {error.strerror}", "correct listen.host")
+    return Check(name, State.OK, "free; nothing listens there now")
+
+
+def _held(name: str, port: int) -> Check:
+    holder = holder_of(port)
+    if holder is None:
+        return Check(name, State.OK, "in use; by whom only root can see", f"sudo ss -ltnp 'sport = :{port}'")
+    if any(word in holder for word in _OURS):
+        return Check(name, State.OK, f"in use by {holder}")
+    return Check(
+        name, State.FAIL, f"in use by {holder}", "end that program, or choose another port in dlms_config.yaml"
+    )
+
+
+def holder_of(port: int) -> str | None:
+    """The command of the process that listens on a TCP port; None where it is not ours to see."""
+    sockets = set(_listening_sockets(port))
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if sockets & {str(link.readlink()) for link in (process / "fd").iterdir()}:
+                return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()[:80]
+        except OSError:  # not ours, or gone meanwhile
+            continue
+    return None
+
+
+def _listening_sockets(port: int) -> Iterator[str]:
+    for table in map(Path, _TABLES):
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            fields = line.split()
+            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                yield f"socket:[{fields[9]}]"

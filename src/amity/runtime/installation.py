@@ -1,0 +1,52 @@
+"""An installation as commands name it: by its configuration folder (`--config`) or by its one folder (`--dir`)."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from amity.kernel.errors import ConfigurationError
+from amity.runtime.folder import Folder
+from amity.runtime.gateway_config import CONFIG_FOLDER, FILE_NAME, Gateway, load_gateway
+from amity.runtime.install.material import KEY_NAME
+from amity.runtime.owned_files import check_owned
+from amity.runtime.service_user import become_owner_of
+from amity.runtime.settings import Settings, load
+
+
+class Installation(NamedTuple):
+    """Where it is and how it is set."""
+
+    folder: Folder
+    settings: Settings
+
+
+def find_installation(configuration: Path | None, directory: Path | None) -> Installation:
+    """The installation of a configuration folder, or of one folder with an amity.toml; by default /etc/ami-gateway.
+
+    Root goes on as the user to whom a configured installation belongs.
+
+    Raise ConfigurationError when both are given, or when its files are missing, wrong or readable by others.
+    """
+    if configuration is not None and directory is not None:
+        raise ConfigurationError("--config and --dir are two ways to name one installation", next_step="give one")
+    if directory is not None:
+        folder = Folder(directory)
+        return Installation(folder, load(folder.settings))
+    wanted = configuration or CONFIG_FOLDER
+    become_owner_of(wanted / FILE_NAME, look_at_gateway(wanted).folder.root)
+    gateway = load_gateway(wanted)
+    folder = gateway.folder
+    for path in (folder.mapping, folder.schedules, folder.certificates / KEY_NAME):
+        if path.exists():
+            check_owned(path)
+    return Installation(folder, gateway.settings)
+
+
+def look_at_gateway(configuration: Path) -> Gateway:
+    """The configuration as whoever owns it would find it, also for root, who is about to become that user or to leave.
+
+    Raise ConfigurationError as `load_gateway`.
+    """
+    path = configuration / FILE_NAME
+    owner = path.stat().st_uid if os.geteuid() == 0 and path.exists() else None
+    return load_gateway(configuration, owner=owner)

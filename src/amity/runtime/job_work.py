@@ -1,0 +1,188 @@
+"""The head-end at work: schedules make jobs, a worker does them, what is old is forgotten."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import lru_cache
+from typing import Final
+
+import structlog
+
+from amity.domain.jobs import JobKind, JobState, ReadingSchedule
+from amity.headend.fleet import OnProgress, Told
+from amity.headend.jobs.calendar import Calendar
+from amity.headend.jobs.meter_sessions import MeterSessions, OnUnsolicited
+from amity.headend.jobs.plan import JobPlan
+from amity.headend.jobs.ports import LeaseTerms, MeterStates
+from amity.headend.jobs.retry import RetryRules
+from amity.headend.jobs.scheduler import Scheduler
+from amity.headend.jobs.worker import Done, Worker
+from amity.headend.ports import Endpoint, Standing
+from amity.headend.reader import Collected
+from amity.headend.surroundings import Surroundings
+from amity.kernel.errors import AmityError, StorageError
+from amity.kernel.time import SECONDS_PER_DAY
+from amity.runtime.folder import Folder
+from amity.runtime.meter_defaults import EndpointsWithDefaults
+from amity.runtime.schedule_file import ScheduleFile
+from amity.runtime.settings import HeadendSettings
+from amity.storage.ot.database import OtDatabase
+
+DEFAULT_SCHEDULE: Final = "default"
+_LOOK_EVERY_S: Final = 1.0
+_TIDY_EVERY_S: Final = 60.0
+_TRIES_A_DAY: Final = 24
+
+
+class JobWork:
+    """Reads the fleet by jobs; `tell` is told of every session, `on_unsolicited` of what a meter pushed meanwhile."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        settings: HeadendSettings,
+        surroundings: Surroundings,
+        database: OtDatabase,
+        tell: OnProgress,
+        on_unsolicited: OnUnsolicited,
+    ) -> None:
+        self._settings = settings
+        self._surroundings = surroundings
+        self._database = database
+        self._tell = tell
+        self._schedules = ScheduleFile(folder.schedules, folder.last_good_schedules)
+        self._name = worker_name()
+        sessions = MeterSessions(
+            surroundings,
+            WholeStates(database.meter_states, EndpointsWithDefaults(database.endpoints, surroundings.profile_of)),
+            database.counters,
+            bands=lambda: self._plan.clock,
+            on_collected=self._tell_of,
+            on_unsolicited=on_unsolicited,
+        )
+        self._worker = Worker(
+            database.jobs,
+            sessions,
+            terms=self._terms,
+            concurrency=settings.concurrency,
+            clock=surroundings.clock,
+            disk=surroundings.disk,
+            chance=surroundings.chance,
+            on_done=_tell_of_trouble,
+        )
+        self._scheduler = Scheduler(
+            lambda: calendars_of(self._plan, settings),
+            firings=database.firings,
+            pages=database.fleet_pages,
+            jobs=database.jobs,
+            clock=surroundings.clock,
+            disk=surroundings.disk,
+            on_jobs=self._worker.wake,
+        )
+
+    @property
+    def last_error(self) -> AmityError | None:
+        """Why work is held up, or an edit of schedules.toml refused; None while all is well."""
+        return self._worker.last_error or self._scheduler.last_error or self._schedules.refusal
+
+    async def run(self) -> None:
+        """Work until cancelled. Who has no schedule of their own sees their meters read at once."""
+        if not self._plan.schedules:
+            await self._begin_default()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._worker.run())
+            tasks.create_task(self._scheduler.run())
+            tasks.create_task(self._look_for_ever())
+            tasks.create_task(self._tidy_for_ever())
+
+    async def _begin_default(self) -> None:
+        (calendar,) = calendars_of(self._plan, self._settings)
+        with suppress(StorageError):  # it fires at its time; trouble is told once work begins
+            await self._surroundings.disk(lambda: self._scheduler.begin_now(calendar))
+
+    @property
+    def _plan(self) -> JobPlan:
+        return self._schedules.plan
+
+    def _terms(self) -> LeaseTerms:
+        plan = self._plan
+        retry = plan.retry or default_retry(self._surroundings, self._settings)
+        return LeaseTerms(self._name, take_along=plan.take_along, throttle=plan.throttle, retry=retry)
+
+    def _tell_of(self, collected: Collected) -> None:
+        self._tell(Told(0, 0, collected.delivery))
+
+    async def _look_for_ever(self) -> None:
+        """Edits of the file are told once; a refusal is told as trouble until it is mended."""
+        log: structlog.stdlib.BoundLogger = structlog.get_logger("headend")
+        while True:
+            if self._schedules.poll():
+                log.info("schedules in force", names=[one.name for one in self._plan.schedules] or [DEFAULT_SCHEDULE])
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _tidy_for_ever(self) -> None:
+        log: structlog.stdlib.BoundLogger = structlog.get_logger("headend")
+        jobs, clock = self._database.jobs, self._surroundings.clock
+        while True:
+            now = clock.now()
+            kept = timedelta(days=self._settings.jobs_kept_days)
+            try:
+                await self._surroundings.disk(lambda now=now: jobs.expire(now))  # type: ignore[misc]
+                await self._surroundings.disk(lambda before=now - kept: jobs.prune(before))  # type: ignore[misc]
+            except StorageError as error:
+                log.error("old jobs not pruned", reason=error.lines())  # noqa: TRY400 - structured, no traceback
+            await asyncio.sleep(_TIDY_EVERY_S)
+
+
+class WholeStates:
+    """Implements `headend.jobs.ports.MeterStates`: what an endpoint leaves open is filled in."""
+
+    def __init__(self, states: MeterStates, defaults: EndpointsWithDefaults) -> None:
+        self._states = states
+        self._defaults = defaults
+
+    def of(self, meter_ids: Sequence[str]) -> Mapping[str, tuple[Endpoint, Standing]]:
+        """Endpoint, whole, and standing of those that are known."""
+        known = self._states.of(meter_ids)
+        return {one: (self._defaults.whole(endpoint), standing) for one, (endpoint, standing) in known.items()}
+
+
+@lru_cache(maxsize=4)
+def calendars_of(plan: JobPlan, settings: HeadendSettings) -> Sequence[Calendar]:
+    """Those of the file; where there are none, the default: every meter, every poll interval."""
+    return [Calendar(one) for one in plan.schedules or (default_schedule(settings),)]
+
+
+def default_schedule(settings: HeadendSettings) -> ReadingSchedule:
+    """Everything of every meter, every `poll_interval_s`."""
+    every = timedelta(seconds=settings.poll_interval_s)
+    return ReadingSchedule(DEFAULT_SCHEDULE, "* * * * *", "UTC", (JobKind.PROFILES,), every=every)
+
+
+def default_retry(surroundings: Surroundings, settings: HeadendSettings) -> RetryRules:
+    """The session's own rules; a meter may be tried as often as the default schedule asks for it."""
+    polls = SECONDS_PER_DAY // settings.poll_interval_s
+    tries_a_day = max(_TRIES_A_DAY, settings.attempts * polls)
+    return RetryRules(settings.attempts, tries_a_day, surroundings.session.backoff)
+
+
+def worker_name() -> str:
+    """Host and process: no two workers of a cluster have the same."""
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def _tell_of_trouble(done: Done) -> None:
+    """What a session's own line does not say: that the disk refused it, that it was given up or the lease lost."""
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("headend")
+    if done.not_kept is not None:
+        log.error("delivery not kept", meter=done.bundle.meter_id, reason=done.not_kept.lines())
+    elif not done.accepted:
+        log.warning("lease lost", meter=done.bundle.meter_id, worker=done.bundle.lease.worker)
+    for outcome in done.outcomes:
+        if done.accepted and outcome.state is JobState.DEAD:
+            log.warning(
+                "job given up", job=outcome.job_id, meter=done.bundle.meter_id, told=outcome.told, next=outcome.remedy
+            )

@@ -1,0 +1,105 @@
+"""Jobs as people see and change them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
+
+from amity.domain.jobs import Job, JobCounts, JobState, Priority
+from amity.headend.jobs.ports import JobQuery
+from amity.kernel.errors import NotFoundError, RequestError
+from amity.storage.ot.job_rows import AS_STORED, job_of, sent
+from amity.storage.ot.job_tables import job
+from amity.storage.ot.jobs import due_anew, locked
+from amity.storage.transactions import Transactions
+
+
+class SqlJobBook:
+    """Implements `headend.jobs.ports.JobBook`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def find(self, query: JobQuery) -> Sequence[Job]:
+        """The jobs of a query, the newest first."""
+        columns = job.c
+        wanted: list[ColumnElement[bool]] = []
+        if query.meter_id:
+            wanted.append(columns.meter_id == query.meter_id)
+        if query.states:
+            wanted.append(columns.state.in_(sorted(query.states)))
+        newest = func.coalesce(columns.finished_at, columns.created_at).desc()
+        ended_first = case((columns.finished_at.is_(None), 1), else_=0)
+        with self._transactions.read() as connection:
+            return _jobs(connection, *wanted, order=(ended_first, newest, columns.job_id), limit=query.limit)
+
+    def job(self, job_id: str) -> Job:
+        """By its id or a beginning of it that only it has; raise NotFoundError otherwise."""
+        with self._transactions.read() as connection:
+            return _one(connection, job_id)
+
+    def counts(self, now: datetime) -> JobCounts:
+        """How many there are."""
+        columns = job.c
+        due = (columns.state == JobState.WAITING) & (columns.not_before <= now)
+        with self._transactions.read() as connection:
+            by_state = connection.execute(select(columns.state, func.count()).group_by(columns.state))
+            count, oldest = connection.execute(select(func.count(), func.min(columns.not_before)).where(due)).one()
+            return JobCounts({JobState(state): number for state, number in by_state}, count, oldest)
+
+    def retry(self, job_id: str, now: datetime) -> Job:
+        """Let a job that ended wait again, with all its attempts and no deadline; raise RequestError if it is alive."""
+        with self._transactions.write() as connection:
+            found = _locked_job(connection, job_id)
+            if not found.state.ended:
+                raise RequestError(f"job {found.job_id} is {found.state} already", next_step="wait for it to end")
+            again = {
+                "state": JobState.WAITING,
+                "priority": Priority.ON_DEMAND,
+                "not_before": now,
+                "rank": sent(now + Priority.ON_DEMAND.patience),
+                "deadline": None,
+                "attempts": 0,
+                "finished_at": None,
+                "coalesced_into": "",
+            }
+            connection.execute(update(job).where(job.c.job_id == found.job_id).values(again))
+            due_anew(connection, found.meter_id)
+            return _one(connection, found.job_id)
+
+    def discard(self, job_id: str, by: str, now: datetime) -> Job:
+        """Cancel a job that is alive or dead; raise RequestError when it ended otherwise."""
+        with self._transactions.write() as connection:
+            found = _locked_job(connection, job_id)
+            if found.state.ended and found.state is not JobState.DEAD:
+                raise RequestError(f"job {found.job_id} is {found.state}: there is nothing to discard")
+            told = f"discarded by {by}" + (f"; before: {found.told}" if found.told else "")
+            ended = {"state": JobState.CANCELLED, "finished_at": now, "told": told}
+            connection.execute(update(job).where(job.c.job_id == found.job_id).values(ended))
+            due_anew(connection, found.meter_id)
+            return _one(connection, found.job_id)
+
+
+def _locked_job(connection: Connection, job_id: str) -> Job:
+    """The job as it is once nobody else can change it."""
+    found = _one(connection, job_id)
+    locked(connection, [found.meter_id])
+    return _one(connection, found.job_id)
+
+
+def _one(connection: Connection, beginning: str) -> Job:
+    columns = job.c
+    found = _jobs(connection, columns.job_id.startswith(beginning, autoescape=True), order=(columns.job_id,), limit=2)
+    if len(found) != 1 or not beginning:
+        several = "several jobs begin" if len(found) > 1 else "no job begins"
+        raise NotFoundError(
+            f"{several} with {beginning!r}", next_step="see `amity jobs list` or `amity jobs history` for their ids"
+        )
+    return found[0]
+
+
+def _jobs(
+    connection: Connection, *wanted: ColumnElement[bool], order: Sequence[ColumnElement[object]], limit: int
+) -> Sequence[Job]:
+    query = select(*AS_STORED).where(*wanted).order_by(*order).limit(limit)
+    return [job_of(row) for row in connection.execute(query).mappings()]

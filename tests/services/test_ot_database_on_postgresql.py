@@ -1,0 +1,83 @@
+"""Everything that holds for the head-end's state on SQLite, on a real PostgreSQL: the same tests, another database."""
+
+import gc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from amity.kernel.errors import ConfigurationError, StorageError
+from amity.storage.ot.database import OtDatabase, open_shared_database
+from amity.storage.ot.tables import metadata
+from amity.storage.postgres import open_postgres
+from tests.services import postgres
+from tests.unit.headend.jobs.test_scheduler import *  # noqa: F403 - every test of that module, on this database
+from tests.unit.headend.jobs.test_worker import *  # noqa: F403 - as above
+from tests.unit.storage_ot.test_job_store import *  # noqa: F403 - as above
+from tests.unit.storage_ot.test_ot_collection import *  # noqa: F403 - as above
+from tests.unit.storage_ot.test_workers_are_killed import *  # noqa: F403 - as above
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    if reason := postgres.why_missing():
+        pytest.skip(reason)
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def database(server_url: str) -> Iterator[OtDatabase]:
+    """An empty database: every table is emptied, none is made anew."""
+    opened = open_shared_database(server_url)
+    names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
+    with opened._engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def where(server_url: str) -> str:
+    """How a child opens the database."""
+    return server_url
+
+
+def test_the_migrated_database_has_the_tables_of_the_code(database: OtDatabase) -> None:
+    with database._engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert differences == []
+
+
+def test_nodes_that_start_together_migrate_once(server_url: str) -> None:
+    """Each has an empty schema to fill; they wait for each other."""
+    with open_postgres(server_url).connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE together"))
+    url = server_url.replace("/postgres?", "/together?")
+    with ThreadPoolExecutor(4) as threads:
+        opened = list(threads.map(lambda _: open_shared_database(url), range(4)))
+    for one in opened:
+        one.close()
+
+
+def test_a_server_that_is_not_there_is_a_storage_error(tmp_path: object) -> None:
+    with pytest.raises(StorageError, match="not there") as caught:
+        open_shared_database(f"postgresql://amity@/postgres?host={tmp_path}")
+    assert caught.value.next_step
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver leaves its socket behind
+def test_a_database_that_is_not_there_is_told(server_url: str) -> None:
+    with pytest.raises(StorageError, match="no such database"):
+        open_shared_database(server_url.replace("/postgres?", "/nowhere?"))
+    gc.collect()
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "not a url", "postgresql://host", "postgresql://h/d?surprise=1"])
+def test_a_url_that_names_no_postgresql_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_postgres(url)
+    assert url not in str(caught.value)

@@ -1,0 +1,109 @@
+"""The head-end at work as the role runs it: default schedule, schedules.toml, what is told, what is forgotten."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from amity.domain.collection import Outcome
+from amity.domain.jobs import JobState
+from amity.headend.fleet import Told
+from amity.headend.jobs.ports import JobQuery
+from amity.headend.ports import Endpoint
+from amity.runtime.folder import Folder
+from amity.runtime.job_work import JobWork
+from amity.runtime.settings import HeadendSettings
+from amity.simulation.virtual_time import VirtualClock, run_virtually
+from tests.unit.headend.jobs.requests import NOW, request
+
+SETTINGS = HeadendSettings(poll_interval_s=300)
+SCHEDULES = '[[schedule]]\nname = "hourly"\ncron = "0 * * * *"\nread = ["registers", "events"]\n'
+
+
+async def nobody(endpoint: Endpoint, apdu: bytes) -> None:
+    raise AssertionError((endpoint, apdu))
+
+
+class Work:
+    """A JobWork on virtual time; `told` is what it said of sessions."""
+
+    def __init__(self, bench: object, folder: Path, settings: HeadendSettings = SETTINGS) -> None:
+        (folder / "ot").mkdir(exist_ok=True)
+        self.bench, self.folder, self.settings = bench, Folder(folder), settings
+        self.told: list[Told] = []
+        self.errors: list[object] = []
+
+    def run(self, span: timedelta, after_start: Callable[[], None] | None = None) -> None:
+        async def main(clock: VirtualClock) -> None:
+            self.bench.connector.clock = clock
+            surroundings = replace(self.bench.surroundings, clock=clock, chance=Random(4).random)
+            database = self.bench.database
+            work = JobWork(self.folder, self.settings, surroundings, database, self.told.append, nobody)
+            running = asyncio.create_task(work.run())
+            await asyncio.sleep(5)
+            if after_start:
+                after_start()
+            await asyncio.sleep(span.total_seconds())
+            self.errors.append(work.last_error)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+        run_virtually(main, NOW)
+
+
+@pytest.fixture
+def make_work(make_bench: Callable, tmp_path: Path) -> Callable[..., Work]:
+    return lambda count=5, **settings: Work(
+        make_bench(count), tmp_path, HeadendSettings(**{"poll_interval_s": 300, **settings})
+    )
+
+
+def test_without_a_schedule_every_meter_is_read_at_once_and_every_poll_interval(make_work: Callable) -> None:
+    work = make_work()
+    work.run(timedelta(minutes=10))
+    assert {told.delivery.outcome for told in work.told} == {Outcome.COMPLETE}
+    assert len(work.told) == 5 * 3, "at once, and at 06:20 and 06:25"
+    assert work.folder.schedules.exists()
+    assert work.errors == [None]
+
+
+def test_a_schedule_takes_the_place_of_the_default_as_soon_as_it_is_written(make_work: Callable) -> None:
+    work = make_work()
+    work.run(timedelta(hours=1), lambda: work.folder.schedules.write_text(SCHEDULES))
+    reasons = {job.requested_by for job in work.bench.database.job_book.find(JobQuery(limit=1000))}
+    assert reasons == {"schedule default", "schedule hourly"}
+    assert len(work.told) == 5 + 5
+
+
+def test_a_wrong_edit_is_trouble_and_changes_nothing(make_work: Callable) -> None:
+    work = make_work()
+    work.run(timedelta(minutes=10), lambda: work.folder.schedules.write_text(SCHEDULES.replace("0 *", "0 99")))
+    assert "line 3" in str(work.errors[0]) or "line 1" in str(work.errors[0])
+    assert len(work.told) == 5 * 3
+
+
+def test_old_jobs_are_forgotten(make_work: Callable) -> None:
+    work = make_work(1, jobs_kept_days=1)
+    jobs = work.bench.database.jobs
+    (old,) = jobs.enqueue([request("GONE")], NOW - timedelta(days=2))
+    work.bench.database.job_book.discard(old, "ops", NOW - timedelta(days=2))
+    work.run(timedelta(minutes=1))
+    assert {job.meter_id for job in work.bench.database.job_book.find(JobQuery())} == {
+        work.bench.simulated.meters[0].meter_id
+    }
+
+
+def test_a_refusing_meter_is_tried_again_within_the_rules_and_answers_when_it_is_back(make_work: Callable) -> None:
+    work = make_work(2)
+    meter = work.bench.simulated.meters[0].meter_id
+    work.bench.connector.refused.add(meter)
+    work.run(timedelta(minutes=4), None)
+    outcomes = [told.delivery.outcome for told in work.told if told.delivery.meter_id == meter]
+    assert set(outcomes) == {Outcome.REFUSED}
+    assert len(outcomes) == 2 * SETTINGS.attempts
+    (dead,) = work.bench.database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
+    assert (dead.meter_id, bool(dead.remedy)) == (meter, True), "one dead letter, however many polls"

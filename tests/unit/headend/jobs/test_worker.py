@@ -1,0 +1,309 @@
+"""Workers lease, read, save and give back; several share a fleet; none of them stores anything twice."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from amity.domain.jobs import Bundle, JobKind, JobRequest, JobState, Priority
+from amity.headend.jobs.ports import JobQuery, LeaseTerms
+from amity.headend.jobs.retry import Failure, RetryRules
+from amity.headend.jobs.sessions import SessionResult
+from amity.headend.jobs.worker import Done, Worker
+from amity.kernel.backoff import Backoff
+from amity.kernel.errors import StorageError
+from amity.simulation.virtual_time import VirtualClock, run_virtually
+from amity.storage.ot.database import OtDatabase
+from tests.unit.headend.jobs.requests import NOW, request
+
+AT_ONCE = RetryRules(attempts_max=3, backoff=Backoff(0.0, 0.0))
+
+
+async def at_once(work: Callable) -> object:
+    return work()
+
+
+@dataclass
+class PretendedMeters:
+    """Sessions that take `takes_s` each and note what was kept; `failures` are told once each, by meter."""
+
+    takes_s: float = 1.0
+    failures: dict[str, list[Failure]] = field(default_factory=dict)
+    kept: Counter[str] = field(default_factory=Counter)
+    open_now: Counter[str] = field(default_factory=Counter)
+    together_max: int = 0
+    sessions: list[str] = field(default_factory=list)
+    behind: Counter[str] = field(default_factory=Counter)
+
+    async def announce(self, bundles: Sequence[Bundle]) -> None:
+        pass
+
+    async def read(self, bundle: Bundle) -> SessionResult:
+        meter_id = bundle.meter_id
+        self.sessions.append(meter_id)
+        self.open_now[meter_id] += 1
+        assert self.open_now[meter_id] == 1, "two associations with one meter"
+        self.together_max = max(self.together_max, self.open_now.total())
+        try:
+            await asyncio.sleep(self.takes_s)
+        finally:
+            self.open_now[meter_id] -= 1
+        failure = self.failures.get(meter_id, []).pop(0) if self.failures.get(meter_id) else None
+        behind = self.behind[meter_id] > 0
+        self.behind[meter_id] -= behind
+
+        def keep() -> None:
+            self.kept[meter_id] += failure is None
+
+        return SessionResult(failure=failure, behind=behind, keep=keep)
+
+
+def worker(database: OtDatabase, meters: PretendedMeters, clock: VirtualClock, **changes: object) -> Worker:
+    terms = LeaseTerms(changes.pop("name", "w1"), retry=AT_ONCE)
+    settings = {"concurrency": 4, "disk": at_once, "chance": Random(1).random, "terms": lambda: terms, **changes}
+    return Worker(database.jobs, meters, clock=clock, **settings)
+
+
+def states(database: OtDatabase) -> Counter[str]:
+    return Counter(str(job.state) for job in database.job_book.find(JobQuery(limit=10_000)))
+
+
+def enqueue(database: OtDatabase, meters: int, kinds: Sequence[JobKind] = (JobKind.PROFILES,)) -> None:
+    database.jobs.enqueue([request(f"M{n:03}", kind) for n in range(meters) for kind in kinds], NOW)
+
+
+def test_every_due_job_is_done_within_the_sessions_that_are_allowed(database: OtDatabase) -> None:
+    meters = PretendedMeters()
+    enqueue(database, 10, (JobKind.PROFILES, JobKind.EVENTS))
+    run_virtually(lambda clock: worker(database, meters, clock).drain(), NOW)
+    assert states(database) == {"done": 20}
+    assert meters.kept == {f"M{n:03}": 1 for n in range(10)}
+    assert meters.together_max == 4
+
+
+def test_a_passing_failure_is_tried_again_and_a_lasting_one_is_a_dead_letter(database: OtDatabase) -> None:
+    silent, key = Failure("Timer T1 Timeout", "look at the line", True), Failure("wrong key", "mend the key", False)
+    meters = PretendedMeters(failures={"M000": [silent, silent], "M001": [key], "M002": [silent] * 3})
+    enqueue(database, 4)
+    told: list[Done] = []
+    run_virtually(lambda clock: worker(database, meters, clock, on_done=told.append).drain(), NOW)
+    by_meter = {job.meter_id: job for job in database.job_book.find(JobQuery())}
+    assert (by_meter["M000"].state, by_meter["M000"].attempts) == (JobState.DONE, 3)
+    assert (by_meter["M001"].state, by_meter["M001"].remedy) == (JobState.DEAD, "mend the key")
+    assert (by_meter["M002"].state, by_meter["M002"].told) == (JobState.DEAD, "Timer T1 Timeout")
+    assert len(told) == 3 + 1 + 3 + 1
+
+
+def test_a_meter_with_more_past_is_read_on_without_spending_attempts(database: OtDatabase) -> None:
+    meters = PretendedMeters(behind=Counter({"M000": 7}))
+    enqueue(database, 1)
+    run_virtually(lambda clock: worker(database, meters, clock).drain(), NOW)
+    assert meters.kept == {"M000": 8}
+    assert states(database) == {"done": 1}
+
+
+def test_two_workers_share_the_fleet(database: OtDatabase) -> None:
+    meters = PretendedMeters()
+    enqueue(database, 40)
+
+    async def both(clock: VirtualClock) -> None:
+        await asyncio.gather(*(worker(database, meters, clock, name=name).drain() for name in ("w1", "w2")))
+
+    run_virtually(both, NOW)
+    assert meters.kept == {f"M{n:03}": 1 for n in range(40)}
+    assert {job.worker for job in database.job_book.find(JobQuery())} == {"w1", "w2"}
+
+
+def test_a_lease_is_renewed_while_a_long_session_lasts(database: OtDatabase) -> None:
+    meters = PretendedMeters(takes_s=600.0)
+    enqueue(database, 1)
+
+    async def both(clock: VirtualClock) -> None:
+        await asyncio.gather(*(worker(database, meters, clock, name=name).drain() for name in ("w1", "w2")))
+
+    run_virtually(both, NOW)
+    assert meters.sessions == ["M000"]
+    assert meters.kept == {"M000": 1}
+
+
+def test_a_worker_that_cannot_renew_lets_the_session_go_before_the_lease_ends(database: OtDatabase) -> None:
+    """Another worker then takes the meter: never two associations, and what came is kept once."""
+    meters = PretendedMeters(takes_s=100.0)
+    enqueue(database, 1)
+
+    class Unrenewable:
+        def __getattr__(self, name: str) -> object:
+            return getattr(database.jobs, name)
+
+        def renew(self, _leases: object, _until: object) -> frozenset:
+            raise StorageError("the disk is full")
+
+    async def both(clock: VirtualClock) -> None:
+        terms = LeaseTerms("stuck", retry=AT_ONCE)
+        stuck = Worker(
+            Unrenewable(),
+            meters,
+            terms=lambda: terms,
+            concurrency=1,
+            clock=clock,
+            disk=at_once,
+            chance=Random(1).random,
+        )
+        running = asyncio.create_task(stuck.run())
+        await asyncio.sleep(2)
+        healthy = asyncio.create_task(worker(database, meters, clock, name="healthy").run())
+        await asyncio.sleep(300)
+        running.cancel()
+        await asyncio.sleep(5)
+        healthy.cancel()
+        await asyncio.gather(running, healthy, return_exceptions=True)
+
+    run_virtually(both, NOW)
+    assert meters.kept == {"M000": 1}
+    assert states(database) == {"done": 1}
+
+
+def test_a_worker_that_lost_its_lease_in_its_sleep_stores_nothing(database: OtDatabase) -> None:
+    """Its clock stood still: it does not know that another has the meter. The fence does."""
+    meters = PretendedMeters()
+    enqueue(database, 1)
+    terms = LeaseTerms("asleep", retry=AT_ONCE)
+    (bundle,) = database.jobs.lease(terms, 1, NOW)
+    (again,) = database.jobs.lease(LeaseTerms("other"), 1, NOW + timedelta(minutes=2))
+    assert again.lease.fence > bundle.lease.fence
+
+    async def late(clock: VirtualClock) -> None:
+        asleep = worker(database, meters, clock)
+        result = await meters.read(bundle)
+        held = type("Held", (), {"bundle": bundle, "until": NOW, "session": None})()
+        asleep._held.add(held)
+        await asleep._save([type("Ended", (), {"held": held, "result": result})()])
+
+    run_virtually(late, NOW)
+    assert meters.kept == Counter()
+    assert [job.worker for job in database.job_book.find(JobQuery())] == ["other"]
+
+
+def test_a_worker_that_is_stopped_gives_its_meters_back_at_once(database: OtDatabase) -> None:
+    meters = PretendedMeters(takes_s=1000.0)
+    enqueue(database, 3)
+
+    async def stopped(clock: VirtualClock) -> None:
+        running = asyncio.create_task(worker(database, meters, clock).run())
+        await asyncio.sleep(10)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(stopped, NOW)
+    assert len(database.jobs.lease(LeaseTerms("next"), 10, NOW + timedelta(seconds=11))) == 3
+
+
+def test_what_cannot_be_kept_takes_no_other_meter_with_it(database: OtDatabase) -> None:
+    class Poisoned(PretendedMeters):
+        async def read(self, bundle: Bundle) -> SessionResult:
+            result = await super().read(bundle)
+            return SessionResult(keep=_refuse) if bundle.meter_id == "M001" else result
+
+    meters, told = Poisoned(), []
+    enqueue(database, 4)
+
+    async def until_three_are_done(clock: VirtualClock) -> None:
+        running = asyncio.create_task(worker(database, meters, clock, on_done=told.append).run())
+        await asyncio.sleep(5)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(until_three_are_done, NOW)
+    assert set(meters.kept) == {"M000", "M002", "M003"}
+    assert [done.bundle.meter_id for done in told if done.not_kept] == ["M001"]
+
+
+def _refuse() -> None:
+    raise StorageError("no")
+
+
+def test_a_reader_that_has_a_defect_is_told_and_stops_nobody(database: OtDatabase) -> None:
+    class Broken(PretendedMeters):
+        async def read(self, bundle: Bundle) -> SessionResult:
+            if bundle.meter_id == "M000":
+                raise KeyError("oh")
+            return await super().read(bundle)
+
+    enqueue(database, 2)
+    run_virtually(lambda clock: worker(database, Broken(), clock).drain(), NOW)
+    dead = database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
+    assert [(job.meter_id, "KeyError" in job.told) for job in dead] == [("M000", True)]
+    assert states(database) == {"done": 1, "dead": 1}
+
+
+def test_follow_ups_are_enqueued_with_the_result(database: OtDatabase) -> None:
+    follow_up = JobRequest("M000", JobKind.CLOCK_SET, Priority.SCHEDULED, NOW, "follow")
+
+    class Following(PretendedMeters):
+        async def read(self, bundle: Bundle) -> SessionResult:
+            wanted = (follow_up,) if JobKind.CLOCK_CHECK in bundle.kinds else ()
+            return SessionResult(follow_ups=wanted)
+
+    enqueue(database, 1, (JobKind.CLOCK_CHECK,))
+    run_virtually(lambda clock: worker(database, Following(), clock).drain(), NOW)
+    assert {(job.kind, job.state) for job in database.job_book.find(JobQuery())} == {
+        (JobKind.CLOCK_CHECK, JobState.DONE),
+        (JobKind.CLOCK_SET, JobState.DONE),
+    }
+
+
+def test_a_disk_that_fails_is_told_and_work_goes_on_when_it_is_mended(database: OtDatabase) -> None:
+    meters = PretendedMeters()
+    enqueue(database, 2)
+    broken = [True]
+
+    class Failing:
+        def __getattr__(self, name: str) -> object:
+            if name == "lease" and broken:
+                raise StorageError("the disk is full")
+            return getattr(database.jobs, name)
+
+    async def mended(clock: VirtualClock) -> str:
+        terms = LeaseTerms("w1")
+        one = Worker(
+            Failing(), meters, terms=lambda: terms, concurrency=2, clock=clock, disk=at_once, chance=Random(1).random
+        )
+        running = asyncio.create_task(one.run())
+        await asyncio.sleep(1)
+        told = str(one.last_error)
+        broken.clear()
+        await asyncio.sleep(30)
+        assert one.last_error is None
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return told
+
+    assert run_virtually(mended, NOW) == "the disk is full"
+    assert meters.kept == {"M000": 1, "M001": 1}
+
+
+def test_draining_with_a_failing_disk_raises(database: OtDatabase) -> None:
+    class Failing:
+        def __getattr__(self, name: str) -> object:
+            if name == "lease":
+                raise StorageError("the disk is full")
+            return getattr(database.jobs, name)
+
+    async def drained(clock: VirtualClock) -> None:
+        terms = LeaseTerms("w1")
+        await Worker(
+            Failing(),
+            PretendedMeters(),
+            terms=lambda: terms,
+            concurrency=2,
+            clock=clock,
+            disk=at_once,
+            chance=Random(1).random,
+        ).drain()
+
+    with pytest.raises(StorageError, match="full"):
+        run_virtually(drained, NOW)
