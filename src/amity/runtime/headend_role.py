@@ -32,7 +32,7 @@ from amity.runtime.system import SystemClock, random_octets
 from amity.runtime.system_title import claim_title, leave_mark
 from amity.storage.ot.database import OtDatabase, open_database
 from amity.storage.ot.keys import KeyFile
-from amity.transports.meter_connector import TcpConnector
+from amity.transports.meter_connector import MeterConnector
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _WATCH_EVERY_S = 5.0
 
 async def run_headend(folder: Folder, settings: Settings) -> None:
     """Read the fleet round after round, take pushes in and carry deliveries, until cancelled."""
-    async with _headend(folder, settings, _log_progress()) as (fleet, courier, listener, database):
+    async with _headend(folder, settings, log_progress()) as (fleet, courier, listener, database):
         port = await listener.start(settings.headend.push_host, settings.headend.push_port)
         _log().info("listening for pushes", port=port)
         try:
@@ -110,7 +110,7 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
         chance=random.SystemRandom().random,
         random_octets=random_octets,
         system_title=title,
-        connector=TcpConnector(),
+        connector=MeterConnector(),
         disk=_on_the_disk_thread,
         endpoints=database.endpoints,
         keys=KeyFile(folder.keys),
@@ -143,7 +143,7 @@ def _log() -> structlog.stdlib.BoundLogger:
     return log
 
 
-def _log_progress() -> OnProgress:
+def log_progress() -> OnProgress:
     """A line when a meter's outcome changes; the same outcome again is not news."""
     last: dict[str, Outcome] = {}
 

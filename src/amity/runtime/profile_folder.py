@@ -1,20 +1,42 @@
 """Device profiles in a folder of the user's, laid over those that come with Amity."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from amity.devices.profiles import Catalogue
 from amity.kernel.errors import ConfigurationError
 
 _FILE_OCTETS_MAX = 256 << 10
+ENDING = ".toml"
+"""How the name of a profile file ends."""
+
+
+class _Files(Mapping[str, str]):
+    """The texts of files by the names of their profiles."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+
+    def __getitem__(self, name: str) -> str:
+        return text_of(self._files[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 def catalogue_of(folder: Path | None) -> Catalogue:
-    """Amity's profiles, and every `*.toml` of a folder when one is given; raise ConfigurationError if it is none."""
+    """Amity's profiles, and every `*.toml` of a folder when one is given; raise ConfigurationError if it is none.
+
+    A file is read when its profile is asked for: one that cannot be read spoils no other.
+    """
     if folder is None:
         return Catalogue()
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder of device profiles", next_step="name a folder of *.toml files")
-    return Catalogue({file.stem: text_of(file) for file in sorted(folder.glob("*.toml"))})
+    return Catalogue(_Files({file.stem: file for file in sorted(folder.glob(f"*{ENDING}"))}))
 
 
 def text_of(file: Path) -> str:
