@@ -1,6 +1,5 @@
 """`amity serve`: the roles of an installation, in the foreground."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ import structlog
 import typer
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime import loops
 from amity.runtime.folder import Folder
 from amity.runtime.logs import configure_logs
 from amity.runtime.roles import Role, serve_roles
@@ -32,7 +32,7 @@ def serve(
         print(json.dumps(served), flush=True)
     else:
         structlog.get_logger("serve").info("serving", roles=",".join(wanted), dir=str(directory))
-    asyncio.run(serve_roles(folder, wanted, with_parent=with_parent))
+    loops.run(serve_roles(folder, wanted, with_parent=with_parent))
 
 
 def _roles(text: str) -> list[Role]:
