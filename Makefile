@@ -33,7 +33,7 @@ check: $(VENV)/.dev  ## style, types, import contracts, dependencies
 	@$(BIN)/deptry src
 
 .PHONY: interop
-interop: $(VENV)/.dev .interop/gurux/.done .interop/dlms-cosem/.done  ## foreign DLMS clients, in processes of their own, read our meters
+interop: $(VENV)/.dev .interop/gurux/.done .interop/dlms-cosem/.done .interop/amshan/.done  ## foreign DLMS clients, in processes of their own, read our meters
 	@$(BIN)/pytest -m interop tests/interop $(ARGS)
 
 .PHONY: bench
@@ -50,7 +50,7 @@ fuzz: $(VENV)/.dev  ## coverage-guided fuzzing of every decoder and both ends of
 
 .PHONY: lock
 lock: .cache/uv/bin/uv  ## resolve requirements/*.in anew into hash-pinned requirements/*.txt
-	@for name in build runtime dev interop-gurux interop-dlms-cosem; do \
+	@for name in build runtime dev interop-gurux interop-dlms-cosem interop-amshan; do \
 	  echo "requirements/$$name.txt"; \
 	  .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import amity_jobs, hdlc, meter, peers_run, workload
+from benchmarks import amity_jobs, hdlc, headend, meter, peers_run, workload
 
 SESSIONS = 600
 PEER_SESSIONS = 120
@@ -141,6 +141,26 @@ def blocks() -> Result:
     )
 
 
+def head_end() -> Result:
+    """A session through the head-end's whole path, in a process of its own."""
+    print("measuring the head-end's path", file=sys.stderr)
+    command = [sys.executable, "-m", "benchmarks.headend", "--json"]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout  # noqa: S603 - our own
+    document = json.loads(printed)
+    figure = (document["session_s"] + document["delivery_s"]) * 1000
+    return Result(
+        name="head-end: 12 exchanges, stored, delivered",
+        unit="ms",
+        amity=figure,
+        peers={},
+        ratio=headend.FIRST_MEASURED_MS / figure,
+        ratio_to="as first measured",
+        bar=headend.BAR_MS,
+        ratio_bar=None,
+        met=figure <= headend.BAR_MS,
+    )
+
+
 def framing() -> Result:
     """HDLC frames, the slower of sending and receiving; the ratio is that of the check sequence (see `hdlc`)."""
     print("measuring HDLC framing", file=sys.stderr)
@@ -206,7 +226,7 @@ def main() -> int:
     except peers_run.PeerMissingError as error:
         print(error, file=sys.stderr)
         return 2
-    results = [*(compare(line, ours, theirs) for line in LINES), blocks(), framing()]
+    results = [*(compare(line, ours, theirs) for line in LINES), head_end(), blocks(), framing()]
     per_hour = int(SECONDS_PER_HOUR / ours["session over TCP"])
     print(table(results))
     print(f"\nAt {ours['session over TCP'] * 1000:.2f} ms a session, one core reads {per_hour:,} meters an hour.")

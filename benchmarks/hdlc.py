@@ -4,7 +4,8 @@ Beside it the check sequence as it is computed octet by octet with a table, whic
 through `binascii.crc_hqx` (see `amity.protocols.hdlc.checksum`). Run: `python -m benchmarks.hdlc [--json]`.
 
 What bounds it: the check itself runs at some 350 MB/s (two passes in C, mirror and divide); everything else is a cost
-per frame, about 1 us to send and 2 us to receive, so that the standard's 128 octets stay below 100 MB/s when received.
+per frame, about 1 us to send and 1.3 us to receive, so that the standard's 128 octets stay below 100 MB/s when
+received.
 """
 
 import argparse

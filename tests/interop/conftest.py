@@ -1,6 +1,7 @@
 """The foreign programs' virtual environments and the fleets that they read.
 
-`make interop` runs these tests with `-m interop`: a missing peer is a failure then. Without that they are skipped.
+`make interop` runs these tests with `-m interop`: a missing peer is a failure then. Without that they are skipped, but
+for those in `handmade`, which need no peer and so run with every other test, too.
 At the end a table says what ran (see `ledger`).
 """
 
@@ -13,10 +14,10 @@ _WITHOUT = "foreign DLMS clients run under make interop (pytest -m interop tests
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]):
     """Mark every test of this folder; skip them unless they were asked for by their mark."""
-    here = [item for item in items if item.path.parent == config.rootpath / "tests" / "interop"]
-    for item in here:
+    here = config.rootpath / "tests" / "interop"
+    for item in (one for one in items if here in one.path.parents):
         item.add_marker(pytest.mark.interop)
-        if "interop" not in (config.option.markexpr or ""):
+        if item.path.parent == here and "interop" not in (config.option.markexpr or ""):
             item.add_marker(pytest.mark.skip(reason=_WITHOUT))
 
 
@@ -31,4 +32,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
     if ledger.ROWS:
         terminalreporter.section("interop: what ran")
         for line in ledger.table(ledger.ROWS):
+            terminalreporter.write_line(line)
+    if ledger.CLASSES:
+        terminalreporter.section("interop: interface classes, ours beside the peer's")
+        for line in ledger.CLASSES:
             terminalreporter.write_line(line)

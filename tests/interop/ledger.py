@@ -24,6 +24,8 @@ class Row:
 
 
 ROWS: list[Row] = []
+CLASSES: list[str] = []
+"""The comparison of the tables of interface classes, a line for each version of a class."""
 
 
 def ran(
@@ -36,6 +38,11 @@ def ran(
 def defect(sentence: str) -> None:
     """Name a defect of the peer itself: it replaces the result of every row of the running test."""
     _mark(_running_test(), f"peer defect: {sentence}")
+
+
+def compared(lines: Iterable[str]) -> None:
+    """Keep the lines of a comparison of tables."""
+    CLASSES[:] = lines
 
 
 def failed(test: str) -> None:

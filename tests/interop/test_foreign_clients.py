@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from amity.devices.settings import Authentication
+from tests.interop import ledger
 from tests.interop.fleets import RunningFleet, running_fleet
 from tests.interop.foreign import check_reading, order_for, read_with, refusal_to, yesterday
 
@@ -51,10 +52,24 @@ def test_gurux_reads_every_model_of_the_town(mixed_fleet: RunningFleet, model: s
     check_reading(mixed_fleet.of_model(model), "gurux-dlms", protection, **changes)
 
 
-@pytest.mark.parametrize("model", ["norrvik_n1", "bergholm_b20"])
-def test_dlms_cosem_reads_the_models_it_can(mixed_fleet: RunningFleet, model: str):
-    """It knows neither general-glo, nor messages that are only authenticated, nor the date-time tag in a buffer."""
-    check_reading(mixed_fleet.of_model(model), "dlms-cosem", "none")
+@pytest.mark.parametrize(
+    ("model", "protection"), [("norrvik_n1", "none"), ("bergholm_b20", "none"), ("tarn_t4", "general:auth+enc")]
+)
+def test_dlms_cosem_reads_the_models_it_can(mixed_fleet: RunningFleet, model: str, protection: str):
+    check_reading(mixed_fleet.of_model(model), "dlms-cosem", protection)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "symptom", "sentence"),
+    [
+        ("castellan_c3", {}, "Datetime is represented by 12 bytes, but got 2", "it knows no date-time tag in a buffer"),
+        ("quillon_q5", {"newest": 96}, "NotImplementedError", "it has no access by entry (NotImplementedError)"),
+    ],
+)
+def test_dlms_cosem_stops_at(mixed_fleet: RunningFleet, model: str, changes: dict, symptom: str, sentence: str):
+    order = order_for(mixed_fleet.of_model(model), "auth+enc", yesterday(), **changes)
+    assert symptom in refusal_to("dlms-cosem", order)
+    ledger.defect(sentence)
 
 
 @pytest.mark.parametrize("peer", ["gurux-dlms", "dlms-cosem"])

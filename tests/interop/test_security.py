@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 
-from amity.devices.settings import AssociationSettings, Authentication
-from amity.kernel.errors import RemoteProtocolError
-from amity.protocols.dlms.key_ring import KeyRing, Keys
+from amity.devices.settings import Authentication
 from tests.interop import ledger
 from tests.interop.fleets import RunningFleet, running_fleet
-from tests.interop.foreign import CLIENT_TITLE, check_reading, order_for, refusal_to, yesterday
-from tests.interop.test_foreign_meter import foreign_meter, talk
+from tests.interop.foreign import check_reading, order_for, refusal_to, yesterday
 
 PEER = "gurux-dlms"
 GMAC = Authentication.HLS_GMAC
@@ -70,19 +67,6 @@ def test_the_peer_cannot_sign_in_suite_2():
         order = order_for(served, "auth+enc", yesterday(), suite=2, **signed_order(fleet))
         assert "Invalid private key scheme" in refusal_to(PEER, order)
         ledger.defect("no private key of P-384 signs")
-
-
-async def test_the_peers_meter_spoils_its_aare_with_high_level_security():
-    """Around its challenge of 16 octets with their own tag and length it counts 16 octets, not 18."""
-    with foreign_meter(Authentication.HLS_SHA256) as meter:
-        settings = AssociationSettings(
-            Authentication.HLS_SHA256,
-            client_title=bytes.fromhex(CLIENT_TITLE),
-            protector=KeyRing(0, Keys(secret=b"secret")),
-        )
-        with pytest.raises(RemoteProtocolError):
-            await talk(meter["port"], settings)
-    ledger.defect("its AARE counts the length of its own challenge wrong")
 
 
 def test_a_laboratory_meter_lets_a_client_count_from_1_each_time():

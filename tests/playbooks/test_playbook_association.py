@@ -16,6 +16,7 @@ from amity.devices.client import (
     get,
     release,
 )
+from amity.devices.client.unasked import UNASKED_MAX
 from amity.kernel.errors import AmityError, RemoteProtocolError, SecurityError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import Attribute, Conformance
@@ -86,8 +87,8 @@ def test_hls_gmac_in_four_passes():
         >> 614e a109060760857405080101 a203020100 a305a10302010e a40a0408 4d4d4d0000bc614e
            88020780 890760857405080205 aa0a8008 503677524a323146
            be10040e 0800065f1f040000121504000007
-        << c301 c1 000f 0000280000ff 01 01 0911 10000000011a52fe7dd3e72748973c1e28      # f(StoC)
-        >> c701 c1 00 01 00 0911 100123456715a34dcd46dd1a733ee6d577                     # f(CtoS)
+        << c301 41 000f 0000280000ff 01 01 0911 10000000011a52fe7dd3e72748973c1e28      # f(StoC)
+        >> c701 41 00 01 00 0911 100123456715a34dcd46dd1a733ee6d577                     # f(CtoS)
         """,
     )
     assert len(session.exchanges) == 2
@@ -105,8 +106,8 @@ def test_a_meter_that_answers_the_challenge_of_another_day_is_refused():
             >> 614e a109060760857405080101 a203020100 a305a10302010e a40a0408 4d4d4d0000bc614e
                88020780 890760857405080205 aa0a8008 503677524a323146
                be10040e 0800065f1f040000121504000007
-            << c301 c1 000f 0000280000ff 01 01 0911 10000000011a52fe7dd3e72748973c1e28
-            >> c701 c1 00 01 00 0911 1001234567fe1466afb3dbcd4f9389e2b7
+            << c301 41 000f 0000280000ff 01 01 0911 10000000011a52fe7dd3e72748973c1e28
+            >> c701 41 00 01 00 0911 1001234567fe1466afb3dbcd4f9389e2b7
             """,
         )
 
@@ -150,7 +151,7 @@ def test_a_ciphered_opening():
             Ciphering.GLO,
             GLO_INITIATE_RESPONSE,
             """
-            << c81e 30 00000002 18d9313e54766097e356bd5f0764abddd788f80e051520c242      # GET 3/1.0.1.8.0.255/2
+            << c81e 30 00000002 18d9b13e54766097e356bd5f07a72f5173ec6e318cad54bd7b      # GET 3/1.0.1.8.0.255/2
             >> cc1a 30 00000002 34ca3ff2cbe0659a99a420e3749c2016c723964b65              # 4711
             """,
         ),
@@ -158,7 +159,7 @@ def test_a_ciphered_opening():
             Ciphering.GENERAL_GLO,
             GENERAL_INITIATE_RESPONSE,
             """
-            << db08 4d4d4d0000000001 1e 30 00000002 18d9313e54766097e356bd5f0764abddd788f80e051520c242
+            << db08 4d4d4d0000000001 1e 30 00000002 18d9b13e54766097e356bd5f07a72f5173ec6e318cad54bd7b
             >> db08 4d4d4d0000bc614e 1a 30 00000002 34ca3ff2cbe0659a99a420e3749c2016c723964b65
             """,
         ),
@@ -166,7 +167,7 @@ def test_a_ciphered_opening():
             Ciphering.GENERAL_GLO,
             GENERAL_INITIATE_RESPONSE,
             """
-            << db08 4d4d4d0000000001 1e 30 00000002 18d9313e54766097e356bd5f0764abddd788f80e051520c242
+            << db08 4d4d4d0000000001 1e 30 00000002 18d9b13e54766097e356bd5f07a72f5173ec6e318cad54bd7b
             >> db00 1a 30 00000002 34ca3ff2cbe0659a99a420e3749c2016c723964b65           # the title is left out
             """,
         ),
@@ -186,8 +187,7 @@ def test_a_ciphered_get(ciphering: Ciphering, initiate_response: str, script: st
         ("cc0e 20 00000002 34ca3ff2cbe0659a99", DowngradeError),
         ("cc1a 10 00000002 34ca3ff2cbe0659a99a420e3749c2016c723964b65", DowngradeError),
         ("d41a 30 00000002 34ca3ff2cbe0659a99a420e3749c2016c723964b65", SecurityError),
-        ("db08 4d4d4d0000000001 1a 30 00000002 34ca3ff2cbe0659a99a420e3749c2016c723964b65", SecurityError),
-        ("c401 c1 00 0600001267", DowngradeError),
+        ("c401 41 00 0600001267", DowngradeError),
         ("cc03 30 0000", RemoteProtocolError),
         ("d8 01 05", ServiceRefusedError),
         ("d8 01 06 00000100", InvocationCounterError),
@@ -199,8 +199,22 @@ def test_a_ciphered_answer_that_must_not_be_believed(answer: str, error: type[Am
         play(
             get(session, IMPORT),
             f"""
-            << c81e 30 00000002 18d9313e54766097e356bd5f0764abddd788f80e051520c242
+            << c81e 30 00000002 18d9b13e54766097e356bd5f07a72f5173ec6e318cad54bd7b
             >> {answer}
+            """,
+        )
+
+
+def test_an_answer_in_the_name_of_somebody_else_is_refused_when_nothing_else_comes():
+    session = opened(Ciphering.GLO, GLO_INITIATE_RESPONSE)
+    with pytest.raises(SecurityError, match="title"):
+        play(
+            get(session, IMPORT),
+            """
+            << c81e 30 00000002 18d9b13e54766097e356bd5f07a72f5173ec6e318cad54bd7b
+            >> db08 4d4d4d0000000001 1a 30 00000002 34ca3ff2cbe0659a99a420e3749c2016c723964b65
+            <<                                                                      # listening on
+            >>
             """,
         )
 
@@ -219,8 +233,22 @@ def test_a_ciphered_answer_that_must_not_be_believed(answer: str, error: type[Am
         ("6117 a109060760857405080101 a203020101 a305a203020102", AssociationRejectedError, "version"),
         ("d8 01 01", AssociationRejectedError, "operation-not-possible"),
         ("d8 01 06 00000100", InvocationCounterError, "256"),
+        ("d8 01 07", AssociationRejectedError, "unknown-7"),
+        ("6117 a109060760857405080101 a203020101 a305a10302010f", AssociationRejectedError, "no reason"),
+        (
+            "611f a109060760857405080101 a203020101 a305a103020101 be0604040e010602",
+            AssociationRejectedError,
+            "incompatible conformance",
+        ),
+        (
+            "611f a109060760857405080101 a203020101 a305a103020101 be0604040e010603",
+            AssociationRejectedError,
+            "PDU size too short",
+        ),
+        ("0e 01 06 02", AssociationRejectedError, "incompatible conformance"),
+        ("", RemoteProtocolError, "an empty answer came"),
         ("6203 800100", RemoteProtocolError, "no APDU"),
-        ("c401 c1 00 00", RemoteProtocolError, "something else"),
+        ("c401 41 00 00", RemoteProtocolError, "something else"),
         ("ff", RemoteProtocolError, "no APDU"),
         ("61", RemoteProtocolError, "ends"),
     ],
@@ -237,6 +265,43 @@ def test_an_opening_that_fails(answer: str, error: type[AmityError], words: str)
     if isinstance(caught.value, AssociationRejectedError):
         assert caught.value.what.startswith("DLMS Association Rejected")
         assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "612b a109060760857405080101 a203020100 a305a103020100 a400 be10040e 0800065f1f040000121504000007",
+        "612e a109060760857405080101 a203020100 a305a103020100 a503020101 be10040e 0800065f1f040000121504000007",
+        "6134a109060760857405080101a203020100a305a1030201008909060760857405080200be10040e0800065f1f040000121504000007",
+        "6129 a109060760857405080101 a203020100 a305a103020100 be10040e 0800065f1f040000121504000007 0000",
+        "612b a109060760857405080101 a203020100 a305a103020100 be120410 0800065f1f040000121504000007 0000",
+    ],
+)
+def test_what_the_client_does_not_need_does_not_stop_it(answer: str):
+    script = f"""
+        << 601d a109060760857405080101 be10040e 01000000065f1f0400001215ffff
+        >> {answer}
+        """
+    assert play(associate(LOWEST, ports()), script).max_pdu_octets == 0x0400
+
+
+def test_a_push_before_the_answer_to_an_opening_is_kept():
+    push = "db08 4d4d4d0000bc614e 06 20 00000001 0f"
+    script = f"""
+        << 601d a109060760857405080101 be10040e 01000000065f1f0400001215ffff
+        >> {push}
+        <<                                                                          # listening on
+        >> 6129 a109060760857405080101 a203020100 a305a103020100 be10040e 0800065f1f040000121504000007
+        """
+    session = play(associate(LOWEST, ports()), script)
+    assert session.journal.unasked == [bytes.fromhex(push)]
+
+
+def test_pushes_without_end_are_no_answer():
+    script = ">> db08 4d4d4d0000bc614e 06 20 00000001 0f\n<<\n" * UNASKED_MAX
+    opening = "<< 601d a109060760857405080101 be10040e 01000000065f1f0400001215ffff\n"
+    with pytest.raises(RemoteProtocolError, match="nobody asked for"):
+        play(associate(LOWEST, ports()), opening + script + ">> 00")
 
 
 @pytest.mark.parametrize(

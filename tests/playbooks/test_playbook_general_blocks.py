@@ -16,7 +16,7 @@ from tests.unit.devices.conversing import lead
 
 IMPORT = Attribute(3, Obis.parse("1.0.1.8.0.255"), 2)
 NOTE = Attribute(1, Obis.parse("0.0.96.50.0.255"), 2)
-REQUEST = "<< e083 0001 0000 0d c001c1 0003 0100010800ff 02 00      # GET, all of it in one block; we take three"
+REQUEST = "<< e083 0001 0000 0d c00141 0003 0100010800ff 02 00      # GET, all of it in one block; we take three"
 
 
 def blocks_session(window: int = 3, max_pdu_octets: int = 0):
@@ -30,7 +30,7 @@ def reading(answer: str):
 
 def test_an_answer_streamed_in_a_window_of_three():
     script = """
-        >> e043 0001 0001 04 c401c100
+        >> e043 0001 0001 04 c4014100
         >> e043 0002 0001 02 0600
         >> e083 0003 0001 03 001267                    # the last one
         """
@@ -40,7 +40,7 @@ def test_an_answer_streamed_in_a_window_of_three():
 def test_an_answer_in_two_windows():
     script = """
         >> e043 0001 0001 02 c401
-        >> e043 0002 0001 02 c100
+        >> e043 0002 0001 02 4100
         >> e003 0003 0001 02 0600                      # the window is full
         << e083 0002 0003 00                           # three have come
         >> e083 0004 0002 03 001267
@@ -50,7 +50,7 @@ def test_an_answer_in_two_windows():
 
 def test_an_answer_one_by_one():
     script = """
-        >> e001 0001 0001 04 c401c100
+        >> e001 0001 0001 04 c4014100
         << e083 0002 0001 00
         >> e001 0002 0002 02 0600
         << e083 0003 0002 00
@@ -65,7 +65,7 @@ def test_a_lost_block_comes_once_more():
                                                        # block 2 is lost
         >> e003 0003 0001 02 0600
         << e083 0002 0001 00                           # only the first is there without a gap
-        >> e043 0002 0002 02 c100
+        >> e043 0002 0002 02 4100
         >> e043 0003 0002 02 0600
         >> e083 0004 0002 03 001267
         """
@@ -74,7 +74,7 @@ def test_a_lost_block_comes_once_more():
 
 def test_the_end_of_a_stream_is_lost():
     script = """
-        >> e043 0001 0001 04 c401c100
+        >> e043 0001 0001 04 c4014100
         >>                                             # silence
         << e083 0002 0001 00
         >>                                             # still
@@ -86,19 +86,19 @@ def test_the_end_of_a_stream_is_lost():
 
 def test_a_block_that_comes_twice_counts_once():
     script = """
-        >> e043 0001 0001 04 c401c100
-        >> e043 0001 0001 04 c401c100
+        >> e043 0001 0001 04 c4014100
+        >> e043 0001 0001 04 c4014100
         >> e083 0002 0001 05 0600001267
         """
     assert reading(script) == double_long_unsigned(4711)
 
 
 def test_an_answer_in_one_apdu_is_as_good():
-    assert reading(">> c401c100 0600001267") == double_long_unsigned(4711)
+    assert reading(">> c4014100 0600001267") == double_long_unsigned(4711)
 
 
 LONG_REQUEST = """
-        << e003 0001 0000 0d c101c1 0001 0000603200ff 02 00 # SET, 45 octets to a meter that takes 20 at once
+        << e003 0001 0000 0d c10141 0001 0000603200ff 02 00 # SET, 45 octets to a meter that takes 20 at once
         >> e003 0001 0001 00                                # the meter takes three blocks
         << e043 0002 0001 0d 091e aaaaaaaaaaaaaaaaaaaaaa
         << e043 0003 0001 0d aaaaaaaaaaaaaaaaaaaaaaaaaa
@@ -112,7 +112,7 @@ def writing(answer: str):
 
 
 def test_a_request_streamed_in_a_window_of_three():
-    writing(">> e083 0002 0004 04 c501c100")
+    writing(">> e083 0002 0004 04 c5014100")
 
 
 def test_a_block_of_ours_that_was_lost():
@@ -120,7 +120,7 @@ def test_a_block_of_ours_that_was_lost():
         >> e003 0002 0002 00                                # block 3 is missing
         << e043 0003 0002 0d aaaaaaaaaaaaaaaaaaaaaaaaaa
         << e083 0004 0002 06 aaaaaaaaaaaa
-        >> e083 0003 0004 04 c501c100
+        >> e083 0003 0004 04 c5014100
         """)
 
 
@@ -128,7 +128,7 @@ def test_a_block_of_ours_that_was_lost():
     ("answer", "words"),
     [
         (">> e080 0000 0000 00", "aborted"),
-        (">> e083 0001 0009 04 c401c100", "block 9 is acknowledged"),
+        (">> e083 0001 0009 04 c4014100", "block 9 is acknowledged"),
         (">> e083 0001 0001 01 c4", "ends"),
         (">> e083 0001", "ends"),
     ],

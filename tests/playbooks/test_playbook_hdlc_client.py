@@ -4,11 +4,13 @@ import pytest
 
 from amity.kernel.errors import LocalProtocolError
 from amity.protocols.hdlc.address import Address
-from amity.protocols.hdlc.frame import encode, information_control
+from amity.protocols.hdlc.frame import Frame, FrameKind, HdlcError, control_of, encode, information_control
+from amity.protocols.hdlc.llc import LLC_RESPONSE, without_llc
 from amity.protocols.hdlc.parameters import Parameters
 from amity.protocols.hdlc.primary import Primary, State
+from amity.protocols.hdlc.sequence import APDU_OCTETS_MAX, Incoming
 from amity.protocols.hdlc.station import LinkSettings
-from tests.playbooks.link_playbook import CLIENT, METER, LinkPlay
+from tests.playbooks.link_playbook import CLIENT, METER, LinkPlay, apdu
 
 WIDE = LinkSettings(Parameters.both_ways(256, 3))
 
@@ -47,12 +49,13 @@ def test_the_meter_agrees_to_less_or_to_nothing(answer: str, agreed: str):
         """)
 
 
-def test_parameters_that_do_not_decode_end_the_link():
-    client().play("""
+@pytest.mark.parametrize("said", ["81801405", "8180030500", "8180140501800601800704000000010804000000ff", "ff"])
+def test_parameters_that_do_not_decode_are_the_least_of_the_standard(said: str):
+    client(WIDE).play(f"""
         do connect
-        << SNRM P
-        >> UA P 81801405
-        == disconnected violated
+        << SNRM P 256x3
+        >> UA P {said}
+        == connected 128x1
         """)
 
 
@@ -415,6 +418,36 @@ def test_ui_frames_are_told_in_every_state():
         >> I(0,1) P 0:4
         == deliver 1
         """)
+
+
+@pytest.mark.parametrize("written", [Address(1), Address(1, 17, 4)])
+def test_a_meter_may_write_its_address_in_another_form_than_we(written: Address):
+    link = client()
+    link.play("""
+        do connect
+        << SNRM P
+        """)
+    link.take(link.station.receive(encode(written, CLIENT, control_of(FrameKind.UA)), link.now_s))
+    link.play("""
+        == connected 128x1
+        do send 5
+        << I(0,0) P 0:8
+        """)
+    answer = encode(written, CLIENT, information_control(0, 1), LLC_RESPONSE + apdu(5))
+    link.take(link.station.receive(answer, link.now_s))
+    link.play("== deliver 5")
+
+
+def test_the_quality_octet_of_the_llc_may_be_any():
+    assert without_llc(b"\xe6\xe7\x01" + b"apdu") == without_llc(LLC_RESPONSE + b"apdu") == b"apdu"
+
+
+@pytest.mark.parametrize("segmented", [True, False])
+def test_empty_frames_come_to_an_end(segmented: bool):
+    incoming = Incoming()
+    frames = [Frame(METER, CLIENT, information_control(number, 0, final=False), b"", segmented) for number in range(8)]
+    with pytest.raises(HdlcError, match="more than"):
+        any(not incoming.accept(frames[number % 8]) for number in range(2 * APDU_OCTETS_MAX))
 
 
 def test_frames_for_others_and_damaged_ones_are_not_heard():

@@ -38,31 +38,31 @@ DISCONNECT = Method(70, Obis.parse("0.0.96.3.10.255"), 1)
 # ------------------------------------------------------------------ SET
 def test_one_value():
     script = """
-        << c101 c1 0008 0000010000ff 03 00 10ffc4      # SET 8/0.0.1.0.0.255/3: long -60
-        >> c501 c1 00                                  # success
+        << c101 41 0008 0000010000ff 03 00 10ffc4      # SET 8/0.0.1.0.0.255/3: long -60
+        >> c501 41 00                                  # success
         """
     assert play(set_attribute(open_session(), TIME_ZONE, long(-60)), script) is None
 
 
 def test_a_value_that_is_refused():
     script = """
-        << c101 c1 0008 0000010000ff 03 00 10ffc4
-        >> c501 c1 0c                                  # type-unmatched
+        << c101 41 0008 0000010000ff 03 00 10ffc4
+        >> c501 41 0c                                  # type-unmatched
         """
     with pytest.raises(WriteRefusedError, match=r"8/0\.0\.1\.0\.0\.255/3: type-unmatched") as caught:
         play(set_attribute(open_session(), TIME_ZONE, long(-60)), script)
     assert caught.value.result is DataAccessResult.TYPE_UNMATCHED
 
 
-FIRST_BLOCK = "c102 c1 0001 0000603200ff 02 00   00 00000001 0b 0914 aaaaaaaaaaaaaaaaaa"
+FIRST_BLOCK = "c102 41 0001 0000603200ff 02 00   00 00000001 0b 0914 aaaaaaaaaaaaaaaaaa"
 
 
 def test_a_long_value_in_blocks():
     script = f"""
         << {FIRST_BLOCK}                               # as much as a meter takes that takes 30 octets
-        >> c502 c1 00000001                            # go on
-        << c103 c1 01 00000002 0b aaaaaaaaaaaaaaaaaaaaaa
-        >> c503 c1 00 00000002                         # success
+        >> c502 41 00000001                            # go on
+        << c103 41 01 00000002 0b aaaaaaaaaaaaaaaaaaaaaa
+        >> c503 41 00 00000002                         # success
         """
     play(set_attribute(open_session(max_pdu_octets=30), NOTE, octet_string(b"\xaa" * 20)), script)
 
@@ -70,12 +70,12 @@ def test_a_long_value_in_blocks():
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ("c502 c1 00000002", RemoteProtocolError),  # another block
-        ("c502 c2 00000001", RemoteProtocolError),  # another request
-        ("c503 c1 11 00000001", WriteRefusedError),  # long-set-aborted
-        ("c501 c1 03", WriteRefusedError),
-        ("c503 c1 00 00000001", RemoteProtocolError),  # success before the end
-        ("c704 c1 00000001", RemoteProtocolError),
+        ("c502 41 00000002", RemoteProtocolError),  # another block
+        ("c502 42 00000001", RemoteProtocolError),  # another request
+        ("c503 41 11 00000001", WriteRefusedError),  # long-set-aborted
+        ("c501 41 03", WriteRefusedError),
+        ("c503 41 00 00000001", RemoteProtocolError),  # success before the end
+        ("c704 41 00000001", RemoteProtocolError),
         ("d8 01 04", ServiceRefusedError),
     ],
 )
@@ -89,8 +89,8 @@ def test_a_long_value_that_is_not_taken_to_its_end(answer: str, error: type[Amit
 
 def test_several_values_of_which_one_is_refused():
     script = """
-        << c104 c1 02 0001 0000603200ff 02 00 0001 0000603201ff 02 00 02 1101 1102
-        >> c505 c1 02 00 03
+        << c104 41 02 0001 0000603200ff 02 00 0001 0000603201ff 02 00 02 1101 1102
+        >> c505 41 02 00 03
         """
     results = play(set_list(open_session(), [(NOTE, unsigned(1)), (OTHER_NOTE, unsigned(2))]), script)
     assert results == (DataAccessResult.SUCCESS, DataAccessResult.READ_WRITE_DENIED)
@@ -98,10 +98,10 @@ def test_several_values_of_which_one_is_refused():
 
 def test_several_long_values_in_blocks():
     script = """
-        << c105 c1 02 0001 0000603200ff 02 00 0001 0000603201ff 02 00   00 00000001 0a 02 0906111111111111 09
-        >> c502 c1 00000001
-        << c103 c1 01 00000002 07 06 222222222222
-        >> c504 c1 02 00 0c 00000002
+        << c105 41 02 0001 0000603200ff 02 00 0001 0000603201ff 02 00   00 00000001 0a 02 0906111111111111 09
+        >> c502 41 00000001
+        << c103 41 01 00000002 07 06 222222222222
+        >> c504 41 02 00 0c 00000002
         """
     values = [(NOTE, octet_string(b"\x11" * 6)), (OTHER_NOTE, octet_string(b"\x22" * 6))]
     results = play(set_list(open_session(max_pdu_octets=40), values), script)
@@ -110,10 +110,10 @@ def test_several_long_values_in_blocks():
 
 def test_without_lists_values_are_written_one_by_one():
     script = """
-        << c101 c1 0001 0000603200ff 02 00 1101
-        >> c501 c1 00
-        << c101 c2 0001 0000603201ff 02 00 1102
-        >> c501 c2 03
+        << c101 41 0001 0000603200ff 02 00 1101
+        >> c501 41 00
+        << c101 42 0001 0000603201ff 02 00 1102
+        >> c501 42 03
         """
     session = open_session(conformance=Conformance.SET)
     results = play(set_list(session, [(NOTE, unsigned(1)), (OTHER_NOTE, unsigned(2))]), script)
@@ -123,16 +123,16 @@ def test_without_lists_values_are_written_one_by_one():
 # ------------------------------------------------------------------ ACTION
 def test_one_method():
     script = """
-        << c301 c1 0046 000060030aff 01 01 0f00        # ACTION 70/0.0.96.3.10.255/1: remote_disconnect(0)
-        >> c701 c1 00 00                               # success, nothing returned
+        << c301 41 0046 000060030aff 01 01 0f00        # ACTION 70/0.0.96.3.10.255/1: remote_disconnect(0)
+        >> c701 41 00 00                               # success, nothing returned
         """
     assert play(act(open_session(), DISCONNECT, integer(0)), script) is None
 
 
 def test_a_method_that_is_refused():
     script = """
-        << c301 c1 0046 000060030aff 01 01 0f00
-        >> c701 c1 0b 00                               # object-unavailable
+        << c301 41 0046 000060030aff 01 01 0f00
+        >> c701 41 0b 00                               # object-unavailable
         """
     with pytest.raises(MethodRefusedError, match="object-unavailable"):
         play(act(open_session(), DISCONNECT, integer(0)), script)
@@ -142,18 +142,18 @@ def test_a_method_that_succeeds_and_says_why_it_returns_nothing():
     with pytest.raises(MethodRefusedError, match="hardware-fault"):
         play(
             act(open_session(), DISCONNECT, integer(0)),
-            "<< c301 c1 0046 000060030aff 01 01 0f00\n>> c701 c1 00 01 01 01",
+            "<< c301 41 0046 000060030aff 01 01 0f00\n>> c701 41 00 01 01 01",
         )
 
 
 def test_blocks_both_ways():
     script = """
-        << c304 c1 0009 00000a0064ff 01   00 00000001 0c 0914 aaaaaaaaaaaaaaaaaaaa
-        >> c704 c1 00000001                            # go on
-        << c306 c1 01 00000002 0a aaaaaaaaaaaaaaaaaaaa
-        >> c702 c1 00 00000001 05 00 01 00 0904        # success, data: the answer is long, too
-        << c302 c1 00000001
-        >> c702 c1 01 00000002 04 deadbeef
+        << c304 41 0009 00000a0064ff 01   00 00000001 0c 0914 aaaaaaaaaaaaaaaaaaaa
+        >> c704 41 00000001                            # go on
+        << c306 41 01 00000002 0a aaaaaaaaaaaaaaaaaaaa
+        >> c702 41 00 00000001 05 00 01 00 0904        # success, data: the answer is long, too
+        << c302 41 00000001
+        >> c702 41 01 00000002 04 deadbeef
         """
     returned = play(act(open_session(max_pdu_octets=30), EXECUTE, octet_string(b"\xaa" * 20)), script)
     assert returned == octet_string(bytes.fromhex("deadbeef"))
@@ -161,10 +161,10 @@ def test_blocks_both_ways():
 
 def test_a_long_answer_of_a_meter_that_sends_the_bare_value():
     script = """
-        << c301 c1 0009 00000a0064ff 01 00
-        >> c702 c1 00 00000001 03 0904de
-        << c302 c1 00000001
-        >> c702 c1 01 00000002 03 adbeef
+        << c301 41 0009 00000a0064ff 01 00
+        >> c702 41 00 00000001 03 0904de
+        << c302 41 00000001
+        >> c702 41 01 00000002 03 adbeef
         """
     assert play(act(open_session(), EXECUTE), script) == octet_string(bytes.fromhex("deadbeef"))
 
@@ -172,15 +172,15 @@ def test_a_long_answer_of_a_meter_that_sends_the_bare_value():
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ("c704 c1 00000003", RemoteProtocolError),
-        ("c701 c1 0f 00", MethodRefusedError),  # long-action-aborted
-        ("c701 c1 00 00", RemoteProtocolError),  # success before the end
-        ("c702 c1 01 00000001 01 00", RemoteProtocolError),
+        ("c704 41 00000003", RemoteProtocolError),
+        ("c701 41 0f 00", MethodRefusedError),  # long-action-aborted
+        ("c701 41 00 00", RemoteProtocolError),  # success before the end
+        ("c702 41 01 00000001 01 00", RemoteProtocolError),
     ],
 )
 def test_long_parameters_that_are_not_taken_to_their_end(answer: str, error: type[AmityError]):
     script = f"""
-        << c304 c1 0009 00000a0064ff 01   00 00000001 0c 0914 aaaaaaaaaaaaaaaaaaaa
+        << c304 41 0009 00000a0064ff 01   00 00000001 0c 0914 aaaaaaaaaaaaaaaaaaaa
         >> {answer}
         """
     with pytest.raises(error):
@@ -189,8 +189,8 @@ def test_long_parameters_that_are_not_taken_to_their_end(answer: str, error: typ
 
 def test_several_methods():
     script = """
-        << c303 c1 02 0009 00000a0064ff 01 0046 000060030aff 01 02 1107 00
-        >> c703 c1 02 00 01 00 1107 03 00
+        << c303 41 02 0009 00000a0064ff 01 0046 000060030aff 01 02 1107 00
+        >> c703 41 02 00 01 00 1107 03 00
         """
     outcomes = play(act_list(open_session(), [(EXECUTE, unsigned(7)), (DISCONNECT, None)]), script)
     assert outcomes == (
@@ -201,12 +201,12 @@ def test_several_methods():
 
 def test_several_methods_in_blocks_both_ways():
     script = """
-        << c305 c1 02 0009 00000a0064ff 01 0046 000060030aff 01   00 00000001 04 02 0908 aa
-        >> c704 c1 00000001
-        << c306 c1 01 00000002 08 aaaaaaaaaaaaaa 00
-        >> c702 c1 00 00000001 05 02 00 01 00 11
-        << c302 c1 00000001
-        >> c702 c1 01 00000002 03 07 03 00
+        << c305 41 02 0009 00000a0064ff 01 0046 000060030aff 01   00 00000001 04 02 0908 aa
+        >> c704 41 00000001
+        << c306 41 01 00000002 08 aaaaaaaaaaaaaa 00
+        >> c702 41 00 00000001 05 02 00 01 00 11
+        << c302 41 00000001
+        >> c702 41 01 00000002 03 07 03 00
         """
     outcomes = play(
         act_list(open_session(max_pdu_octets=32), [(EXECUTE, octet_string(b"\xaa" * 8)), (DISCONNECT, None)]), script
@@ -220,11 +220,11 @@ ACCESSING = CLIENT_CONFORMANCE | Conformance.ACCESS
 
 def test_get_set_and_action_in_one_exchange():
     script = """
-        << d9 c0000001 00   03 01 0003 0100010800ff 02
+        << d9 40000001 00   03 01 0003 0100010800ff 02
                                02 0001 0000603200ff 02
                                03 0046 000060030aff 01
                             03 00 1105 0f00
-        >> da c0000001 00   00
+        >> da 40000001 00   00
                             03 0600001267 00 00
                             03 01 00   02 03   03 00
         """
@@ -244,8 +244,8 @@ def test_get_set_and_action_in_one_exchange():
 
 def test_stopping_at_the_first_refusal_is_asked_for_by_a_bit():
     script = """
-        << d9 e0000001 00 01 01 0003 0100010800ff 02 01 00
-        >> da e0000001 00 00 01 00 01 01 04
+        << d9 60000001 00 01 01 0003 0100010800ff 02 01 00
+        >> da 60000001 00 00 01 00 01 01 04
         """
     (answer,) = play(access(open_session(conformance=ACCESSING), [Getting(IMPORT)], break_on_error=True), script)
     assert answer.result is DataAccessResult.OBJECT_UNDEFINED
@@ -254,17 +254,17 @@ def test_stopping_at_the_first_refusal_is_asked_for_by_a_bit():
 @pytest.mark.parametrize(
     "answer",
     [
-        "da c0000002 00 00 01 00 01 01 00",  # another request
-        "da c0000001 00 00 02 00 00 02 01 00 01 00",  # two answers to one part
-        "da c0000001 00 00 01 00 00",
-        "c401 c1 00 00",
+        "da 40000002 00 00 01 00 01 01 00",  # another request
+        "da 40000001 00 00 02 00 00 02 01 00 01 00",  # two answers to one part
+        "da 40000001 00 00 01 00 00",
+        "c401 41 00 00",
     ],
 )
 def test_an_access_that_is_answered_otherwise(answer: str):
     with pytest.raises(RemoteProtocolError):
         play(
             access(open_session(conformance=ACCESSING), [Getting(IMPORT)]),
-            f"<< d9 c0000001 00 01 01 0003 0100010800ff 02 01 00\n>> {answer}",
+            f"<< d9 40000001 00 01 01 0003 0100010800ff 02 01 00\n>> {answer}",
         )
 
 

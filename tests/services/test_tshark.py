@@ -1,6 +1,5 @@
 """tshark reads our traffic: check sequences, the BER of associations, and DLMS itself where it has the dissector."""
 
-import asyncio
 import itertools
 import json
 import secrets
@@ -26,6 +25,7 @@ from amity.transports.hdlc_listener import HdlcPlace, serve_hdlc_meter
 from amity.transports.meter_listener import serve_meter
 from amity.transports.wrapper_channel import WrapperChannel
 from tests.services import tshark
+from tests.services.tap import Tap
 
 TIMEOUT_S = 5.0
 
@@ -33,31 +33,6 @@ TIMEOUT_S = 5.0
 class Clock:
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-
-class Tap:
-    """A TCP relay that keeps every piece that passes, in order."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.over = asyncio.Event()
-
-    async def before(self, port: int) -> asyncio.Server:
-        """A port whose one connection leads to another port."""
-
-        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-            self.over.set()
-
-        return await asyncio.start_server(relay, "127.0.0.1", 0)
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while piece := await source.read(65_536):
-            self.pieces.append(piece)
-            sink.write(piece)
-        sink.close()
-        await sink.wait_closed()
 
 
 def session() -> Conversation[str]:
@@ -83,9 +58,7 @@ async def traffic(framing: str) -> list[bytes]:
     else:
         listener = await serve_hdlc_meter(server, "127.0.0.1", 0, clock=Clock(), place=HdlcPlace())
     tap = Tap()
-    relay = await tap.before(listener.port)
-    port = relay.sockets[0].getsockname()[1]
-    try:
+    async with tap.before(listener.port) as port:
         if framing == "wrapper":
             channel = await WrapperChannel.open("127.0.0.1", port, PUBLIC_CLIENT, 1, TIMEOUT_S)
         else:
@@ -93,10 +66,7 @@ async def traffic(framing: str) -> list[bytes]:
             channel = await HdlcChannel.open_tcp("127.0.0.1", port, route, TIMEOUT_S)
         assert await channel.run(session(), TIMEOUT_S) == meter.meter_id
         await channel.close()
-        await tap.over.wait()
-    finally:
-        relay.close()
-        await listener.close()
+    await listener.close()
     return tap.pieces
 
 

@@ -4,21 +4,14 @@ from typing import NamedTuple
 
 from amity.cli.options import address, hex_octets
 from amity.devices.doctor import Link
-from amity.devices.profiles import Framing, SignOn
+from amity.devices.profiles import Framing
+from amity.headend.routes import BAUD_DEFAULT, Gateway, HdlcLink, Host, Route, SerialLine, WrapperLink
 from amity.kernel.errors import ConfigurationError
-from amity.protocols.hdlc.address import Address
-from amity.protocols.hdlc.parameters import INFORMATION_OCTETS_DEFAULT, WINDOW_DEFAULT, Parameters
-from amity.protocols.hdlc.station import LinkSettings
-from amity.protocols.iec62056_21.sign_on import SignOnSettings
+from amity.protocols.hdlc.parameters import INFORMATION_OCTETS_DEFAULT, WINDOW_DEFAULT
+from amity.transports import meter_connector
 from amity.transports.channel import MeterChannel
-from amity.transports.gateway_channel import GatewayChannel
-from amity.transports.hdlc_channel import HdlcChannel, HdlcRoute
-from amity.transports.line import SerialSettings
-from amity.transports.udp_channel import UdpChannel
-from amity.transports.wrapper_channel import WrapperChannel
 
 _DEVICE_START = "/"
-_ASKED_AGAIN = 1  # a frame lost on the line must not pass for a wrong address
 
 
 class Place(NamedTuple):
@@ -43,13 +36,6 @@ def place_of(text: str) -> Place:
     if text.startswith(_DEVICE_START):
         return Place("", 0, text)
     return Place(*address(text))
-
-
-class Gateway(NamedTuple):
-    """A device behind a gateway: the network there and the address in it."""
-
-    network: int
-    device: bytes
 
 
 def gateway_of(text: str) -> Gateway:
@@ -81,27 +67,13 @@ _PLAIN_WAY = Way()
 
 async def open_channel(place: Place, link: Link, timeout_s: float, way: Way = _PLAIN_WAY) -> MeterChannel:
     """Open the way that a link describes; raise TransportError when it does not open in time."""
-    channel = await _open(place, link, timeout_s, way)
-    return channel if way.gateway is None else GatewayChannel(channel, way.gateway.network, way.gateway.device)
+    return await meter_connector.open_channel(_route(place, link, way), link.client, link.server, timeout_s)
 
 
-async def _open(place: Place, link: Link, timeout_s: float, way: Way) -> MeterChannel:
+def _route(place: Place, link: Link, way: Way) -> Route:
+    at = Host(place.host, place.port)
     if link.framing is Framing.WRAPPER:
-        kind = UdpChannel if way.udp else WrapperChannel
-        return await kind.open(place.host, place.port, link.client, link.server, timeout_s)
-    route = HdlcRoute(
-        Address(link.client),
-        Address(link.server, link.physical, link.address_octets or None),
-        LinkSettings(
-            Parameters.both_ways(way.octets, way.window),
-            response_timeout_s=timeout_s / (_ASKED_AGAIN + 1),
-            retries=_ASKED_AGAIN,
-        ),
-    )
-    if not place.serial:
-        return await HdlcChannel.open_tcp(place.host, place.port, route, timeout_s)
-    signing_on = None
-    if link.sign_on is SignOn.MODE_E:
-        signing_on = SignOnSettings(address=way.device, parity_by_hand=way.parity_by_hand, retries=_ASKED_AGAIN)
-    serial = SerialSettings(link.baud or SerialSettings().baud, echoes=way.echoes)
-    return await HdlcChannel.open_serial(place.device, serial, route, timeout_s, signing_on)
+        return Route(WrapperLink(at, way.udp), way.gateway)
+    line = SerialLine(place.device, link.baud or BAUD_DEFAULT, link.sign_on, way.device, way.echoes, way.parity_by_hand)
+    carrier = line if place.serial else at
+    return Route(HdlcLink(carrier, link.physical, link.address_octets or None, way.octets, way.window), way.gateway)

@@ -1,29 +1,30 @@
 """What the connection doctor found, for people and for programs, and the `amity read` command that works."""
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amity.devices.doctor import Finding, Link, Opened
-from amity.devices.profiles import Framing, SignOn
+from amity.cli.grouped import words_of
+from amity.cli.meter_options import SecretOptions, WayOptions
+from amity.cli.reading import TOTAL_IMPORT
+from amity.devices.doctor import CounterChoice, Finding, Link, Opened
+from amity.devices.profiles import CLOCK_OBIS, Framing, SignOn
 from amity.devices.settings import Authentication, Ciphering, Protection
 from amity.kernel.obis import Obis
 
-_CLOCK = Obis.parse("0.0.1.0.0.255")
 _MATCHES_SHOWN = 3
 _ANY_MODEL = "generic"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How the doctor was asked: the meter and the secrets as typed; `shown` prints them in the command."""
+    """How the doctor was asked: the meter, the secrets and the way as typed; `shown` prints secrets in the command."""
 
     meter: str
-    password: str | None = None
-    key: str | None = None
-    auth_key: str | None = None
-    client_title: str | None = None
+    secrets: SecretOptions
+    way: WayOptions
     profiles: Path | None = None
     shown: bool = False
 
@@ -33,13 +34,20 @@ def command(finding: Finding, asked: Asked) -> str | None:
     opened = finding.opened
     if opened is None:
         return None
-    words = ["amity", "read", asked.meter, *_addresses(opened.link), *_association(opened, asked)]
-    if opened.way.authentication is Authentication.NONE:
-        words += ["--obis", str(_CLOCK)]  # energy is rarely for everybody
+    words = ["amity", "read", asked.meter, *_addresses(opened.link), *words_of(asked.way), *_association(opened, asked)]
+    if not _has_energy(opened):
+        words += ["--obis", str(CLOCK_OBIS)]
     if finding.profile.key != _ANY_MODEL:
         words += ["--model", finding.profile.key]
         words += ["--profiles", str(asked.profiles)] if asked.profiles else []
     return " ".join(word if word.startswith("<") else shlex.quote(word) for word in words)
+
+
+def _has_energy(opened: Opened) -> bool:
+    """True when what `amity read` reads unless told otherwise is there; untold, that is likely behind a secret only."""
+    if opened.facts.objects:
+        return opened.facts.lists(Obis.parse(TOTAL_IMPORT))
+    return opened.way.authentication is not Authentication.NONE
 
 
 def _addresses(link: Link) -> list[str]:
@@ -58,26 +66,41 @@ def _addresses(link: Link) -> list[str]:
 
 
 def _association(opened: Opened, asked: Asked) -> list[str]:
-    way = opened.way
+    way, typed = opened.way, asked.secrets
     words = ["--auth", way.authentication.value]
-    for option, typed in (("--password", asked.password), ("--key", asked.key), ("--auth-key", asked.auth_key)):
-        if typed is not None and _is_used(option, opened):
-            words += [option, typed if asked.shown else f"<{option.removeprefix('--')}>"]
-    if way.ciphering is not Ciphering.NONE:
+    for option, secret in _secrets_used(opened, typed):
+        if secret is not None:
+            words += [option, secret if asked.shown else f"<{option.removeprefix('--')}>"]
+    if way.authentication is not Authentication.NONE:  # said also where it is none: keys may be in the environment
         words += ["--ciphering", way.ciphering.value]
-        words += ["--protection", way.protection.value] if way.protection is not _USUAL_PROTECTION else []
-        words += ["--suite", str(opened.suite)] if opened.suite else []
-    if opened.next_counter is not None:
-        words += ["--client-title", asked.client_title] if asked.client_title else []
-        words += ["--counter", str(opened.next_counter)]
-    return words
+    if way.ciphering is not Ciphering.NONE and way.protection is not _USUAL_PROTECTION:
+        words += ["--protection", way.protection.value]
+    words += ["--suite", str(way.suite)] if way.suite else []
+    if opened.uses_signature and typed.meter_signing_key:
+        words += ["--meter-signing-key", typed.meter_signing_key]  # a public one
+    words += ["--allow-broken-digest"] if way.authentication.broken else []
+    return words + (_titles(opened, typed) if way.needs else [])
+
+
+def _titles(opened: Opened, typed: SecretOptions) -> list[str]:
+    words = ["--system-title", typed.system_title] if typed.system_title else []
+    words += ["--client-title", typed.client_title] if typed.client_title else []
+    counter = typed.counter if opened.next_counter is None else opened.next_counter
+    return words if counter is None else [*words, "--counter", str(counter)]
 
 
 _USUAL_PROTECTION = Protection.AUTHENTICATED_ENCRYPTED
 
 
-def _is_used(option: str, opened: Opened) -> bool:
-    return opened.uses_password if option == "--password" else opened.uses_keys
+def _secrets_used(opened: Opened, typed: SecretOptions) -> Iterator[tuple[str, str | None]]:
+    """The secrets that the association needs, by their options."""
+    if opened.uses_password:
+        yield "--password", typed.password
+    if opened.uses_keys:
+        yield "--key", typed.key
+        yield "--auth-key", typed.auth_key
+    if opened.uses_signature:
+        yield "--signing-key", typed.signing_key
 
 
 # ------------------------------------------------------------------ for people
@@ -106,6 +129,9 @@ def _about(opened: Opened) -> list[str]:
         title = facts.server_title.hex() or "untold"
         said.append(f"security  suite {facts.suite}, policy {facts.policy}, system title {title}")
     said += [f"counter   {obis} stood at {value}" for obis, value in facts.counters.items()]
+    if opened.counter is not None:
+        place = opened.counter.place or "no object"
+        said.append(f"counted   from {opened.counter.first} on, by {place}: {opened.counter.why}")
     if opened.answers_release is False:
         said.append("release   is not answered: the connection is just closed")
     return said
@@ -144,14 +170,20 @@ def _opened_json(opened: Opened) -> dict[str, Any]:
         "auth": opened.way.authentication.value,
         "ciphering": opened.way.ciphering.value,
         "protection": opened.way.protection.value,
-        "suite": opened.suite,
+        "suite": opened.way.suite,
         "logical_device_name": facts.name,
         "serial": facts.serial,
         "system_title": facts.server_title.hex() or None,
         "security_policy": facts.policy,
         "invocation_counters": {str(obis): value for obis, value in facts.counters.items()},
+        "first_counter": None if opened.counter is None else _counted_json(opened.counter),
         "next_counter": opened.next_counter,
         "max_pdu_octets": facts.max_pdu_octets,
         "objects": len(facts.objects),
         "answers_release": opened.answers_release,
     }
+
+
+def _counted_json(counter: CounterChoice) -> dict[str, Any]:
+    place = None if counter.place is None else str(counter.place)
+    return {"counter": counter.first, "object": place, "why": counter.why}

@@ -2,19 +2,18 @@
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from amity.devices.doctor import Attempt, Examination, Finding, Link, Pause, Reached
 from amity.kernel.errors import AmityError
 from amity.transports.channel import MeterChannel
-from amity.transports.failures import ConnectionFailedError, ConnectionRefusedByPeerError
+from amity.transports.failures import ConnectionFailedError, ConnectionRefusedByPeerError, SerialPortError
 
 Open = Callable[[Link], Awaitable[MeterChannel]]
 
 _FAREWELL_TIMEOUT_S = 2.0
-_NO_WAY = (ConnectionRefusedByPeerError, ConnectionFailedError)
-"""Nobody is there to be asked in another way."""
 
 
 async def carry_out(examination: Examination[Finding], open_channel: Open, *, timeout_s: float) -> Finding:
@@ -31,9 +30,9 @@ async def carry_out(examination: Examination[Finding], open_channel: Open, *, ti
                 continue
             try:
                 reached = await _attempt(step, open_channel, timeout_s)
-            except _NO_WAY:
-                raise
             except AmityError as error:
+                if _is_no_way(error):
+                    raise
                 step = examination.throw(error)
             else:
                 step = examination.send(reached)
@@ -42,6 +41,13 @@ async def carry_out(examination: Examination[Finding], open_channel: Open, *, ti
         return finding
     finally:
         examination.close()
+
+
+def _is_no_way(error: AmityError) -> bool:
+    """True when nobody is there to be asked in another way; a port may still take another speed than this one."""
+    if isinstance(error, SerialPortError):
+        return getattr(error.__cause__, "errno", None) not in {None, errno.EINVAL}
+    return isinstance(error, ConnectionRefusedByPeerError | ConnectionFailedError)
 
 
 async def _attempt(attempt: Attempt[Any], open_channel: Open, timeout_s: float) -> Reached:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from amity.devices.profiles import DeviceProfile, mistakes_of
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.profile_folder import catalogue_of, text_of
+from amity.runtime.profile_folder import ENDING, catalogue_of, text_of
 
 profile_app = typer.Typer(help="Device profiles: how meter models differ, as files.", no_args_is_help=True)
 _Folder = Annotated[Path | None, typer.Option("--profiles", help="A folder of your own profiles (*.toml).")]
@@ -24,6 +24,10 @@ def check(
 ) -> None:
     """Say everything that is wrong with a profile file, line by line; exit status 2 when something is."""
     path = Path(file)
+    if path.suffix != ENDING:
+        raise ConfigurationError(
+            f"{file} is no device profile by its name", next_step=f"profiles are files that end in {ENDING}"
+        )
     text_of(path)
     mistakes = mistakes_of(path.stem, catalogue_of(path.parent))
     if as_json:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from amity.cli.reading_profile import ProfileRequest, read_rows
 from amity.cli.reading_values import printable, scaled, shown, symbol
@@ -28,20 +28,31 @@ from amity.transports.channel import MeterChannel
 
 Result = TypeVar("Result")
 
-_TOTAL_IMPORT = "1.0.1.8.0.255"
+TOTAL_IMPORT = "1.0.1.8.0.255"
+"""What is read where nothing is named."""
+
 _VALUE = 2
 _SCALED_CLASSES = frozenset({REGISTER.class_id, EXTENDED_REGISTER.class_id})
 _CURRENT_ASSOCIATION = Obis.parse("0.0.40.0.0.255")
 _REFERENCE_PARTS = 3
+_CLASS_MAX = 0xFFFF
+_INDEX_MIN, _INDEX_MAX = -0x80, 0x7F
 _RELEASE_TIMEOUT_S = 2.0
 _MISMATCHES = {DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.OBJECT_CLASS_INCONSISTENT}
 
 
+class Reference(NamedTuple):
+    """An attribute as somebody names it; `guessed`: the class is ours, the meter may know better."""
+
+    attribute: Attribute
+    guessed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to read: references as typed, and a profile."""
+    """What to read: attributes, and a profile."""
 
-    references: tuple[str, ...]
+    references: tuple[Reference, ...]
     profile: ProfileRequest | None
 
 
@@ -68,13 +79,6 @@ class Reading:
         return document
 
 
-async def read_meter(
-    channel: MeterChannel, settings: AssociationSettings, ports: Ports, request: Request, *, timeout_s: float
-) -> Reading:
-    """Associate, read, release."""
-    return await in_association(channel, settings, ports, lambda one: _read(one, request), timeout_s=timeout_s)
-
-
 async def in_association(
     channel: MeterChannel,
     settings: AssociationSettings,
@@ -95,11 +99,12 @@ async def in_association(
     return result
 
 
-def _read(session: Session, request: Request) -> Conversation[Reading]:
+def read_meter(session: Session, request: Request) -> Conversation[Reading]:
+    """Read what is wanted in an open association; what single objects refuse stands in the reading."""
     name = printable((yield from read_logical_device_name(session)))
     clock = yield from get(session, Attribute(CLOCK.class_id, CLOCK_OBIS, _VALUE))
     values: list[dict[str, Any]] = []
-    for reference in request.references or (_TOTAL_IMPORT,):
+    for reference in request.references:
         values += [(yield from _value(session, reference))]
     if request.profile is None:
         return Reading(name, str(shown(clock)), values, [], None)
@@ -108,9 +113,9 @@ def _read(session: Session, request: Request) -> Conversation[Reading]:
 
 
 # ------------------------------------------------------------------ single attributes
-def _value(session: Session, reference: str) -> Conversation[dict[str, Any]]:
+def _value(session: Session, reference: Reference) -> Conversation[dict[str, Any]]:
     """One attribute; when our guess of its class does not fit, the meter's object list says the class."""
-    attribute, guessed = _parse_reference(reference)
+    attribute, guessed = reference
     try:
         return (yield from _shown_attribute(session, attribute))
     except AttributeRefusedError as refusal:
@@ -161,17 +166,23 @@ def _listed(objects: Data) -> Iterator[tuple[int, bytes]]:
                 yield class_id, name
 
 
-def _parse_reference(reference: str) -> tuple[Attribute, bool]:
+def reference_of(reference: str) -> Reference:
     """`OBIS` (class guessed) or `CLASS/OBIS/ATTRIBUTE`; raise ConfigurationError for anything else."""
     parts = reference.split("/")
     if len(parts) == 1:
         obis = Obis.parse(reference)
-        return Attribute(_likely_class(obis), obis, _VALUE), True
+        return Reference(Attribute(_likely_class(obis), obis, _VALUE), guessed=True)
     if len(parts) != _REFERENCE_PARTS or not (parts[0].isdecimal() and parts[2].removeprefix("-").isdecimal()):
         raise ConfigurationError(
             f"--obis {reference!r} names no attribute", next_step="write 1.0.1.8.0.255, or 3/1.0.1.8.0.255/2"
         )
-    return Attribute(int(parts[0]), Obis.parse(parts[1]), int(parts[2])), False
+    attribute = Attribute(int(parts[0]), Obis.parse(parts[1]), int(parts[2]))
+    if attribute.class_id > _CLASS_MAX or not _INDEX_MIN <= attribute.index <= _INDEX_MAX:
+        raise ConfigurationError(
+            f"--obis {reference!r} names no attribute",
+            next_step=f"a class is a number up to {_CLASS_MAX}, an attribute one from {_INDEX_MIN} to {_INDEX_MAX}",
+        )
+    return Reference(attribute, guessed=False)
 
 
 def _likely_class(obis: Obis) -> int:

@@ -1,6 +1,5 @@
 """`amity serve`: the roles of an installation, in the foreground."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ import structlog
 import typer
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime import loops
 from amity.runtime.folder import Folder
 from amity.runtime.installation import Installation, find_installation
 from amity.runtime.logs import configure_logs
@@ -43,7 +43,7 @@ def serve(
         print(json.dumps(served), flush=True)
     else:
         structlog.get_logger("serve").info("serving", roles=",".join(wanted), dir=str(folder.root))
-    asyncio.run(serve_roles(folder, wanted, with_parent=with_parent, settings=settings))
+    loops.run(serve_roles(folder, wanted, with_parent=with_parent, settings=settings))
 
 
 def _installation(configuration: Path | None, directory: Path | None) -> Installation:

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import resource
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -13,8 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from amity.cli.options import address, instant
+from amity.devices.doctor import Secret, needed_for
 from amity.devices.profiles import Framing
-from amity.devices.settings import Authentication
+from amity.devices.settings import Authentication, Ciphering
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.supervisor import until_told_to_stop
@@ -38,9 +40,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     meters: Annotated[int, typer.Option(help="How many meters.")] = 20,
     port_base: Annotated[int, typer.Option(help="Meter i listens on this port + i; 0 lets the system choose.")] = 0,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    framing: Annotated[Framing, typer.Option(help="What carries the APDUs.")] = Framing.WRAPPER,
+    framing: Annotated[
+        Framing | None, typer.Option(help="What carries the APDUs; without it hdlc with --pty, else wrapper.")
+    ] = None,
     udp: Annotated[bool, typer.Option("--udp", help="The wrapper in UDP datagrams instead of TCP.")] = False,
     pty: Annotated[bool, typer.Option("--pty", help="HDLC on a pseudo-terminal for each meter.")] = False,
+    behind_gateway: Annotated[
+        int, typer.Option(min=0, help="Each meter that listens is the DLMS gateway of this many others.")
+    ] = 0,
     auth: Annotated[
         Authentication | None, typer.Option(help="All meters plain models with this authentication; default: a mix.")
     ] = None,
@@ -51,6 +58,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         list[str] | None, typer.Option(help=f"name=share, may be repeated; names: {', '.join(FaultKind)}.")
     ] = None,
     push_to: Annotated[str | None, typer.Option(help="HOST:PORT that meters call with alarms and intervals.")] = None,
+    push_confirmed: Annotated[
+        bool, typer.Option("--push-confirmed", help="Meters call again until a push is confirmed.")
+    ] = False,
     anchor: Annotated[
         str | None, typer.Option(help="Instant the story is told from (ISO 8601, UTC); the same one goes on with it.")
     ] = None,
@@ -78,9 +88,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     """
     if awkward is not None:
         served = serve_awkward(awkward, clock=SystemClock(), seed=seed, host=host, port=port_base)
-        asyncio.run(_serve(served, _papers, as_json=as_json, with_parent=with_parent))
+        asyncio.run(_serve(served, awkward_in_words, as_json=as_json, with_parent=with_parent))
         return
-    carried = Carried(framing, udp=udp, pty=pty)
+    carried = Carried(framing or (Framing.HDLC if pty else Framing.WRAPPER), udp=udp, pty=pty)
     settings = FleetSettings(
         meters=meters,
         seed=seed,
@@ -97,10 +107,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         clock=SystemClock(),
         host=host,
         port_base=port_base,
-        push_to=Destination(*address(push_to, "--push-to")) if push_to else None,
+        push_to=Destination(*address(push_to, "--push-to"), push_confirmed) if push_to else None,
         remembers_counters=strict_counters,
         reservation=_reservation(state) if state else None,
         carried=carried,
+        behind_gateway=behind_gateway,
     )
     asyncio.run(_serve(serving, partial(_summary, fleet), as_json=as_json, with_parent=with_parent))
 
@@ -119,15 +130,25 @@ async def _serve(
         await told_to_stop
 
 
-def _papers(document: Document) -> str:
+def awkward_in_words(document: Document) -> str:
+    """What is printed of an awkward meter: its story, and a probe with everything that its papers say."""
     (papers,) = document
-    secrets = f"--key {papers['guek']} --auth-key {papers['gak']}"
-    if papers["auth"] == Authentication.LLS:
-        secrets = f"--password {papers['password']}"
-    return (
-        f"A simulated meter that {papers['story']}. Try the connection doctor on it:\n"
-        f"amity meter probe {papers['meter']} {secrets}\nCtrl-C ends."
-    )
+    probe = shlex.join(["amity", "meter", "probe", papers["meter"], *_secrets(papers)])
+    return f"A simulated meter that {papers['story']}. Try the connection doctor on it:\n{probe}\nCtrl-C ends."
+
+
+def _secrets(papers: dict[str, Any]) -> Iterator[str]:
+    """All that the papers have for this meter's authentication and ciphering, as options."""
+    authentication = Authentication(papers["auth"])
+    needed = needed_for(authentication, Ciphering(papers["ciphering"]))
+    if Secret.PASSWORD in needed:
+        yield from ("--password", papers["password"])
+    if Secret.KEYS in needed:
+        yield from ("--key", papers["guek"], "--auth-key", papers["gak"])
+    if Secret.SIGNATURE in needed:
+        yield from ("--signing-key", papers["client_signing_key"], "--meter-signing-key", papers["meter_signing_key"])
+    if authentication.broken:
+        yield "--allow-broken-digest"
 
 
 def _summary(fleet: Fleet, document: Document) -> str:

@@ -43,9 +43,14 @@ _NEEDS: dict[type, Conformance] = {
 }
 
 
-def needs(request: Apdu) -> Conformance:
-    """What must have been granted for this request; nothing for APDUs that are none."""
-    return _NEEDS.get(type(request), Conformance(0))
+def needs(request: Apdu, *, ciphered: bool = False) -> Conformance:
+    """What must have been granted for this request; nothing for APDUs that are none.
+
+    ACCESS has no tag of its own for a `ciphered` association: there it travels in general protection.
+    """
+    needed = _NEEDS.get(type(request), Conformance(0))
+    in_general = ciphered and bool(needed & Conformance.ACCESS)
+    return needed | Conformance.GENERAL_PROTECTION if in_general else needed
 
 
 def names(conformance: Conformance) -> str:

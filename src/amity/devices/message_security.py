@@ -1,13 +1,22 @@
 """Protection of the APDUs of one association, in both directions (IEC 62056-5-3, 5.3.4 to 5.3.6)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 
-from amity.devices.settings import SYSTEM_TITLE_OCTETS, Ciphering, Protection
+from amity.devices.settings import ONE_MESSAGE, SYSTEM_TITLE_OCTETS, Ciphering, Protection
 from amity.kernel.errors import SecurityError
-from amity.protocols.dlms.apdu import Ciphered, GeneralCiphering, GeneralSigning, decode
-from amity.protocols.dlms.ciphered import dedicated_tag_of, global_tag_of
+from amity.protocols.dlms.apdu import (
+    Apdu,
+    Ciphered,
+    ConfirmedServiceError,
+    GeneralCiphering,
+    GeneralSigning,
+    InitiateRequest,
+    InitiateResponse,
+    decode,
+)
+from amity.protocols.dlms.ciphered import CipherTag, dedicated_tag_of, global_tag_of
 from amity.protocols.dlms.ciphering import (
     SecurityControl,
     check_control,
@@ -24,6 +33,7 @@ from amity.protocols.dlms.general_protection import (
     PublicKeys,
     key_use_of,
     number_of,
+    one_time_key_of,
     open_signed,
     sign_general,
     unwrap_general,
@@ -32,6 +42,12 @@ from amity.protocols.dlms.general_protection import (
 from amity.protocols.dlms.protector import Protector
 from amity.protocols.dlms.suites import suite_of
 
+UNPROVED_JUMP_MAX = 1 << 24
+"""How far a message without a tag may move a counter: as seconds, half a year of silence."""
+
+_SIGNED = bytes([GeneralSigning.TAG])
+_INITIATE = InitiateRequest | InitiateResponse | ConfirmedServiceError
+_ONE_TIME_KEYS_MAX = 4096
 _FIRST_DEDICATED = 1
 _GENERAL_HEADER_OCTETS = 48  # tag, three strings of 8, two empty ones, length, key info without what is agreed on
 _WRAPPED_KEY_OCTETS = 40
@@ -53,17 +69,26 @@ class ReplayError(SecurityError):
     def __init__(self, what: str, number: int, last: int) -> None:
         super().__init__(
             f"a message with {what} {number} came after {last}",
-            next_step="somebody may replay old messages; open a new association",
+            next_step="somebody may replay old messages; open a new association, and if the meter itself counts anew,"
+            " give it a new encryption key",
         )
         self.expected = last + 1
 
 
 @dataclass(slots=True)
 class Received:
-    """The highest numbers that a peer has used: invocation counter, and transaction id under keys of one message."""
+    """The highest numbers that a peer has used: invocation counters, and transaction ids where no counter tells.
+
+    The broadcast key has an invocation counter of its own; a key of one message has none. Signatures are counted
+    apart: whoever holds the symmetric keys may wrap a signed message anew. `one_time_keys` came with messages: answers
+    of which each has a new one need no numbers, as long as there is room to remember them.
+    """
 
     counter: int = -1
+    broadcast: int = -1
     transaction: int = -1
+    signed: int = -1
+    one_time_keys: set[bytes] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -80,13 +105,17 @@ class MessageSecurity:
 
     `policy` is the least protection accepted, and what we send with. `received` holds the highest counter that the peer
     has used; a message must be above it. `peer_title` and `peer_keys` are set as soon as the peer has said who it is.
-    A `signed` association signs what it sends and takes nothing unsigned.
+    Who `signs` puts his signature on what he sends; who `demands_signature` takes nothing without the peer's.
     The meter `answers_in_kind`: wrapped and protected as the request was, and with `answer_control` at the least.
+    Only who `takes_broadcast` opens what came under the broadcast key, which everybody else in the field has too;
+    `came_to_all` says whether the last message did.
+    Without a policy (`Protection.NONE`) messages are signed and nothing else: some pushes are.
     """
 
     __slots__ = (
         "_answers_in_kind", "_control", "_dedicated", "_global", "_own_title", "_sending", "answer_control",
-        "ciphering", "key_use", "peer_keys", "peer_title", "policy", "signed",
+        "came_to_all", "ciphering", "demands_signature", "key_use", "peer_keys", "peer_title", "policy", "signs",
+        "takes_broadcast",
     )  # fmt: skip
 
     def __init__(
@@ -112,7 +141,7 @@ class MessageSecurity:
         self.peer_title = b""
         self.peer_keys: PublicKeys = UNKNOWN_KEYS
         self.key_use = KeyUse.IDENTIFIED
-        self.signed = False
+        self.signs = self.demands_signature = self.takes_broadcast = self.came_to_all = False
 
     @property
     def last_received(self) -> int:
@@ -129,15 +158,14 @@ class MessageSecurity:
         """How much longer an APDU becomes at most when it is sealed."""
         signature = _GENERAL_HEADER_OCTETS + 2 * suite_of(self._global.protector.suite).public_key_octets
         wrapping = _OVERHEAD_OCTETS[self.ciphering] + (signature if self.ciphering is Ciphering.GENERAL else 0)
-        return wrapping + (signature if self.signed else 0)
+        return wrapping + (signature if self.signs else 0)
 
     def give_dedicated_key(self, key: bytes) -> None:
         """From now on messages under a key of this association's own are taken; it has counters of its own.
 
         Raises LocalProtocolError when its length does not fit the suite.
         """
-        protector = self._global.protector.dedicated(key)
-        self._dedicated = _KeyInUse(protector, count(_FIRST_DEDICATED).__next__, Received())
+        self._dedicated = _in_use(self._global.protector.dedicated(key))
 
     def use_dedicated_key(self) -> None:
         """From now on what we send is sealed under the dedicated key, where there is one."""
@@ -150,8 +178,10 @@ class MessageSecurity:
     # -------------------------------------------------------------- sending
     def seal(self, plain: bytes) -> bytes:
         """Protect an APDU in the wrapping of this association; one without a tag of its own travels in the general."""
-        if self.signed:
+        if self.signs:
             plain = sign_general(self._parties(), self._global.next_counter(), plain)
+            if self.policy is Protection.NONE:
+                return plain
         if self.ciphering is Ciphering.GENERAL:
             number = self._global.next_counter()
             return wrap_general(self._parties(), self.key_use, self._control, number, plain)
@@ -165,74 +195,153 @@ class MessageSecurity:
         """Protect an InitiateRequest or -Response: service-specific, global key, in every ciphered context."""
         return wrap_glo(self._global.protector, self._control, self._own_title, self._global.next_counter(), plain)
 
+    def seal_broadcast(self, plain: bytes) -> bytes:
+        """Protect an APDU for everybody who has the broadcast key; nobody answers it.
+
+        Dedicated keys and general-ciphering know no broadcast (IEC 62056-5-3, 5.3.5: Key_Set).
+        """
+        if self.signs:
+            plain = sign_general(replace(self._parties(), peer_title=b""), self._global.next_counter(), plain)
+        wrap = wrap_general_glo if self.ciphering.general or global_tag_of(plain[0]) is None else wrap_glo
+        control = self._control | SecurityControl.BROADCAST
+        return wrap(self._global.protector, control, self._own_title, self._global.next_counter(), plain)
+
+    def seal_initiate_with_key(self, request: InitiateRequest, random_octets: Callable[[int], bytes]) -> bytes:
+        """As `seal_initiate`, with a new key of this association's own, which from now on messages are taken under.
+
+        It is encrypted whatever the policy: who reads it could work out the authentication key from two tags under it.
+        """
+        protector, number = self._global.protector, self._global.next_counter()
+        control = self._control | SecurityControl.ENCRYPTED
+        around = request.around_key(suite_of(protector.suite).key_octets)
+        payload, dedicated = protector.dedicate(control, self._own_title, number, around, random_octets)
+        self._dedicated = _in_use(dedicated)
+        return Ciphered(CipherTag.GLO_INITIATE_REQUEST, None, control, number, payload).encode()
+
     # -------------------------------------------------------------- receiving
     def open(self, octets: bytes) -> bytes:
-        """The plain APDU inside; raise SecurityError (DowngradeError, ReplayError) when it must not be believed."""
-        plain = self.open_initiate(octets)
-        if plain[0] != GeneralSigning.TAG:
-            if self.signed:
-                raise DowngradeError("an unsigned message came in an association that demands signatures")
-            return plain
-        signed = decode(plain)
+        """The plain APDU inside; raise SecurityError (DowngradeError, ReplayError) when it must not be believed.
+
+        A signature stands inside of the ciphering, or around it, or alone where the policy demands nothing else.
+        """
+        if octets[:1] == _SIGNED:
+            return self._open_signed_outside(octets)
+        plain = self._opened(octets)
+        if plain[0] == GeneralSigning.TAG:
+            return self._verified(plain).content
+        if self.demands_signature:
+            raise DowngradeError("an unsigned message came where signatures are demanded")
+        return plain
+
+    def _open_signed_outside(self, octets: bytes) -> bytes:
+        content = self._verified(octets).content
+        return content if self.policy is Protection.NONE else self._opened(content)
+
+    def _verified(self, octets: bytes) -> GeneralSigning:
+        signed = decode(octets)
         if not isinstance(signed, GeneralSigning):
             raise SecurityError("a signed message does not decode")
-        content = open_signed(self._parties(), signed)
-        if not content:
+        if not open_signed(self._parties(), signed):
             raise SecurityError("a signed message holds nothing")
-        return content
+        self._check_signed_once(signed)
+        return signed
+
+    def _check_signed_once(self, signed: GeneralSigning) -> None:
+        """What is asked for is asked for once; an answer may bear the number of the question.
+
+        Some clients give signed messages no number: under a key with a counter these are taken all the same.
+        """
+        if self._answers_in_kind and (signed.transaction_id or self.policy is Protection.NONE):
+            number, received = int.from_bytes(signed.transaction_id, "big"), self._global.received
+            _check_rises("transaction id", number, received.signed)
+            received.signed = number
 
     def open_initiate(self, octets: bytes) -> bytes:
-        """As `open`, for the Initiate services, which nobody signs."""
+        """As `open`, for the Initiate services, which nobody signs; without a tag nothing else is taken for one."""
+        return self._opened(octets, initiate=True)
+
+    def _opened(self, octets: bytes, *, initiate: bool = False) -> bytes:
         apdu = decode(octets)
         if isinstance(apdu, Ciphered):
-            return self._open_ciphered(apdu)
+            return self._open_ciphered(apdu, initiate=initiate)
         if isinstance(apdu, GeneralCiphering):
-            return self._open_general(apdu)
+            return self._open_general(apdu, initiate=initiate)
         raise DowngradeError(
             f"an unprotected message ({octets[0]:#04x}) came in an association that demands {self.policy}",
             next_step="somebody may be in between; if the meter is known to answer so, change its profile",
         )
 
-    def _open_ciphered(self, apdu: Ciphered) -> bytes:
+    def _open_ciphered(self, apdu: Ciphered, *, initiate: bool) -> bytes:
         used = self._key_of(apdu)
         control, counter = apdu.security_control, apdu.invocation_counter
-        self._check_control(control)
+        to_all = self.takes_broadcast and not apdu.tag.dedicated and bool(control & SecurityControl.BROADCAST)
+        self._check_control(control & ~SecurityControl.BROADCAST if to_all else control)
         if apdu.system_title and apdu.system_title != self.peer_title:
             raise SecurityError(
                 f"a message from system title {apdu.system_title.hex()} came;"
                 f" the association is with {self.peer_title.hex()}"
             )
-        if counter <= used.received.counter:
-            raise ReplayError("invocation counter", counter, used.received.counter)
+        received = used.received
+        last = received.broadcast if to_all else received.counter
+        _check_rises("invocation counter", counter, last)
         plain = unwrap(used.protector, None, self.peer_title, apdu)
         if not plain or apdu.tag.plain not in {None, plain[0]}:  # all that tells without an authentication tag
             raise SecurityError(
                 f"a message of type {apdu.tag.name} does not hold what its type says", next_step="wrong key likely"
             )
-        used.received.counter = counter
+        if not control & SecurityControl.AUTHENTICATED:
+            _check_unproved(plain, counter - last, initiate=initiate, first=last < 0)
+        self.came_to_all = to_all
+        if to_all:
+            received.broadcast = counter
+            return plain
+        received.counter = counter
         if self._answers_in_kind:
             self._sending = used
             self._answer_in(Ciphering.GENERAL_GLO if apdu.tag.general else Ciphering.GLO, control)
         return plain
 
-    def _open_general(self, apdu: GeneralCiphering) -> bytes:
+    def _open_general(self, apdu: GeneralCiphering, *, initiate: bool) -> bytes:
         received = self._global.received
         self._check_control(apdu.security_control)
+        tagged = bool(apdu.security_control & SecurityControl.AUTHENTICATED)
+        if key_use_of(apdu) in ONE_MESSAGE and not tagged:
+            raise SecurityError(
+                "a message under a key of its own came without a tag: its transaction id could be anything",
+                next_step="choose a protection with authentication, or another kind of key",
+            )
         counted, number = number_of(apdu)
         last = received.counter if counted else received.transaction
-        if number <= last:
-            raise ReplayError("invocation counter" if counted else "transaction id", number, last)
+        one_time_key = one_time_key_of(apdu, suite_of(self._global.protector.suite))
+        if not self._is_new(one_time_key):
+            _check_rises("invocation counter" if counted else "transaction id", number, last)
         plain = unwrap_general(self._parties(), apdu)
         if not plain:
             raise SecurityError("a ciphered message holds nothing", next_step="wrong key likely")
+        if not tagged:
+            _check_unproved(plain, number - last, initiate=initiate, first=last < 0)
+        self.came_to_all = False
         if counted:
             received.counter = number
         else:
-            received.transaction = number
+            received.transaction = max(last, number)
+            self._remember(one_time_key)
         if self._answers_in_kind:
             self._answer_in(Ciphering.GENERAL, apdu.security_control)
             self.key_use = key_use_of(apdu)
         return plain
+
+    def _is_new(self, one_time_key: bytes) -> bool:
+        """True for an answer under a key that came with no message before; who asks is held to his numbers."""
+        heard = self._global.received.one_time_keys
+        return bool(one_time_key) and not self._answers_in_kind and self._may_remember() and one_time_key not in heard
+
+    def _may_remember(self) -> bool:
+        return len(self._global.received.one_time_keys) < _ONE_TIME_KEYS_MAX
+
+    def _remember(self, one_time_key: bytes) -> None:
+        if one_time_key and not self._answers_in_kind and self._may_remember():
+            self._global.received.one_time_keys.add(one_time_key)
 
     def _key_of(self, apdu: Ciphered) -> _KeyInUse:
         if not apdu.tag.dedicated:
@@ -266,6 +375,51 @@ _GENERAL_WRAPS = (
     (dedicated_tag_of, wrap_general_ded, wrap_general_ded),
 )
 """By whether a dedicated key is used: the service's own tag, how it is sealed with one, how without."""
+
+
+def _in_use(dedicated: Protector) -> _KeyInUse:
+    return _KeyInUse(dedicated, count(_FIRST_DEDICATED).__next__, Received())
+
+
+def _check_rises(what: str, number: int, last: int) -> None:
+    if number <= last:
+        raise ReplayError(what, number, last)
+
+
+def _check_unproved(plain: bytes, jump: int, *, initiate: bool, first: bool) -> None:
+    """Without a tag a message is believed for its sense alone, and not far: any octets decipher to something.
+
+    Raise RemoteProtocolError when it has none, SecurityError when it is no Initiate service or jumps too far ahead. An
+    Initiate service is long enough to be none by chance.
+    """
+    apdu = decode(plain)
+    if initiate:
+        if not isinstance(apdu, _INITIATE):
+            raise SecurityError("a message that opens an association does not hold that", next_step="wrong key likely")
+    elif jump > UNPROVED_JUMP_MAX and not first:
+        raise SecurityError(
+            f"a message without a tag is {jump} ahead of the invocation counter heard last",
+            next_step="somebody may try to lock the sender out; choose a protection with authentication",
+        )
+
+
+def is_encrypted(octets: bytes) -> bool:
+    """True when a protected APDU cannot be read without a key."""
+    apdu = decode(octets)
+    return isinstance(apdu, Ciphered | GeneralCiphering) and bool(apdu.security_control & SecurityControl.ENCRYPTED)
+
+
+def is_broadcast(octets: bytes) -> bool:
+    """True when a protected APDU says that it is for everybody; nobody answers one, whatever is wrong with it."""
+    apdu = decode(octets)
+    return isinstance(apdu, Ciphered) and bool(apdu.security_control & SecurityControl.BROADCAST)
+
+
+def sender_of(apdu: Apdu) -> bytes:
+    """The system title of whoever says that he protected it; empty where nobody says so."""
+    if isinstance(apdu, Ciphered):
+        return apdu.system_title or b""
+    return apdu.originator_system_title if isinstance(apdu, GeneralCiphering | GeneralSigning) else b""
 
 
 def is_system_title(octets: bytes | None) -> bool:

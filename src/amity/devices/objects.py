@@ -13,6 +13,7 @@ from amity.protocols.dlms.action_service import ActionOutcome
 from amity.protocols.dlms.attributes import Attribute, Method
 from amity.protocols.dlms.data import (
     Data,
+    decode_all,
     enum,
     integer,
     long_unsigned,
@@ -219,3 +220,11 @@ class CaptureObject:
             long_unsigned(self.class_id), octet_string(bytes(self.obis)),
             integer(self.attribute), long_unsigned(self.data_index),
         )  # fmt: skip
+
+
+def value_in(model: ObjectModel, wanted: CaptureObject, now: datetime) -> Data | None:
+    """What a meter captures of its own objects at an instant: a value, None where there is none."""
+    answer = model.attribute(Attribute(wanted.class_id, wanted.obis, wanted.attribute), None, now)
+    if isinstance(answer, DataAccessResult):
+        return None
+    return decode_all(answer) if isinstance(answer, bytes) else answer

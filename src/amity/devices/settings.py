@@ -129,6 +129,9 @@ OPTIONAL_CONFORMANCE = (
 
 BLOCK_WINDOW_MAX = 63
 
+ONE_MESSAGE = frozenset({KeyUse.WRAPPED, KeyUse.ONE_PASS})
+"""Keys that travel with their message: its transaction id is all that tells a repeated one, if a tag holds it fast."""
+
 CHANGING = (
     Conformance.SET
     | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
@@ -166,10 +169,13 @@ class AssociationSettings:
     the keys and the HLS secret behind a port, and with them the security suite.
 
     With `dedicated_key` the association gets a key of its own. `key_use` is for general-ciphering. `signed` puts our
-    signature on every APDU and demands the meter's: `server_keys` are its public keys, or `trust` vouches for the
-    certificate that comes in its AARE; `certificate` is ours (DER), sent along in the AARQ.
+    signature on every APDU and demands the meter's, unless `answers_signed` says otherwise of these: `server_keys` are
+    its public keys, or `trust` vouches for the certificate that comes in its AARE; `certificate` is ours (DER), sent
+    along in the AARQ.
 
     MD5 and SHA-1 are refused unless `broken_digests_allowed`, and then nothing but reading is proposed.
+    `bare_acceptance`: the AARE that opens a ciphered association may do so without user information, and so without
+    proof of a key; what was proposed stands then. Some meters are like that; whoever is in between can be, too.
     """
 
     authentication: Authentication = Authentication.NONE
@@ -186,10 +192,12 @@ class AssociationSettings:
     dedicated_key: bool = False
     key_use: KeyUse = KeyUse.IDENTIFIED
     signed: bool = False
+    answers_signed: bool | None = None
     server_keys: PublicKeys = UNKNOWN_KEYS
     trust: PeerTrust | None = None
     certificate: bytes = b""
     broken_digests_allowed: bool = False
+    bare_acceptance: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError for a combination that cannot work, before anything is sent."""
@@ -225,7 +233,7 @@ class AssociationSettings:
                 "use hls-gmac or hls-sha256; for an old meter that has nothing better say --allow-broken-digest",
             ),
             (
-                (self.dedicated_key or self.signed) and not self.ciphered,
+                (self.dedicated_key or self.signed or self.demands_signature) and not self.ciphered,
                 "a dedicated key and signatures need a ciphered context",
                 "choose glo or general-glo",
             ),
@@ -233,6 +241,13 @@ class AssociationSettings:
                 self.dedicated_key and self.ciphering is Ciphering.GENERAL,
                 "general-ciphering knows no dedicated key",
                 "choose glo or general-glo for it",
+            ),
+            (
+                self.ciphering is Ciphering.GENERAL
+                and self.key_use in ONE_MESSAGE
+                and self.protection is Protection.ENCRYPTED,
+                "a key of one message without authentication could be used again by anybody",
+                "choose authenticated-encrypted",
             ),
             (
                 self.asymmetric and self.suite == 0,
@@ -272,10 +287,15 @@ class AssociationSettings:
         return self.ciphered or self.authentication.titled
 
     @property
+    def demands_signature(self) -> bool:
+        """True when the meter must sign what it sends."""
+        return self.signed if self.answers_signed is None else self.answers_signed
+
+    @property
     def asymmetric(self) -> bool:
         """True when signatures or agreed keys take part."""
         agreed = self.ciphering is Ciphering.GENERAL and self.key_use in {KeyUse.ONE_PASS, KeyUse.STATIC}
-        return self.signed or agreed or self.authentication is Authentication.HLS_ECDSA
+        return self.signed or self.demands_signature or agreed or self.authentication is Authentication.HLS_ECDSA
 
     @property
     def suite(self) -> int:
@@ -285,6 +305,7 @@ class AssociationSettings:
     @property
     def proposed(self) -> Conformance:
         """The conformance block of our InitiateRequest."""
-        general = self.ciphering.general or self.signed
         services = self.conformance & ~CHANGING if self.authentication.broken else self.conformance
+        access = self.ciphered and bool(services & Conformance.ACCESS)  # which has no tag of its own to be ciphered in
+        general = self.ciphering.general or self.signed or self.demands_signature or access
         return services | (Conformance.GENERAL_PROTECTION if general else Conformance(0))

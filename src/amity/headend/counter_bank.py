@@ -6,7 +6,7 @@ from amity.devices.client.counters import RESYNC_MAX
 from amity.headend.ports import CounterStore
 from amity.kernel.errors import RemoteProtocolError
 
-CHUNK: Final = 256
+CHUNK: Final = 1024
 
 
 class CounterBank:
@@ -18,9 +18,13 @@ class CounterBank:
         self._next = 0
         self._end = 0
 
+    def has(self, count: int) -> bool:
+        """True when so many are at hand, so that the disk need not be asked."""
+        return self._end - self._next >= count
+
     def ensure(self, count: int) -> None:
         """Have at least `count` at hand; what is left of the old chunk is given up."""
-        if self._end - self._next < count:
+        if not self.has(count):
             self._next = self._store.reserve(self._meter_id, max(count, CHUNK))
             self._end = self._next + max(count, CHUNK)
 

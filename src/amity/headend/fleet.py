@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from amity.domain.collection import Delivery, Outcome
-from amity.headend.fitting import fitting
+from amity.headend.keeping import Keeper
 from amity.headend.outcomes import worth_retrying
 from amity.headend.ports import Endpoint, Progress, Standing
 from amity.headend.reader import Collected, MeterReader, defect
@@ -65,6 +65,7 @@ class Fleet:
         self._slots = asyncio.Semaphore(concurrent_sessions)
         self._on_progress = on_progress
         self._on_unsolicited = on_unsolicited
+        self._keeper = Keeper(surroundings)
         self._templates = TemplateCache()
         self._readers: dict[str, MeterReader] = {}
         self._lines: dict[str, asyncio.Lock] = {}
@@ -132,9 +133,14 @@ class Fleet:
             self._on_progress(Told(len(finished.outcomes), total, delivery, not_kept))
 
     async def _read(self, endpoint: Endpoint, standing: Standing) -> Delivery:
-        """Sessions with one meter until it is up to date or fails; the last delivery."""
-        async with self._lines.setdefault(endpoint.meter_id, asyncio.Lock()):
+        """Sessions with one meter until it is up to date or fails; the last delivery.
+
+        Meters on one serial line wait for each other.
+        """
+        line = endpoint.route.serial
+        async with self._lines.setdefault(line.device if line else endpoint.meter_id, asyncio.Lock()):
             progress = await self._progress(endpoint.meter_id, standing)
+            self._reader(endpoint).resume(standing.heard)
             for _ in range(SESSIONS_TO_CATCH_UP_MAX):
                 collected = await self._with_retries(endpoint, progress, standing.failures_in_a_row)
                 await self._keep(collected)
@@ -177,19 +183,8 @@ class Fleet:
                 await self._on_unsolicited(endpoint, apdu)
 
     async def _keep(self, collected: Collected) -> None:
-        surroundings = self._surroundings
-
-        def encode_and_save() -> bool:
-            kept = fitting(collected.delivery, surroundings.codec)
-            progress = collected.progress if kept.with_readings else Progress()
-            unmapped = collected.unmapped if kept.with_readings else Progress()
-            surroundings.collection.save(
-                kept.delivery, surroundings.subject, kept.body, progress=progress, unmapped=unmapped
-            )
-            return kept.with_readings
-
         try:
-            with_readings = await surroundings.disk(encode_and_save)
+            with_readings = await self._keeper.keep(collected)
         except AmityError as error:
             raise _NotKeptError(collected.delivery, error) from error
         if with_readings:

@@ -16,11 +16,8 @@ def identified(delivery: Delivery) -> Delivery:
 
 def content_hash(delivery: Delivery) -> str:
     """SHA-256 over every field but `message_id`, each with its length before it, in hexadecimal."""
-    digest = hashlib.sha256()
-    for part in _parts(delivery):
-        octets = part if isinstance(part, bytes) else str(part).encode()
-        digest.update(b"%d:" % len(octets) + octets)
-    return digest.hexdigest()
+    parts = [part if isinstance(part, bytes) else str(part).encode() for part in _parts(delivery)]
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in parts])).hexdigest()
 
 
 def _parts(delivery: Delivery) -> Iterator[object]:

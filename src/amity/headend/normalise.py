@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,9 +31,9 @@ from amity.headend.interval_rows import PlacedRows
 from amity.headend.mapping import CosemObject, Kind, Mapping, Place, Rule
 from amity.headend.scaling import Column, Mask, measure_of, scaled, scaled_number
 from amity.kernel.time import from_epoch_s
-from amity.protocols.dlms.data import Data, Tag, array, decode_all, encode
+from amity.protocols.dlms.data import Data, Tag, decode_all, encode
 from amity.protocols.dlms.datetime import STATUS_DOUBTFUL_VALUE, STATUS_INVALID_CLOCK, STATUS_INVALID_VALUE
-from amity.protocols.dlms.profile_buffer import ProfileColumns
+from amity.protocols.dlms.profile_buffer import ProfileColumns, column_octets
 
 _CLASS_PROFILE: Final = 7
 _CLASS_CLOCK: Final = 8
@@ -43,13 +44,14 @@ _NAMED_KINDS: Final = frozenset(EventKind) - {EventKind.OTHER}
 _BAD_CLOCK: Final = STATUS_INVALID_VALUE | STATUS_DOUBTFUL_VALUE | STATUS_INVALID_CLOCK
 
 
-class ProfileBuffer(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ProfileBuffer:
     """The rows of one profile: as read, and decoded."""
 
     readout: ProfileReadout
     columns: ProfileColumns
 
-    @property
+    @cached_property
     def captures(self) -> tuple[CosemObject, ...]:
         """The object of each column."""
         return tuple(CosemObject(one.class_id, one.obis, one.attribute) for one in self.readout.layout.capture_objects)
@@ -326,9 +328,9 @@ class Normaliser:
     def _keep_column(self, place: Place, buffer: ProfileBuffer, number: int) -> None:
         """A whole column as an array of its cells, at the time of the newest row."""
         self.result.unmapped.add(place)
-        cells = [row.items[number] for row in decode_all(buffer.readout.raw).items]
         newest = from_epoch_s(int(buffer.times_s.max()))
-        self._keep_unknown(buffer.captures[number], encode(array(cells)), newest, buffer.evidence)
+        cells = column_octets(buffer.readout.raw, number)
+        self._keep_unknown(buffer.captures[number], cells, newest, buffer.evidence)
 
     def _keep_misplaced(self, buffer: ProfileBuffer, placed: PlacedRows) -> None:
         """Rows off the grid, and rows for an interval that has another row, each as the structure that came."""

@@ -44,7 +44,7 @@ def worth_retrying(error: AmityError) -> bool:
 def told(error: AmityError, endpoint: Endpoint, attempts: int) -> tuple[str, ...]:
     """The error as lines, the meter and its address first."""
     times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    heading = f"meter {endpoint.meter_id} at {endpoint.host}:{endpoint.port}, {times}: {error.what}"
+    heading = f"meter {endpoint.meter_id} at {endpoint.route}, {times}: {error.what}"
     return (heading, *error.lines()[1:])
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from amity.domain.collection import Delivery, Outcome
+from amity.headend.routes import Route
 from amity.kernel.errors import TransportError
 
 T = TypeVar("T")
@@ -14,30 +15,40 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How to reach one meter: address, associations and the name of its device profile. Keys are asked from `Keys`.
+    """How one meter is read: the way to it, its association and its device profile. Keys are asked from `Keys`.
 
-    `ciphering` and `protection` are empty where those of the device profile hold.
+    `ciphering` and `protection` are empty and `suite` is None where those of the device profile hold. `signed` puts our
+    signature on every APDU and demands the meter's. `general_blocks` proposes general block transfer.
+    `legacy_allowed` lets an old meter be read by HLS 2, MD5 or SHA-1; without it such a meter is refused.
     """
 
     meter_id: str
-    host: str
-    port: int
+    route: Route
     client: int
     server: int
-    auth: str  # none | lls | hls-gmac
+    auth: str  # a value of `Authentication`
     profile: str
     system_title: bytes
-    ciphering: str = ""  # none | glo | general-glo
-    protection: str = ""  # none | authenticated | encrypted | authenticated-encrypted
+    ciphering: str = ""  # a value of `Ciphering`
+    protection: str = ""  # a value of `Protection`
+    suite: int | None = None
+    signed: bool = False
+    general_blocks: bool = False
+    legacy_allowed: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MeterSecrets:
-    """The secrets of one meter's association; empty where its authentication needs none. Never printed."""
+    """The secrets of one meter's association; empty where its authentication needs none. Never printed.
+
+    `signing` is our own private key towards this meter, `meter_signing` the meter's public one.
+    """
 
     password: bytes = b""
     guek: bytes = b""
     gak: bytes = b""
+    signing: bytes = b""
+    meter_signing: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,13 @@ class PushCounterStore(Protocol):
         ...
 
 
+class Heard(NamedTuple):
+    """The highest invocation counter that a meter used in a session under one key; `key_name` tells keys apart."""
+
+    key_name: bytes
+    counter: int
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a meter is read: the ends of what is safely in the outbox, None where nothing was ever read."""
@@ -112,6 +130,7 @@ class Standing:
 
     `unmapped` is how far each part was read when a profile first brought a column that the mapping left raw, None
     where every column had its rule; `unmapped_by` is the version of that mapping, empty when there is none.
+    `heard` is what the meter has said under its key: whatever is not above it is a recording.
     """
 
     progress: Progress = Progress()
@@ -120,10 +139,22 @@ class Standing:
     failures_in_a_row: int = 0
     unmapped: Progress = Progress()
     unmapped_by: str = ""
+    heard: Heard | None = None
 
     def is_behind(self, mapping_version: str) -> bool:
         """True when another mapping than the one in force left something raw: this one may name it."""
         return self.unmapped_by not in {"", mapping_version}
+
+
+class Saving(NamedTuple):
+    """An encoded delivery on its way to the disk; see `CollectionStore.save`."""
+
+    delivery: Delivery
+    subject: str
+    body: bytes
+    progress: Progress
+    unmapped: Progress = _NOWHERE
+    heard: Heard | None = None
 
 
 class CollectionStore(Protocol):
@@ -131,6 +162,10 @@ class CollectionStore(Protocol):
 
     def standings(self) -> Mapping[str, Standing]:
         """Every meter that was ever tried, by meter id."""
+        ...
+
+    def save_all(self, savings: Sequence[Saving]) -> None:
+        """All of them as `save` does, in one transaction; what was `heard` under the same key never goes back."""
         ...
 
     def save(

@@ -155,8 +155,9 @@ class PushListener:
                 pushes += 1  # blocks of a long one count too: nobody sends them for ever
                 for answer in answers:
                     writer.write(encode(frame.destination, frame.source, answer))
-                if message is not None:
-                    await self.take(frame._replace(payload=message), peer)
+                opened = None if message is None else await self.take(frame._replace(payload=message), peer)
+                if opened is not None:
+                    await self._confirm(writer, frame, opened)
             if not frames.pending_octets:
                 due = now() + self._rules.idle_timeout_s
             elif was_between_frames or arrived:
@@ -164,10 +165,20 @@ class PushListener:
 
     async def take_from_session(self, endpoint: Endpoint, apdu: bytes) -> None:
         """Make a delivery of what a meter pushed in the midst of a session, or park it."""
-        await self.take(Frame(endpoint.server, endpoint.client, apdu), endpoint.host)
+        await self.take(Frame(endpoint.server, endpoint.client, apdu), endpoint.route.host)
 
-    async def take(self, frame: Frame, peer: str) -> None:
-        """Make a delivery of one frame, or park it."""
+    async def _confirm(self, writer: asyncio.StreamWriter, frame: Frame, opened: Opened) -> None:
+        """Tell a meter that waits for it that its push is kept; one that hears nothing sends it again."""
+        try:
+            answer = await self._senders.confirmation(opened)
+        except AmityError as error:
+            self._park(opened.endpoint.meter_id, frame.payload, error)
+            return
+        if answer is not None:
+            writer.write(encode(frame.destination, frame.source, answer))
+
+    async def take(self, frame: Frame, peer: str) -> Opened | None:
+        """Make a delivery of one frame, or park it; give what was taken."""
         octets = encode(*frame)
         try:
             opened = await self._senders.open(frame.payload, peer)
@@ -178,6 +189,8 @@ class PushListener:
             self._park(peer, octets, AmityError(f"a defect in Amity: {type(error).__name__}: {error}"))
         else:
             self.taken += 1
+            return opened
+        return None
 
     def _delivery(self, opened: Opened, octets: bytes) -> Delivery:
         surroundings, endpoint = self._surroundings, opened.endpoint

@@ -1,25 +1,38 @@
 """Who sent a push, and whether to believe it: known senders, their keys, counters that only go up."""
 
 import asyncio
-import ipaddress
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from amity.devices.message_security import MessageSecurity, Received, sender_of
+from amity.devices.notification_intake import confirmation
 from amity.devices.push_reading import NormalisedReading
-from amity.devices.settings import AssociationSettings, Protection
+from amity.devices.settings import AssociationSettings, Ciphering, Protection
+from amity.headend.callers import speaks_from
 from amity.headend.ports import Endpoint
 from amity.headend.push_readings import Notification, meter_named_in, readings_of
 from amity.headend.session import association_settings
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import apdu
-from amity.protocols.dlms.apdu import Ciphered, DataNotification, EventNotification
-from amity.protocols.dlms.ciphering import unwrap
+from amity.protocols.dlms.apdu import (
+    Ciphered,
+    DataNotification,
+    EventNotification,
+    GeneralCiphering,
+    GeneralSigning,
+)
 
 _WITH_HLS_ALONE: Final = Protection.AUTHENTICATED
 """A meter whose associations are not ciphered still has keys: what it pushes under them carries a tag."""
 _LOOKED_AGAIN_AFTER: Final = timedelta(seconds=10)
+_NUMBER_MAX: Final = (1 << 63) - 1
+_COUNTERS_PER_ANSWER: Final = 2
+"""One for the signature, one for the ciphering."""
+
+Protected = Ciphered | GeneralCiphering | GeneralSigning
 
 
 class UnknownSenderError(RemoteProtocolError):
@@ -29,8 +42,9 @@ class UnknownSenderError(RemoteProtocolError):
 class Opened(NamedTuple):
     """A push that can be believed: from whom, the plain APDU and what it holds.
 
-    `counter` is the invocation counter of a protected push, which may be taken once only; it is as good as the tag that
-    covers it: without one, whoever stands in between can name any number.
+    `counter` is the number of a protected push, which may be taken once only: its invocation counter, or its
+    transaction id where no counter tells. It is as good as the tag or signature that covers it: without one, whoever
+    stands in between can name any number. `conversation` seals what goes back, None where nothing is protected.
     """
 
     endpoint: Endpoint
@@ -39,6 +53,14 @@ class Opened(NamedTuple):
     readings: Sequence[NormalisedReading]
     counter: int | None = None
     authenticated: bool = False
+    conversation: "Conversation | None" = None
+
+
+class Conversation(NamedTuple):
+    """Who answers a protected push in kind, under the `numbers` that are put at hand."""
+
+    security: MessageSecurity
+    numbers: deque[int]
 
 
 class Senders:
@@ -60,45 +82,81 @@ class Senders:
             RemoteProtocolError: it does not decode.
         """
         message = apdu.decode(payload)
-        if isinstance(message, Ciphered):
-            return await self._open_protected(message)
+        if isinstance(message, Protected):
+            return await self._open_protected(payload, message)
         return await self._open_plain(payload, _notification(message), peer_host)
 
-    async def _open_protected(self, message: Ciphered) -> Opened:
-        endpoint = await self._find(message.system_title or b"")
+    async def confirmation(self, opened: Opened) -> bytes | None:
+        """What goes back to the sender of a push that was kept, protected in kind; None where he wants nothing.
+
+        Raises SecurityError when no key for it is at hand, StorageError when the disk gives no counter for it.
+        """
+        notification, conversation = opened.notification, opened.conversation
+        plain = confirmation(notification) if isinstance(notification, DataNotification) else None
+        if plain is None or conversation is None:
+            return plain
+        counters, meter_id = self._surroundings.counters, opened.endpoint.meter_id
+        first = await self._surroundings.disk(lambda: counters.reserve(meter_id, _COUNTERS_PER_ANSWER))
+        conversation.numbers.extend(range(first, first + _COUNTERS_PER_ANSWER))
+        return conversation.security.seal(plain)
+
+    async def _open_protected(self, payload: bytes, message: Protected) -> Opened:
+        sender = sender_of(message)
+        endpoint = await self._find(sender)
         if endpoint is None:
-            title = (message.system_title or b"").hex() or "none"
+            title = sender.hex() or "none"
             raise UnknownSenderError(f"a push came from system title {title}, which no meter of the fleet has")
+        received = Received()
+        conversation = self._conversation(endpoint, message, received)
+        plain = conversation.security.open(payload)
+        notification = _notification(apdu.decode(plain))
+        number = next(number for number in (received.counter, received.transaction, received.signed) if number >= 0)
+        if number > _NUMBER_MAX:
+            raise SecurityError(f"a push of meter {endpoint.meter_id} has the number {number}, beyond what is believed")
+        tagged = isinstance(message, GeneralSigning) or Protection.AUTHENTICATED.satisfied_by(message.security_control)
+        readings = readings_of(notification)
+        return Opened(endpoint, plain, notification, readings, number, tagged, conversation)
+
+    def _conversation(self, endpoint: Endpoint, message: Protected, received: Received) -> Conversation:
         settings = self._association(endpoint)
         if settings.protector is None:
             raise UnknownSenderError(
-                f"a ciphered push came in the name of meter {endpoint.meter_id}, which has no keys"
+                f"a protected push came in the name of meter {endpoint.meter_id}, which has no keys"
             )
-        protection = settings.protection if settings.ciphered else _WITH_HLS_ALONE
-        plain = unwrap(settings.protector, protection.control, endpoint.system_title, message)
-        notification = _notification(apdu.decode(plain))
-        return Opened(
-            endpoint,
-            plain,
-            notification,
-            readings_of(notification),
-            message.invocation_counter,
-            Protection.AUTHENTICATED.satisfied_by(message.security_control),
+        policy = settings.protection if settings.ciphered else _WITH_HLS_ALONE
+        if isinstance(message, GeneralSigning) and not settings.ciphered:
+            policy = Protection.NONE  # a signature proves as much as a tag
+        numbers: deque[int] = deque()
+        security = MessageSecurity(
+            settings.protector,
+            self._surroundings.system_title,
+            numbers.popleft,
+            ciphering=Ciphering.GENERAL_GLO,
+            policy=policy,
+            received=received,
+            answers_in_kind=True,
         )
+        security.peer_title, security.peer_keys = endpoint.system_title, settings.server_keys
+        security.signs = settings.signed or policy is Protection.NONE
+        security.demands_signature = settings.demands_signature
+        return Conversation(security, numbers)
 
     async def _open_plain(self, payload: bytes, notification: Notification, peer_host: str) -> Opened:
-        """A plain push proves nothing: it is taken only from meters without keys, and from their own address."""
+        """A plain push proves nothing: it is taken only from meters without keys, and from their own address.
+
+        Keys for HLS alone are keys too: what such a meter pushes it can protect.
+        """
         readings = readings_of(notification)
         name = meter_named_in(readings) or ""
         endpoint = await self._find(name)
         if endpoint is None:
             raise UnknownSenderError(f"a push came in the name of {name or 'nobody'}, which no meter of the fleet has")
-        if self._association(endpoint).ciphered:
+        if self._has_keys(endpoint):
             raise SecurityError(
                 f"an unprotected push came in the name of meter {endpoint.meter_id}, which has keys",
                 next_step="somebody may be in between; look where it came from",
             )
-        if _is_address(endpoint.host) and endpoint.host != peer_host:
+        if not await speaks_from(endpoint.route.host, peer_host):
             raise UnknownSenderError(
                 f"an unprotected push in the name of meter {endpoint.meter_id} came from {peer_host}"
             )
@@ -121,6 +179,10 @@ class Senders:
         self._known = {one.meter_id: one for one in endpoints}
         self._known.update({one.system_title: one for one in endpoints if one.system_title})
 
+    def _has_keys(self, endpoint: Endpoint) -> bool:
+        settings, secrets = self._association(endpoint), self._surroundings.keys.secrets(endpoint.meter_id)
+        return settings.ciphered or (settings.authentication.hls and bool(secrets.guek or secrets.meter_signing))
+
     def _association(self, endpoint: Endpoint) -> AssociationSettings:
         settings = self._settings.get(endpoint.meter_id)
         if settings is None:
@@ -135,14 +197,6 @@ def _notification(message: object) -> Notification:
     if isinstance(message, DataNotification | EventNotification):
         return message
     raise RemoteProtocolError(f"a push is a notification, not {type(message).__name__}")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def reason_of(error: AmityError) -> str:

@@ -12,12 +12,13 @@ from amity.domain.collection import Delivery
 from amity.headend.conversation import KnownLayouts, MeterReadout
 from amity.headend.counter_bank import CounterBank
 from amity.headend.digest import Digester
+from amity.headend.hearing import Hearing
 from amity.headend.mapping import Mapping
 from amity.headend.message_id import identified
 from amity.headend.normalise import Normaliser
 from amity.headend.outcomes import outcome_of, told
 from amity.headend.plan import Plan, make_plan
-from amity.headend.ports import Endpoint, Progress
+from amity.headend.ports import Endpoint, Heard, Progress
 from amity.headend.session import SessionRecord, association_settings, read_once
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, RemoteProtocolError
@@ -37,7 +38,7 @@ class Collected:
 
     `progress` is how far the meter is read with it, `unmapped` from where on the mapping left columns of it raw.
     `behind` is true when more of its past can be read at once. `ahead` are the events of the meter's log that lie in
-    the future.
+    the future. `heard` is what the meter has said by now.
     """
 
     delivery: Delivery
@@ -47,6 +48,7 @@ class Collected:
     ahead: frozenset[_StampedCode] = frozenset()
     error: AmityError | None = None
     unsolicited: tuple[bytes, ...] = ()
+    heard: Heard | None = None
 
 
 class MeterReader:
@@ -58,8 +60,13 @@ class MeterReader:
         self._templates = templates
         self._counters = CounterBank(surroundings.counters, endpoint.meter_id)
         self._layouts = KnownLayouts()
+        self._hearing = Hearing()
         self._settings: AssociationSettings | None = None
         self._told_ahead: frozenset[_StampedCode] = frozenset()
+
+    def resume(self, heard: Heard | None) -> None:
+        """Take nothing for new that the meter had said when its last session was stored."""
+        self._hearing.resume(heard)
 
     def kept(self, collected: Collected) -> None:
         """The disk has this session: its events that lie in the future need not be told again until they are past.
@@ -89,7 +96,8 @@ class MeterReader:
             duration_ms=(clock.now() - began) // timedelta(milliseconds=1),
             exchanges=record.exchanges(),
         )
-        return replace(collected, delivery=identified(delivery), unsolicited=record.unsolicited)
+        heard, unsolicited = self._hearing.heard, record.unsolicited
+        return replace(collected, delivery=identified(delivery), unsolicited=unsolicited, heard=heard)
 
     async def _collect(self, record: SessionRecord, progress: Progress, mapping: Mapping) -> Collected:
         surroundings = self._surroundings
@@ -97,8 +105,8 @@ class MeterReader:
         settings = self._association(profile)
         plan = make_plan(profile, progress, surroundings.clock.now(), surroundings.reading)
         readout = await read_once(
-            profile, plan, record, settings=settings, counters=self._counters, layouts=self._layouts,
-            surroundings=surroundings,
+            profile, plan, record, settings=settings, counters=self._counters, received=self._hearing.received,
+            layouts=self._layouts, surroundings=surroundings,
         )  # fmt: skip
         digested = partial(self._digested, profile, plan, mapping, readout, record)
         if record.answer_octets > _DIGESTED_AT_ONCE_MAX:
@@ -109,6 +117,7 @@ class MeterReader:
         if self._settings is None:
             secrets = self._surroundings.keys.secrets(self.endpoint.meter_id)
             self._settings = association_settings(self.endpoint, profile, secrets, self._surroundings.system_title)
+            self._hearing.under(secrets.guek)
         return self._settings
 
     def _digested(

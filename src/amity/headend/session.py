@@ -1,9 +1,12 @@
 """One association with one meter, from connect to close, with every octet that passed kept as evidence."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from amity.devices.client import (
@@ -17,7 +20,10 @@ from amity.devices.client import (
     release,
 )
 from amity.devices.client.conversation import converse
-from amity.devices.profiles import DeviceProfile
+from amity.devices.client.journal import Journal
+from amity.devices.message_security import Received
+from amity.devices.profiles import DeviceProfile, Quirk
+from amity.devices.settings import CLIENT_CONFORMANCE
 from amity.domain.collection import Exchange
 from amity.headend.conversation import KnownLayouts, MeterConversation, MeterReadout
 from amity.headend.counter_bank import CounterBank
@@ -27,15 +33,20 @@ from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, TransportError
 from amity.kernel.time import Clock
 from amity.protocols.dlms.acse import AARQ_TAG
+from amity.protocols.dlms.apdu import Conformance
+from amity.protocols.dlms.general_protection import PublicKeys
 from amity.protocols.dlms.key_ring import KeyRing, Keys
-from amity.protocols.wrapper.frame import encode
 
 Choice = TypeVar("Choice", Authentication, Ciphering, Protection)
 
+_IN_BLOCKS: Final = Conformance.GENERAL_BLOCK_TRANSFER
 _COUNTERS_PER_SESSION: Final = 128
 _RELEASE_TIMEOUT_S: Final = 1.0
 ANSWER_OCTETS_MAX: Final = 3 * 1024 * 1024
 """What one session may bring: ninety days of quarter hours stay below 2 MiB, and all of it is held in memory."""
+
+
+_LEGACY: Final = frozenset({Authentication.HLS2, Authentication.HLS_MD5, Authentication.HLS_SHA1})
 
 
 def association_settings(
@@ -43,9 +54,14 @@ def association_settings(
 ) -> AssociationSettings:
     """How the association with this meter is opened: the endpoint's word, where it has one, before the profile's.
 
-    Raise ConfigurationError for words that are none, or keys that do not fit.
+    Raise ConfigurationError for words that are none, keys that do not fit, or a mechanism that is not allowed.
     """
     authentication = _choice(endpoint, "auth", Authentication, profile.association.authentication)
+    if authentication in _LEGACY and not endpoint.legacy_allowed:
+        raise ConfigurationError(
+            f"meter {endpoint.meter_id} is to be read by {authentication}, which proves next to nothing",
+            next_step="set the meter to hls-gmac or hls-sha256; one without better ones needs legacy_allowed",
+        )
     ciphering = _choice(endpoint, "ciphering", Ciphering, profile.association.ciphering)
     protection = _choice(endpoint, "protection", Protection, profile.association.protection)
     ciphered = ciphering is not Ciphering.NONE
@@ -58,7 +74,12 @@ def association_settings(
             client_title=system_title if titled else b"",
             server_title=endpoint.system_title if titled else b"",
             password=secrets.password if authentication is Authentication.LLS else b"",
-            protector=_keys(profile.association.suite, secrets, needed=titled) if keyed else None,
+            protector=_keys(_suite(endpoint, profile), secrets, needed=titled) if keyed else None,
+            conformance=CLIENT_CONFORMANCE | (_IN_BLOCKS if endpoint.general_blocks else Conformance(0)),
+            signed=endpoint.signed,
+            server_keys=PublicKeys(signing=secrets.meter_signing),
+            broken_digests_allowed=endpoint.legacy_allowed,
+            bare_acceptance=Quirk.AARE_WITHOUT_USER_INFORMATION in profile.quirks,
         )
     except AmityError as error:
         raise ConfigurationError(
@@ -69,7 +90,12 @@ def association_settings(
 def _keys(suite: int, secrets: MeterSecrets, *, needed: bool) -> KeyRing:
     """All that is known; a missing encryption key is refused here where it will be needed."""
     guek = secrets.guek if needed else secrets.guek or None
-    return KeyRing(suite, Keys(guek, secrets.gak if needed else None, secret=secrets.password or None))
+    gak = secrets.gak if needed else None
+    return KeyRing(suite, Keys(guek, gak, secret=secrets.password or None, signing=secrets.signing or None))
+
+
+def _suite(endpoint: Endpoint, profile: DeviceProfile) -> int:
+    return profile.association.suite if endpoint.suite is None else endpoint.suite
 
 
 def _choice(endpoint: Endpoint, name: str, choices: type[Choice], otherwise: Choice) -> Choice:
@@ -83,8 +109,12 @@ def _choice(endpoint: Endpoint, name: str, choices: type[Choice], otherwise: Cho
 
 @dataclass(slots=True)
 class _Passed:
-    """One exchange on the line; `answer` is empty when none came."""
+    """One APDU on the line and what came back; `answer` is empty when nothing did.
 
+    `exchange` is the number of the exchange it is part of: with general block transfer one has several.
+    """
+
+    exchange: int
     at: datetime
     request: bytes
     answer: bytes = b""
@@ -96,7 +126,7 @@ class SessionRecord:
     def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
         self.endpoint = endpoint
         self.password = b""
-        self.session: Session | None = None
+        self.journal = Journal()
         self._clock = clock
         self._passed: list[_Passed] = []
         self.answer_octets = 0
@@ -104,7 +134,7 @@ class SessionRecord:
 
     async def exchange(self, channel: Channel, apdu: bytes, timeout_s: float) -> bytes:
         """One exchange; raise what the channel raises, and RemoteProtocolError when the meter does not stop talking."""
-        passed = _Passed(self._clock.now(), self._masked(apdu))
+        passed = _Passed(len(self.journal.exchanges), self._clock.now(), self._masked(apdu))
         self._passed.append(passed)
         answer = await channel.exchange(apdu, timeout_s)
         self.answer_octets += len(answer)
@@ -124,22 +154,21 @@ class SessionRecord:
 
     def at(self, position: int) -> datetime:
         """When the exchange at this position began."""
-        return self._passed[position].at
+        return next(passed.at for passed in self._passed if passed.exchange == position)
 
     def exchanges(self) -> tuple[Exchange, ...]:
-        """Everything that passed, wrapper frames as they stood on the line."""
-        client, server = self.endpoint.client, self.endpoint.server
-        opened = self.session.exchanges if self.session is not None else []
-        plains = [one.plain for one in opened] + [b""] * (len(self._passed) - len(opened))
+        """Everything that passed, as the route keeps it; the last one may have no answer."""
+        opened = self.journal.exchanges
         return tuple(
-            Exchange(
-                passed.at,
-                encode(client, server, passed.request),
-                encode(server, client, passed.answer) if passed.answer else b"",
-                plain,
-            )
-            for passed, plain in zip(self._passed, plains, strict=True)
+            self._exchange(list(parts), opened[number].plain if number < len(opened) else b"")
+            for number, parts in groupby(self._passed, attrgetter("exchange"))
         )
+
+    def _exchange(self, parts: Sequence[_Passed], plain: bytes) -> Exchange:
+        route, client, server = self.endpoint.route, self.endpoint.client, self.endpoint.server
+        requests = (route.evidence(client, server, one.request, is_request=True) for one in parts if one.request)
+        answers = (route.evidence(server, client, one.answer, is_request=False) for one in parts if one.answer)
+        return Exchange(parts[0].at, b"".join(requests), b"".join(answers), plain)
 
 
 async def read_once(
@@ -149,13 +178,14 @@ async def read_once(
     *,
     settings: AssociationSettings,
     counters: CounterBank,
+    received: Received,
     layouts: KnownLayouts,
     surroundings: Surroundings,
 ) -> MeterReadout:
     """Connect, associate, carry out the plan, release, close. Raises whatever AmityError ends the session early."""
     endpoint, rules = record.endpoint, surroundings.session
     record.password = settings.password
-    if settings.protector is not None:
+    if settings.protector is not None and not counters.has(_COUNTERS_PER_SESSION):
         await surroundings.disk(lambda: counters.ensure(_COUNTERS_PER_SESSION))
     channel = await surroundings.connector.connect(endpoint, rules.connect_timeout_s)
     try:
@@ -164,8 +194,8 @@ async def read_once(
             async def exchange(apdu: bytes) -> bytes:
                 return await record.exchange(channel, apdu, rules.request_timeout_s)
 
-            ports = Ports(surroundings.random_octets, counters.take)
-            session = record.session = await converse(associate(settings, ports), exchange)
+            ports = Ports(surroundings.random_octets, counters.take, received=received, journal=record.journal)
+            session = await converse(associate(settings, ports), exchange)
             spoken = MeterConversation(session, profile, layouts, surroundings.clock.now)
             readout = await converse(spoken.read(endpoint.meter_id, plan), exchange)
         if profile.association.answers_release:
@@ -173,13 +203,13 @@ async def read_once(
     except TimeoutError as error:
         raise TransportError(
             f"the session did not end within {rules.session_timeout_s:g} s",
-            tried=f"session with {endpoint.host}:{endpoint.port}",
+            tried=f"session with {endpoint.route}",
             next_step="read fewer days at once, or raise the session timeout if the meter is just slow",
         ) from error
     else:
         return readout
     finally:
-        record.unsolicited = tuple(channel.unsolicited)
+        record.unsolicited = (*channel.unsolicited, *record.journal.unasked)
         await channel.close()
 
 

@@ -40,7 +40,7 @@ from amity.runtime.system import SystemClock, random_octets
 from amity.runtime.system_title import claim_title, leave_mark
 from amity.storage.ot.database import OtDatabase
 from amity.storage.ot.keys import KeyFile
-from amity.transports.meter_connector import TcpConnector
+from amity.transports.meter_connector import MeterConnector
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ _WATCH_EVERY_S = 5.0
 
 async def run_headend(folder: Folder, settings: Settings) -> None:
     """Read the fleet by schedules and jobs, take pushes in and carry deliveries, until cancelled."""
-    async with _headend(folder, settings, _log_progress()) as (_, work, courier, listener, database):
+    async with _headend(folder, settings, log_progress()) as (_, work, courier, listener, database):
         port = await listener.start(settings.headend.push_host, settings.headend.push_port)
         _log().info("listening for pushes", port=port)
         stands("headend")
@@ -135,7 +135,7 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
         chance=random.SystemRandom().random,
         random_octets=random_octets,
         system_title=title,
-        connector=TcpConnector(),
+        connector=MeterConnector(),
         disk=_on_the_disk_thread,
         endpoints=EndpointsWithDefaults(database.endpoints, profile_of),
         keys=KeyFile(folder.keys),
@@ -176,7 +176,7 @@ def _log() -> structlog.stdlib.BoundLogger:
     return log
 
 
-def _log_progress() -> OnProgress:
+def log_progress() -> OnProgress:
     """A line when a meter's outcome changes; the same outcome again is not news."""
     last: dict[str, Outcome] = {}
 

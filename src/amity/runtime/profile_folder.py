@@ -1,6 +1,6 @@
 """Device profiles in a folder of the user's, laid over those that come with Amity."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from amity.devices.profiles import Catalogue, DeviceProfile
@@ -10,18 +10,38 @@ ProfileOf = Callable[[str], DeviceProfile]
 
 _FILE_OCTETS_MAX = 256 << 10
 _NONE: Mapping[str, str] = {}
+ENDING = ".toml"
+"""How the name of a profile file ends."""
+
+
+class _Texts(Mapping[str, str]):
+    """The texts of files by the names of their profiles, over texts that are at hand."""
+
+    def __init__(self, files: Mapping[str, Path], more: Mapping[str, str]) -> None:
+        self._files = files
+        self._more = more
+
+    def __getitem__(self, name: str) -> str:
+        return text_of(self._files[name]) if name in self._files else self._more[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._more, **self._files})
+
+    def __len__(self) -> int:
+        return len({**self._more, **self._files})
 
 
 def catalogue_of(folder: Path | None, more: Mapping[str, str] = _NONE) -> Catalogue:
     """Amity's profiles, `more` (name to text), and every `*.toml` of a folder when one is given.
 
-    Raise ConfigurationError if it is no folder.
+    Raise ConfigurationError if it is no folder. A file is read when its profile is asked for: one that cannot be read
+    spoils no other.
     """
     if folder is None:
         return Catalogue(more)
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder of device profiles", next_step="name a folder of *.toml files")
-    return Catalogue({**more, **{file.stem: text_of(file) for file in sorted(folder.glob("*.toml"))}})
+    return Catalogue(_Texts({file.stem: file for file in sorted(folder.glob(f"*{ENDING}"))}, more))
 
 
 def text_of(file: Path) -> str:

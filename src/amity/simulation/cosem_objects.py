@@ -8,7 +8,7 @@ import numpy as np
 
 from amity.devices import objects
 from amity.devices.equipment.clock import AdjustableClock, clock_object
-from amity.devices.equipment.push_setup import push_setup_object, to_tcp
+from amity.devices.equipment.push_setup import Push, push_setup_object, to_tcp
 from amity.devices.objects import Answer, CaptureObject, CosemObject
 from amity.devices.profile_generic import ProfileGeneric
 from amity.devices.profiles import CLOCK_COLUMN, CLOCK_OBIS, MeasuredObject, Selector
@@ -18,15 +18,11 @@ from amity.kernel.units import Unit
 from amity.protocols.dlms.data import Data, Tag, long_unsigned, octet_string, unsigned
 from amity.protocols.dlms.datetime import STATUS_INVALID_CLOCK
 from amity.simulation.faults import FaultKind
-from amity.simulation.measuring import (
-    DAY_TARIFF_CHANNEL,
-    OCTETS_OF,
-    REACTIVE_EXPORT_CHANNEL,
-    wrapped,
-)
+from amity.simulation.measuring import OCTETS_OF, REACTIVE_EXPORT_CHANNEL, wrapped
 from amity.simulation.meter import SimulatedMeter
 from amity.simulation.records import DAILY_COLUMNS, daily_rows, event_rows
 from amity.simulation.stamps import date_times, deviation_min
+from amity.simulation.timeline import DAY_TARIFF_CHANNEL
 
 LOGICAL_DEVICE_NAME = Obis.parse("0.0.42.0.0.255")
 SERIAL_NUMBER = Obis.parse("0.0.96.1.0.255")
@@ -43,16 +39,19 @@ _VOLTS = 231
 _CLOCK = CaptureObject(_CLASS_CLOCK, CLOCK_OBIS, 2)
 
 
-def cosem_objects(meter: SimulatedMeter, push_to: str) -> Iterator[CosemObject]:
-    """Every object but those that the server has itself (name, association, security); `push_to` is `host:port`."""
+def cosem_objects(meter: SimulatedMeter, push_to: str, push: Push | None = None) -> Iterator[CosemObject]:
+    """Every object but those that the server has itself (name, association, security).
+
+    `push_to` is `host:port`, where pushes go; `push` sends what a push set-up says when it is told to.
+    """
     yield objects.data_object(SERIAL_NUMBER, octet_string(meter.serial.encode("ascii")))
     yield _clock(meter)
     yield from (_measured(meter, measured) for measured in meter.profile.objects)
     yield from _other_registers(meter)
     yield from _profiles(meter)
     yield objects.data_object(LAST_EVENT_CODE, _last_event_code(meter))
-    yield push_setup_object(to_tcp(alarm_captures(), push_to), PUSH_ON_ALARM)
-    yield push_setup_object(to_tcp(interval_captures(meter), push_to), PUSH_ON_INTERVAL)
+    yield push_setup_object(to_tcp(alarm_captures(), push_to, push), PUSH_ON_ALARM)
+    yield push_setup_object(to_tcp(interval_captures(meter), push_to, push), PUSH_ON_INTERVAL)
 
 
 def alarm_captures() -> tuple[CaptureObject, ...]:

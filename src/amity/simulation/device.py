@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from amity.devices.cosem.push import PushDestination
 from amity.devices.equipment.living import LateObjects
+from amity.devices.equipment.push_setup import PushSetup
 from amity.devices.interface_classes import CURRENT_ASSOCIATION, Role
-from amity.devices.objects import ObjectTree
+from amity.devices.objects import ObjectTree, value_in
 from amity.devices.profiles import CLOCK_OBIS
 from amity.devices.server import PUBLIC_CLIENT, ClientAccess, MeterServer, MeterSettings, invocation_counter_obis
 from amity.devices.server.settings import SERVER_CONFORMANCE
@@ -17,6 +19,10 @@ from amity.simulation.counters import MeterCounter, Reservation
 from amity.simulation.equipment import equipped
 from amity.simulation.keys import SimulatedKeys, keys_of
 from amity.simulation.meter import SimulatedMeter
+from amity.simulation.pushes import Pusher
+
+Send = Callable[[PushDestination, bytes], bool]
+"""Takes the frame of a push away; False when there is no way to where it is to go."""
 
 _KEYED_CLIENTS = 3  # reader, management, control
 _PUBLIC = frozenset(
@@ -33,13 +39,25 @@ def meter_server(
     reservation: Reservation,
     random_octets: Callable[[int], bytes],
     push_to: str = "",
+    send: Send | None = None,
     remembers_counters: bool = True,
 ) -> tuple[MeterServer, MeterCounter]:
-    """The server side of a meter and the counter that its pushes share; `push_to` is what its push setups name."""
+    """The server side of a meter and the counter that its pushes share; `push_to` is what its push setups name.
+
+    `send` takes the frame of a push away when the meter is told to push; without it there is no way out.
+    """
     counter = MeterCounter(reservation)
+    pusher = Pusher(meter, counter)
+
+    def push(setup: PushSetup, now: datetime) -> bool:
+        frame = pusher.of_objects(setup.objects, lambda wanted: value_in(objects, wanted, now), now)
+        return send is not None and send(setup.destination, frame)
+
+    daily = ObjectTree(cosem_objects(meter, push_to, push))
+    objects = LateObjects(daily, lambda: equipped(meter, started, daily))
     server = MeterServer(
         meter_settings(meter, random_octets, remembers_counters=remembers_counters),
-        LateObjects(ObjectTree(cosem_objects(meter, push_to)), lambda: equipped(meter, started)),
+        objects,
         random_octets=random_octets,
         next_invocation_counter=counter,
     )
@@ -73,6 +91,7 @@ def meter_settings(
         max_pdu_octets=association.max_pdu_octets,
         conformance=with_list,
         answers_release=association.answers_release,
+        answers_unconfirmed=False,
         remembers_counters=remembers_counters,
     )
 
@@ -82,7 +101,7 @@ def role_clients(meter: SimulatedMeter) -> dict[Role, tuple[int, SimulatedKeys]]
     reader, seed = meter.profile.association.client, meter.element.faults.seed
     management = _MANAGEMENT_CLIENT if reader != _MANAGEMENT_CLIENT else _MANAGEMENT_CLIENT_BESIDE_READER
     return {
-        role: (client, keys_of(seed, f"{meter.serial}/{role.value}"))
+        role: (client, keys_of(seed, f"{meter.serial}/{role.value}", meter.keys.suite))
         for role, client in ((Role.MANAGEMENT, management), (Role.CONTROL, _CONTROL_CLIENT))
     }
 
@@ -96,6 +115,7 @@ def _other_clients(meter: SimulatedMeter, random_octets: Callable[[int], bytes] 
             ciphering=Ciphering.GLO,
             protection=Protection.AUTHENTICATED_ENCRYPTED,
             protector=keys.held_by_meter(keys.guek, random_octets),
+            client_keys=keys.client_public,
             role=role,
         )
 

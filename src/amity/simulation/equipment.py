@@ -1,7 +1,8 @@
-"""What a simulated meter has besides measuring: relay, limiter, prepayment, image store, pushes, a water meter.
+"""What a simulated meter has besides measuring: relay, limiter, prepayment, image store, tariffs, sub-meters.
 
-As it leaves the factory nothing of it acts: the relay is closed, the limiter has no script to run, the account is not
-opened. It begins to act when a client with the right to do so says so.
+As it leaves the factory nothing of it changes anything: the relay is closed, the limiter has no script to run, the
+account is not opened, the calendar switches tariffs when the registers do it anyway. It begins to act when a client
+with the right to do so says so.
 """
 
 import hashlib
@@ -10,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from amity.devices.cosem.calendar import TARIFF_SCRIPTS
 from amity.devices.cosem.disconnect import DISCONNECT_CONTROL_OBIS, ControlState, SwitchEvent
 from amity.devices.cosem.image import Image
 from amity.devices.cosem.limits import MonitoredValue, ScriptCall
-from amity.devices.cosem.mbus import MBusIdentity, MBusMedium
 from amity.devices.cosem.payment import (
     AccountStatus,
     ChargeType,
@@ -26,21 +27,21 @@ from amity.devices.cosem.payment import (
 from amity.devices.equipment.image_store import ImageStore, image_transfer
 from amity.devices.equipment.limiter import Limiter, Limits, limiter_object
 from amity.devices.equipment.living import LivingObjects, Part
-from amity.devices.equipment.mbus_client import MBusChannel, SubMeter, mbus_client, mbus_value
+from amity.devices.equipment.mbus_client import mbus_client, mbus_value
 from amity.devices.equipment.payment_objects import payment_objects
 from amity.devices.equipment.prepayment import Account, Charge, Credit
 from amity.devices.equipment.relay import Relay, disconnect_control
-from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS, Script, Scripts
+from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS, Action, Scripts, Service
 from amity.devices.equipment.token_gateway import TokenGateway, TokenVerdict, token_gateway
 from amity.devices.interface_classes import DISCONNECT_CONTROL
-from amity.devices.objects import CosemObject, data_object
+from amity.devices.objects import CosemObject, ObjectModel, data_object
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s
-from amity.kernel.units import Unit
-from amity.protocols.dlms.attributes import Method
-from amity.protocols.dlms.data import octet_string
+from amity.protocols.dlms.data import integer, octet_string
 from amity.simulation.keys import derive
 from amity.simulation.meter import SimulatedMeter
+from amity.simulation.sub_meters import wired_sub_meters
+from amity.simulation.tariffs import Tariffs
 
 ACTIVE_FIRMWARE = Obis.parse("1.0.0.2.0.255")
 IMPORT_POWER = MonitoredValue(3, Obis.parse("1.0.1.7.0.255"), 2)
@@ -56,7 +57,6 @@ _PRICE = UnitCharge(31, commodity_scale=3, commodity=(3, TOTAL_IMPORT, 2))  # ce
 _STANDING_CHARGE_PER_DAY = UnitCharge(25)
 _DAY_S = 86_400
 _EMERGENCY_CREDIT = 500
-_WATER_LITRES_PER_HOUR = 6
 _IMPORT_CHANNEL = 0
 _DIGEST_OCTETS = 32
 _MAC_OCTETS = 12
@@ -78,9 +78,9 @@ def token_key(meter: SimulatedMeter) -> bytes:
     return derive(meter.element.faults.seed, meter.serial, "token", _DIGEST_OCTETS)
 
 
-def equipped(meter: SimulatedMeter, started: datetime) -> LivingObjects:
-    """Everything that the meter has besides measuring; it has been there since `started`."""
-    equipment = Equipment(meter, started)
+def equipped(meter: SimulatedMeter, started: datetime, daily: ObjectModel) -> LivingObjects:
+    """Everything that the meter has besides measuring; it has been there since `started`. `daily` is what it shows."""
+    equipment = Equipment(meter, started, daily)
     return LivingObjects(equipment.objects(), equipment.parts)
 
 
@@ -90,16 +90,21 @@ class Equipment:
 
     meter: SimulatedMeter
     started: datetime
+    daily: ObjectModel
     relay: Relay = field(init=False)
     firmware: bytes = _FACTORY_FIRMWARE
-    _unsupplied_wh: int = 0
-    _off_at_wh: int | None = None
     _tokens_used: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Wire them."""
         self.relay = Relay(_MODE_WITH_LOCAL_RECONNECTION, switched=self._switched)
-        self._scripts = Scripts({DISCONNECT_SCRIPTS: {1: self._script(1), 2: self._script(2)}})
+        self._tariffs = Tariffs(self.meter, self.started, self.daily, self._run)
+        self._scripts = Scripts(
+            {
+                DISCONNECT_SCRIPTS: {1: self._script(1), 2: self._script(2)},
+                TARIFF_SCRIPTS: self._tariffs.scripts(),
+            }
+        )
         self._limiter = self._limits()
         self._account = self._prepayment()
         self._images = ImageStore(self._verify, self._activate, verification_s=2, activation_s=5)
@@ -107,7 +112,7 @@ class Equipment:
     @property
     def parts(self) -> tuple[Part, ...]:
         """What goes on while nobody looks."""
-        return self._limiter, self._account, self._images
+        return *self._tariffs.parts, self._limiter, self._account, self._images
 
     def objects(self) -> Iterator[CosemObject]:
         """All of it as COSEM objects."""
@@ -118,41 +123,36 @@ class Equipment:
         yield data_object(ACTIVE_FIRMWARE, lambda _now: octet_string(self.firmware))
         yield from payment_objects(self._account, "EUR")
         yield token_gateway(TokenGateway(self._account, self._read_token))
-        water = MBusChannel(1, self._water_meter())
-        yield mbus_client(water)
-        yield mbus_value(water)
+        yield from self._tariffs.objects()
+        for channel in wired_sub_meters(self.meter):
+            yield mbus_client(channel)
+            yield mbus_value(channel)
 
     # -------------------------------------------------------------- supply
     def power_w(self, at: datetime) -> int:
         """Import now; nothing while the relay is open."""
-        return self.meter.element.power_w(_IMPORT_CHANNEL, epoch_s(at)) if self.relay.connected else 0
+        return self.meter.element.power_w(_IMPORT_CHANNEL, epoch_s(at))
 
     def supplied_wh(self, at: datetime) -> int:
-        """Import since ever, without what the household would have used while the relay was open."""
-        off_at = self._off_at_wh
-        return (self._counted_wh(at) if off_at is None else off_at) - self._unsupplied_wh
-
-    def _counted_wh(self, at: datetime) -> int:
+        """Import since ever."""
         return self.meter.element.total(_IMPORT_CHANNEL, 0, epoch_s(at))
 
     def _switched(self, state: ControlState, at: datetime) -> None:
-        if state is not ControlState.CONNECTED:
-            self._off_at_wh = self._counted_wh(at) if self._off_at_wh is None else self._off_at_wh
-        elif self._off_at_wh is not None:
-            self._unsupplied_wh += self._counted_wh(at) - self._off_at_wh
-            self._off_at_wh = None
+        self.meter.switch_supply(at, on=state is ControlState.CONNECTED)
 
-    def _script(self, method: int) -> tuple[Method, Script]:
+    def _script(self, method: int) -> Action:
         event = SwitchEvent.LOCAL_DISCONNECT if method == 1 else SwitchEvent.LOCAL_RECONNECT
-        reference = Method(DISCONNECT_CONTROL.class_id, DISCONNECT_CONTROL_OBIS, method)
-        return reference, lambda now: self.relay.apply(event, now)
+        return Action(
+            Service.EXECUTE, DISCONNECT_CONTROL.class_id, DISCONNECT_CONTROL_OBIS, method, integer(0),
+            lambda now: self.relay.apply(event, now),
+        )  # fmt: skip
 
     def _limits(self) -> Limiter:
         limits = Limits(IMPORT_POWER, _LIMIT_W, _EMERGENCY_W, over_s=120, under_s=600)
         return Limiter(limits, self.power_w, self._run, self.started)
 
     def _run(self, script: ScriptCall, at: datetime) -> None:
-        self._scripts.run(script.table, script.selector, at)
+        self._scripts.run(script, at)
 
     # -------------------------------------------------------------- payment
     def _prepayment(self) -> Account:
@@ -184,7 +184,7 @@ class Equipment:
         self._tokens_used.add(number)
         return TokenVerdict(TokenStatus.VALIDATION_OK, amount, f"token {number}")
 
-    # -------------------------------------------------------------- images and sub-meters
+    # -------------------------------------------------------------- images
     def _verify(self, image: Image) -> bytes | None:
         content, digest = image.octets[:-_DIGEST_OCTETS], image.octets[-_DIGEST_OCTETS:]
         return digest if hmac.compare_digest(hashlib.sha256(content).digest(), digest) else None
@@ -192,14 +192,3 @@ class Equipment:
     def _activate(self, image: Image, _now: datetime) -> bool:
         self.firmware = image.identifier
         return True
-
-    def _water_meter(self) -> SubMeter:
-        number = int.from_bytes(derive(self.meter.element.faults.seed, self.meter.serial, "water", 4), "big")
-        identity = MBusIdentity(f"{number % 10**8:08}", "XXX", 1, MBusMedium.WATER)
-        return SubMeter(
-            identity,
-            lambda at: (number + epoch_s(at)) // 3600 * _WATER_LITRES_PER_HOUR % 10**8,
-            -3,
-            Unit.CUBIC_METRE,
-            b"\x13",
-        )

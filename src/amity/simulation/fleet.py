@@ -125,7 +125,8 @@ def document_entry(meter: SimulatedMeter, host: str, port: int) -> dict[str, Any
     `framing` is wrapper or hdlc; what else the way needs (a UDP port, an HDLC address, a device) is said beside it.
     Keys and title are hexadecimal, derived from the seed (see `keys`); they must never be used for anything real.
     `client_signing_key` is private, `meter_signing_key` public; both are empty in suite 0.
-    `associations` are the clients that may change something, by role, with keys of their own (HLS-GMAC, suite 0).
+    `associations` are the clients that may change something, by role, with keys of their own (HLS-GMAC, the same
+    suite; `kek` is the master key under which new ones travel).
     `faults` names what is wrong with the meter, `outage` included; it is empty for a healthy one.
     """
     association = meter.profile.association
@@ -159,7 +160,16 @@ def document_entry(meter: SimulatedMeter, host: str, port: int) -> dict[str, Any
 
 def _association(role: Role, client: int, keys: SimulatedKeys) -> dict[str, Any]:
     """A client that may change something: hls-gmac and glo, authenticated and encrypted."""
-    return {"role": role.value, "client": client, "guek": keys.guek.hex(), "gak": keys.gak.hex()}
+    return {
+        "role": role.value,
+        "client": client,
+        "suite": keys.suite,
+        "guek": keys.guek.hex(),
+        "gak": keys.gak.hex(),
+        "kek": keys.kek.hex(),
+        "client_signing_key": keys.client_signing.hex(),
+        "meter_signing_key": keys.meter_public.signing.hex(),
+    }
 
 
 def _profiles(auth: Authentication | None, suite: int) -> tuple[DeviceProfile, ...]:

@@ -7,10 +7,12 @@ import numpy as np
 from amity.kernel.time import SECONDS_PER_DAY
 from amity.simulation.chance import Ints
 from amity.simulation.household import INTERVAL_S, SLOTS
+from amity.simulation.timeline import Switching, seconds_on
 
 EnergySource = Callable[[int, int], Ints]
 """(first day, last day) -> int64[days * 96, channels], Wh and varh of the UTC days [first, last)."""
 
+_SECONDS_PER_HOUR = 3600
 _DAYS_AHEAD = 8  # computed together with what is asked: one call for many days is much cheaper than many calls
 
 
@@ -18,11 +20,18 @@ class EnergyLedger:
     """Totals = initial + sum of all intervals since the UTC day `installed_day` + the running interval's share.
 
     Nothing runs in the background: days are computed when first asked for and kept, because totals at any instant
-    are sums over all of them.
+    are sums over all of them. Where `switching` says so, less is counted than the source gives.
     """
 
-    def __init__(self, source: EnergySource, installed_day: int, initial: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        source: EnergySource,
+        installed_day: int,
+        initial: tuple[int, ...],
+        switching: Switching | None = None,
+    ) -> None:
         self.installed_day = installed_day
+        self.switching = switching or Switching(lambda _at_s: True)
         self._source = source
         self._initial = np.array(initial, np.int64)
         self._channels = len(initial)
@@ -55,13 +64,48 @@ class EnergyLedger:
         day, second = divmod(at_s, SECONDS_PER_DAY)
         slot, elapsed_s = divmod(second, INTERVAL_S)
         energies = self.energies(day)
-        return np.asarray(self.midnight(day) + energies[:slot].sum(axis=0) + energies[slot] * elapsed_s // INTERVAL_S)
+        start_s = at_s - elapsed_s
+        if self.switching.touched_within(start_s, start_s + INTERVAL_S):
+            running = self.switching.counted(self._flow(day)[slot], start_s, at_s)
+        else:
+            running = energies[slot] * elapsed_s // INTERVAL_S
+        return np.asarray(self.midnight(day) + energies[:slot].sum(axis=0) + running)
+
+    def mean_w(self, at_s: int) -> Ints:
+        """int64[channels]: the mean power of the running interval while there is supply in it; 0 without supply."""
+        day, second = divmod(at_s, SECONDS_PER_DAY)
+        start_s = at_s - second % INTERVAL_S
+        supplied_s = seconds_on(start_s, start_s + INTERVAL_S, self.switching.supply)
+        if not self.switching.supply.on(at_s) or not supplied_s:
+            return np.zeros(self._channels, np.int64)
+        return np.asarray(self.energies(day)[second // INTERVAL_S] * _SECONDS_PER_HOUR // supplied_s)
+
+    def forget_from(self, at_s: int) -> None:
+        """Something was switched at this instant: count the day again, and those after it."""
+        days = max(at_s // SECONDS_PER_DAY - self.installed_day, 0)
+        self._energy = self._energy[: days * SLOTS]
+        self._totals = self._totals[: days + 1]
 
     def _compute_until(self, day: int) -> None:
         known = len(self._totals) - 1
         if day - self.installed_day <= known:
             return
-        fresh = self._source(self.installed_day + known, day + _DAYS_AHEAD)
+        fresh = self._counted(self.installed_day + known, day + _DAYS_AHEAD)
         sums = fresh.reshape(-1, SLOTS, self._channels).sum(axis=1)
         self._energy = np.concatenate((self._energy, fresh.astype(np.int32)))
         self._totals = np.concatenate((self._totals, self._totals[-1] + np.cumsum(sums, axis=0)))
+
+    def _counted(self, first_day: int, last_day: int) -> Ints:
+        """What the source gives, less what was switched off."""
+        flow = self._source(first_day, last_day)
+        if not self.switching.touched_before(last_day * SECONDS_PER_DAY):
+            return flow
+        counted = flow.copy()
+        for place, slot in enumerate(range(first_day * SLOTS, last_day * SLOTS)):
+            start_s = slot * INTERVAL_S
+            if self.switching.touched_before(start_s + INTERVAL_S):
+                counted[place] = self.switching.counted(flow[place], start_s, start_s + INTERVAL_S)
+        return counted
+
+    def _flow(self, day: int) -> Ints:
+        return self._source(day, day + 1)

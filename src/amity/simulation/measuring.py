@@ -6,7 +6,6 @@ from typing import TypeVar
 import numpy as np
 
 from amity.devices.profiles import DeviceProfile, Form, MeasuredObject, Quantity, Stamp
-from amity.kernel.time import SECONDS_PER_DAY
 from amity.protocols.dlms.data import Tag
 from amity.simulation.chance import Ints, stream, uniform
 from amity.simulation.faults import RecordFaults
@@ -21,10 +20,8 @@ OCTETS_OF = {
 
 CHANNEL_OF = {Quantity.ACTIVE_IMPORT: 0, Quantity.ACTIVE_EXPORT: 1, Quantity.REACTIVE_IMPORT: 2}
 REACTIVE_EXPORT_CHANNEL = 3
-DAY_TARIFF_CHANNEL = 4
 _Count = TypeVar("_Count", int, Ints)
 _NOMINAL_DECIVOLTS = 2_310
-_SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +54,7 @@ class MeasuringElement:
 
     def power_w(self, channel: int, at_s: int) -> int:
         """Mean power of the running interval in W or var, a little different each minute."""
-        day, second = divmod(at_s, SECONDS_PER_DAY)
-        mean_w = int(self.ledger.energies(day)[second // INTERVAL_S, channel]) * _SECONDS_PER_HOUR // INTERVAL_S
+        mean_w = int(self.ledger.mean_w(at_s)[channel])
         noise = uniform(stream(self.faults.seed, self.faults.serial, "power"), np.array([at_s // 60]))[0]
         return int(mean_w * (0.9 + 0.2 * noise))
 

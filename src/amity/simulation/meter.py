@@ -9,7 +9,7 @@ from amity.devices.profiles import DeviceProfile
 from amity.domain.registry import UsagePoint
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
-from amity.kernel.time import SECONDS_PER_DAY, epoch_s
+from amity.kernel.time import SECONDS_PER_DAY, epoch_s, utc_day
 from amity.simulation.chance import Ints, between, stream
 from amity.simulation.faults import FaultKind, Mask
 from amity.simulation.happenings import Happenings, Outage
@@ -18,6 +18,7 @@ from amity.simulation.keys import SimulatedKeys, derive
 from amity.simulation.ledger import EnergyLedger
 from amity.simulation.measuring import CHANNEL_OF, MeasuringElement, scaled
 from amity.simulation.rows import LoadProfileRows
+from amity.simulation.timeline import Switching
 from amity.simulation.weather import Weather
 
 DAY_TARIFF_HOURS = (6, 22)
@@ -85,6 +86,20 @@ class SimulatedMeter:
         """False while the area has no power."""
         return not any(outage.covers(epoch_s(now)) for outage in self.happenings.outages)
 
+    def switch_supply(self, now: datetime, *, on: bool) -> None:
+        """From now on the household has supply, or none: then nothing flows, either way."""
+        if self.element.ledger.switching.supply.switch(on=on, at_s=epoch_s(now)):
+            self._count_again_from(now)
+
+    def switch_tariff(self, now: datetime, *, day: bool) -> None:
+        """From now on import counts in the day tariff, or in the night tariff."""
+        if self.element.ledger.switching.day_tariff.switch(on=day, at_s=epoch_s(now)):
+            self._count_again_from(now)
+
+    def _count_again_from(self, now: datetime) -> None:
+        self.element.ledger.forget_from(epoch_s(now))
+        self.rows.forget_from(utc_day(epoch_s(now)))
+
     def truth_wh(self, obis: Obis, start_s: int) -> int:
         """What the meter counted in the interval that starts at `start_s`, in whole Wh or varh; see `truth_of_day`."""
         day, slot = divmod(start_s // INTERVAL_S, SLOTS)
@@ -133,7 +148,11 @@ def ledger_of(
         in_day = (hour >= DAY_TARIFF_HOURS[0]) & (hour < DAY_TARIFF_HOURS[1])
         return np.column_stack((energy, energy[:, 0] * in_day))
 
-    return EnergyLedger(source, installed_day, _initial_totals(household))
+    def is_day(at_s: int) -> bool:
+        first_h, end_h = DAY_TARIFF_HOURS
+        return first_h <= (at_s + standard_offset_min * 60) // 3600 % 24 < end_h
+
+    return EnergyLedger(source, installed_day, _initial_totals(household), Switching(is_day))
 
 
 def _initial_totals(household: Household) -> tuple[int, ...]:

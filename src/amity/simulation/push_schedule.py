@@ -13,22 +13,28 @@ from amity.simulation.faults import FaultKind
 from amity.simulation.happenings import Happening
 from amity.simulation.household import INTERVAL_S
 from amity.simulation.meter import SimulatedMeter
+from amity.simulation.outgoing import Hearing, deliver
 from amity.simulation.pushes import Pusher
 
 SPREAD_S = (2.0, 60.0)
 """After the end of an interval a meter waits between these many seconds, so that a town does not call at once."""
 
 _CALLS_AT_ONCE = 32
-_CONNECT_TIMEOUT_S = 5.0
 _RETRY_DELAYS_S = (2.0, 8.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where pushes go."""
+    """Where pushes go, and whether they are sent again until they are `confirmed`."""
 
     host: str
     port: int
+    confirmed: bool = False
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
 
     def __str__(self) -> str:
         """`host:port`."""
@@ -52,7 +58,7 @@ class PushSchedule:
                 for outage in meter.happenings.outages:
                     if outage.covers(now_s):
                         gasp = Happening(outage.start_s, EventKind.POWER_DOWN)
-                        calls.create_task(self._call(partial(pusher.alarm, gasp)))
+                        calls.create_task(self._call(partial(pusher.alarm, gasp), pusher.hearing(alarm=True)))
             while True:
                 await self._one_interval(calls)
 
@@ -69,16 +75,17 @@ class PushSchedule:
 
     async def _alarm(self, pusher: Pusher, happening: Happening, now: datetime) -> None:
         await asyncio.sleep(happening.at_s - now.timestamp())
-        await self._call(partial(pusher.alarm, happening))
+        await self._call(partial(pusher.alarm, happening), pusher.hearing(alarm=True))
 
     async def _interval(self, meter: SimulatedMeter, pusher: Pusher, end_s: int) -> None:
         chance = stream(meter.element.faults.seed, meter.serial, "push")
         wait_s = end_s - self._clock.now().timestamp() + between(chance, *SPREAD_S, index=end_s // INTERVAL_S)
         await asyncio.sleep(wait_s)
         if meter.is_on(self._clock.now()):
-            await self._call(partial(pusher.interval, end_s - INTERVAL_S, self._clock.now()))
+            build = partial(pusher.interval, end_s - INTERVAL_S, self._clock.now())
+            await self._call(build, pusher.hearing(alarm=False))
 
-    async def _call(self, build: Callable[[], bytes | None]) -> None:
+    async def _call(self, build: Callable[[], bytes | None], hearing: Hearing | None) -> None:
         """Deliver a frame; nobody there is tried again a few times and then given up, as meters do.
 
         The frame is built anew for each attempt: its counter must be above that of whatever went out meanwhile.
@@ -87,20 +94,8 @@ class PushSchedule:
             await asyncio.sleep(delay_s)
             async with self._lines:
                 frame = build()
-                if frame is None or await self._delivered(frame):
+                if frame is None or await deliver(*self._destination.address, frame, hearing):
                     return
-
-    async def _delivered(self, frame: bytes) -> bool:
-        try:
-            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(self._destination.host, self._destination.port)
-                writer.write(frame)
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
-        except OSError:  # TimeoutError is one
-            return False
-        return True
 
 
 def _can_call(meter: SimulatedMeter) -> bool:

@@ -1,41 +1,60 @@
 """What simulated meters send unasked: alarms when something happens, and each interval when it is over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
-from amity.devices.notifications import PushSealing, data_notification, event_notification
-from amity.devices.objects import scaler_unit
+from amity.devices.interface_classes import EXTENDED_REGISTER, REGISTER
+from amity.devices.notifications import PushSealing, confirmed_number, data_notification, event_notification
+from amity.devices.objects import CaptureObject, scaler_unit
 from amity.devices.profiles import CLOCK_COLUMN, CLOCK_OBIS, MeasuredObject
 from amity.devices.settings import Ciphering
+from amity.kernel.errors import AmityError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.protocols.dlms.apdu import Attribute
-from amity.protocols.dlms.data import Data, array, decode_all, long_unsigned, octet_string, structure
+from amity.protocols.dlms.data import Data, array, decode_all, encode, long_unsigned, octet_string, structure
 from amity.protocols.wrapper import frame as wrapper
 from amity.simulation.cosem_objects import LAST_EVENT_CODE, LOGICAL_DEVICE_NAME
 from amity.simulation.counters import MeterCounter
-from amity.simulation.device import keys_held
 from amity.simulation.happenings import Happening
 from amity.simulation.meter import SimulatedMeter
 from amity.simulation.stamps import date_times
 
-_PRIORITY_HIGH = 0x80000000  # bit 31 of long-invoke-id-and-priority: no confirmation is asked for, urgent
+_PRIORITY_HIGH = 0x80000000  # bit 31 of long-invoke-id-and-priority
 _INVOKE_ID_MAX = 0xFFFFFF
 _LAST_EVENT = Attribute(1, LAST_EVENT_CODE, 2)
+_SCALED = frozenset({REGISTER.class_id, EXTENDED_REGISTER.class_id})
+_VALUE = 2
+
+Read = Callable[[CaptureObject], Data | None]
+"""The value of a captured attribute, None when there is none."""
 
 
 class Pusher:
-    """Builds one meter's pushes as wrapper frames; `counter` is the one its answers use too."""
+    """Builds one meter's pushes as wrapper frames; `counter` is the one its answers use too.
 
-    def __init__(self, meter: SimulatedMeter, counter: MeterCounter) -> None:
+    `confirmed`: a DataNotification asks for a confirmation. One that is not confirmed keeps its number when it is built
+    anew, under a new counter; so whoever has it already can tell.
+    """
+
+    def __init__(self, meter: SimulatedMeter, counter: MeterCounter, *, confirmed: bool = False) -> None:
         self._meter = meter
+        self._confirmed = confirmed
+        self._waiting: dict[bytes, int] = {}
         rules = meter.profile.association
         self._sealing = (
             None
             if rules.ciphering is Ciphering.NONE
-            else PushSealing(keys_held(meter), meter.system_title, rules.protection, counter)
+            else PushSealing(
+                meter.keys.held_by_meter(meter.own_guek, None),
+                meter.system_title,
+                rules.protection,
+                counter,
+                Ciphering.GENERAL if rules.ciphering is Ciphering.GENERAL else Ciphering.GENERAL_GLO,
+            )
         )
         self._sent = 0
 
@@ -63,6 +82,23 @@ class Pusher:
         body = array((self._name(), *self._columns(decode_all(row).items)))
         return self._framed(self._notification(self._time(epoch_s(now)), body))
 
+    def of_objects(self, objects: Iterable[CaptureObject], read: Read, now: datetime) -> bytes:
+        """The frame with these attributes as they are now; those that the meter does not have are left out."""
+        elements = (self._described(wanted, read) for wanted in objects)
+        body = array(element for element in elements if element is not None)
+        return self._framed(self._notification(self._time(epoch_s(now)), body))
+
+    def _described(self, wanted: CaptureObject, read: Read) -> Data | None:
+        """One element: a register says its scaler and unit, where it has any."""
+        if wanted.obis == LOGICAL_DEVICE_NAME:
+            return self._name()
+        value = read(wanted)
+        if value is None:
+            return None
+        is_scaled = wanted.class_id in _SCALED and wanted.attribute == _VALUE
+        scale = read(replace(wanted, attribute=_VALUE + 1)) if is_scaled else None
+        return _valued(wanted.obis, value) if scale is None else structure(*_valued(wanted.obis, value).items, scale)
+
     def _columns(self, cells: tuple[Data, ...]) -> Iterator[Data]:
         for name, value in zip(self._meter.profile.load_profile.columns, cells, strict=True):
             if name == CLOCK_COLUMN:
@@ -77,10 +113,40 @@ class Pusher:
         shown = self._meter.clock_now(from_epoch_s(at_s))
         return date_times(np.array([epoch_s(shown)], np.int64), self._meter.profile.clock).tobytes()
 
+    def hearing(self, *, alarm: bool) -> Callable[[bytes], bool] | None:
+        """Who is asked whether an answer confirms a push; None where none comes: no EventNotification is confirmed."""
+        return self._is_confirmed_by if self._confirmed and not (alarm and self._sealing is not None) else None
+
+    def _is_confirmed_by(self, octets: bytes) -> bool:
+        """True when octets that came back confirm a push that waits for it; whatever else came does not."""
+        try:
+            answers = wrapper.Reader().feed(octets)
+            numbers = {self._number_in(answer.payload) for answer in answers}
+        except AmityError:
+            return False
+        confirmed = [push for push, number in self._waiting.items() if number in numbers]
+        for push in confirmed:
+            del self._waiting[push]
+        return bool(confirmed)
+
+    def _number_in(self, answer: bytes) -> int | None:
+        return confirmed_number(answer if self._sealing is None else self._sealing.open(answer))
+
     def _notification(self, time: bytes, body: Data) -> bytes:
-        self._sent += 1
-        invoke_id = _PRIORITY_HIGH | self._sent & _INVOKE_ID_MAX
-        return data_notification(body, long_invoke_id=invoke_id, date_time=time, sealing=self._sealing)
+        push = time + encode(body)
+        number = self._waiting.get(push)
+        if number is None:
+            self._sent += 1
+            number = self._sent & _INVOKE_ID_MAX
+        if self._confirmed:
+            self._waiting[push] = number
+        return data_notification(
+            body,
+            long_invoke_id=_PRIORITY_HIGH | number,
+            date_time=time,
+            sealing=self._sealing,
+            confirmed=self._confirmed,
+        )
 
     def _framed(self, apdu: bytes) -> bytes:
         association = self._meter.profile.association

@@ -79,6 +79,11 @@ class LoadProfileRows:
         found = np.flatnonzero(captured.captured_at_s == start_s + INTERVAL_S)
         return captured.full[found[0]] if len(found) else None
 
+    def forget_from(self, day: int) -> None:
+        """What the meter counts from a UTC day on has changed: make its rows again."""
+        for made in [made for made in self._days if made >= day]:
+            del self._days[made]
+
     def _selected(self, low_s: int, high_s: int, now_s: int) -> Iterator[_Chosen]:
         """Day by day; a stamp never stands before its interval, and behind it by no more than a jumped clock."""
         oldest_s = self._oldest_s(now_s)

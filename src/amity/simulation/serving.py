@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from amity.devices.server import MeterServer, Neighbour
 from amity.kernel.errors import ConfigurationError, TransportError
 from amity.kernel.time import Clock
 from amity.runtime.system import random_octets as random_octets_of_system
@@ -15,10 +16,12 @@ from amity.simulation.device import meter_server
 from amity.simulation.faults import FaultKind
 from amity.simulation.fleet import Fleet, document_entry
 from amity.simulation.line_faults import LineFaults
+from amity.simulation.outgoing import Outgoing
 from amity.simulation.push_schedule import Destination, PushSchedule
 from amity.simulation.pushes import Pusher
 
 _PORT_MAX = 65_535
+_NETWORK = 1
 
 
 @contextlib.asynccontextmanager
@@ -33,39 +36,62 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
     remembers_counters: bool = True,
     reservation: Reservation | None = None,
     carried: Carried = OVER_TCP,
+    behind_gateway: int = 0,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Serve every meter while the context is open; give the fleet document with the ports they listen on.
 
     Meter i listens on `port_base` + i; with 0 the system chooses free ports. `random_octets` makes the challenges of
     HLS; `remembers_counters` is as in `MeterSettings`; `reservation` keeps how far the meters' own counters went.
-    `carried` says what carries their APDUs.
+    `carried` says what carries their APDUs. With `behind_gateway` each meter that listens is the gateway of that many
+    others, to which the document gives its address, and a network and device behind it.
 
     Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
     """
     _check_ports(port_base, len(fleet.meters))
     reservation = reservation or reservation_by_time(clock.now())
     async with contextlib.AsyncExitStack() as stack:
-        document = []
+        outgoing = Outgoing()
+        stack.push_async_callback(outgoing.close)
+        document: list[dict[str, Any]] = []
         pushers = []
-        for number, meter in enumerate(fleet.meters):
+        servers = []
+        for meter in fleet.meters:
             server, counter = meter_server(
                 meter,
                 started=clock.now(),
                 reservation=reservation,
                 random_octets=random_octets,
                 push_to=str(push_to or ""),
+                send=outgoing.send,
                 remembers_counters=remembers_counters,
             )
-            wanted = port_base + number if port_base else 0
-            if FaultKind.REFUSED in meter.kinds and not carried.pty:
+            servers.append(server)
+            pushers.append((meter, Pusher(meter, counter, confirmed=push_to is not None and push_to.confirmed)))
+        for first in range(0, len(servers), behind_gateway + 1):
+            meters = fleet.meters[first : first + behind_gateway + 1]
+            gateway, *others = servers[first : first + behind_gateway + 1]
+            places = {Neighbour(_NETWORK, number.to_bytes(2, "big")): other for number, other in enumerate(others, 1)}
+            gateway.hand_on_to(places)
+            wanted = port_base + first if port_base else 0
+            if FaultKind.REFUSED in meters[0].kinds and not carried.pty:
                 where = {"port": stack.enter_context(_held(host, wanted))}
             else:
-                where = await carried.serve(stack, server, LineFaults(meter, clock), clock, (host, wanted))
-            document.append(document_entry(meter, host, 0) | carried.described() | where)
-            pushers.append((meter, Pusher(meter, counter)))
+                where = await carried.serve(stack, gateway, LineFaults(meters[0], clock), clock, (host, wanted))
+            reached = carried.described() | where
+            document.append(document_entry(meters[0], host, 0) | reached)
+            for meter, place in zip(meters[1:], places, strict=True):
+                document.append(document_entry(meter, host, 0) | reached | _behind(gateway, place))
         if push_to is not None:
             await stack.enter_async_context(_running(PushSchedule(push_to, pushers, clock)))
         yield document
+
+
+def _behind(gateway: MeterServer, place: Neighbour) -> dict[str, Any]:
+    """How the document says that a meter is reached through another one, under the address of that one."""
+    return {
+        "server": gateway.settings.server,
+        "gateway": {"network": place.network, "device": place.device.hex()},
+    }
 
 
 @contextlib.contextmanager

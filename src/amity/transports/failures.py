@@ -7,6 +7,7 @@ TransportError
 ├── SignOnFailedError              nobody identified itself at the optical head
 ├── LinkRefusedError               the meter is there and takes no HDLC link, or has dropped it
 ├── PartialFrameError              a frame began and never became whole
+├── MisaddressedError              what came in time is between two others
 ├── TimerT1Error                   not one octet of an answer in time
 └── ConnectionClosedError          the meter closed instead of answering
 """
@@ -98,6 +99,20 @@ class TimerT1Error(TransportError):
             tried=f"a request to {address}",
             answer=f"nothing within {timeout_s:g} s",
             next_step="read again; if the meter is just slow, raise the request timeout",
+        )
+
+
+class MisaddressedError(TransportError):
+    """What came in time is between two others: wrapper ports that were not to answer."""
+
+    def __init__(self, address: str, came: tuple[int, int], due: tuple[int, int]) -> None:
+        super().__init__(
+            f"A frame from {came[0]} to {came[1]} came; one from {due[0]} to {due[1]} was due",
+            tried=f"a request to {address}",
+            answer=f"source {came[0]}, destination {came[1]}",
+            next_step="the meter puts source and destination the wrong way round (IEC 62056-47): tell its maker"
+            if came == due[::-1]
+            else f"check --server and --client: the meter may be logical device {came[0]}",
         )
 
 

@@ -2,22 +2,24 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import cast
 
 from amity.devices.server import MeterAssociation, MeterServer
 from amity.kernel.time import Clock
 from amity.protocols.hdlc.address import Address
+from amity.protocols.hdlc.events import Connected, Disconnected, Event, Send, WakeAt
 from amity.protocols.hdlc.events import Deliver as Delivered
-from amity.protocols.hdlc.events import Disconnected, Event, Send, WakeAt
 from amity.protocols.hdlc.parameters import Parameters
 from amity.protocols.hdlc.secondary import Secondary
 from amity.protocols.hdlc.station import LinkSettings
 from amity.protocols.iec62056_21 import events as sign_on
+from amity.protocols.iec62056_21.messages import without_parity
 from amity.protocols.iec62056_21.meter_sign_on import MeterSignOn, MeterSignOnSettings
 from amity.transports.alarm import Alarm
 from amity.transports.meter_listener import Closable, Deliver, MeterListener, listen, write
 from amity.transports.pty import PtyEnd, open_pty
 
-_FLAG = b"\x7e"
+_REQUEST = b"/?"
 _GENEROUS = Parameters.both_ways(1024, 7)
 
 
@@ -25,7 +27,8 @@ _GENEROUS = Parameters.both_ways(1024, 7)
 class HdlcPlace:
     """Where a meter stands on its line: `physical` is its lower address, None when it is called by the upper one alone.
 
-    `address_octets` is the one width of address it knows, None for all; `sign_on` is what it wants before HDLC.
+    `address_octets` is the one width of address it knows, None for all; `sign_on` is what it wants before HDLC, and
+    again when the last link is down.
     """
 
     physical: int | None = 17
@@ -64,7 +67,10 @@ class _HdlcMeter(asyncio.Protocol):
         self._deliver = deliver
         self._links = links
         self._station = Secondary(place.address(server.settings.server), place.settings)
-        self._sign_on = None if place.sign_on is None else MeterSignOn(place.sign_on)
+        self._place = place
+        self._clients: set[int] = set()
+        self._sign_on: MeterSignOn | None = None
+        self._sign_on_again()
         self._alarm = Alarm(self._wake)
         self._associations: dict[int, MeterAssociation] = {}
         self._transport: asyncio.Transport | None = None
@@ -77,16 +83,16 @@ class _HdlcMeter(asyncio.Protocol):
     # -------------------------------------------------------------- called by the event loop
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._links.add(self)
+        self._transport = cast("asyncio.Transport", transport)  # other loops' transports do not inherit from it
+        self._links.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Answer what is for this meter; noise is stepped over."""
-        if self._sign_on is not None and not data.startswith(_FLAG):
+        if self._sign_on is None and not self._clients and without_parity(data).startswith(_REQUEST):
+            self._sign_on_again()  # whoever signed on last has never set a link up
+        if self._sign_on is not None:
             self._calling(self._sign_on.receive(data, self._alarm.now_s))
         else:
-            self._sign_on_is_over()
             self._act(self._station.receive(data, self._alarm.now_s))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended, the meter is free
@@ -114,6 +120,11 @@ class _HdlcMeter(asyncio.Protocol):
                     self._sign_on_is_over()
                     self._act(self._station.receive(rest, self._alarm.now_s))
 
+    def _sign_on_again(self) -> None:
+        """The line is as it was when nobody had signed on."""
+        if self._place.sign_on is not None:
+            self._sign_on = MeterSignOn(self._place.sign_on)
+
     def _sign_on_is_over(self) -> None:
         if self._sign_on is not None:
             self._sign_on = None
@@ -130,6 +141,8 @@ class _HdlcMeter(asyncio.Protocol):
                     self._alarm.set(at_s)
                 case Delivered(client, apdu):
                     self._act(self._answer(client, apdu))
+                case Connected(client, _):
+                    self._clients.add(client)
                 case Disconnected(client, _, _):
                     self._forget(client)
         if octets and self._transport is not None:
@@ -150,6 +163,9 @@ class _HdlcMeter(asyncio.Protocol):
         return events
 
     def _forget(self, client: int) -> None:
+        self._clients.discard(client)
         association = self._associations.pop(client, None)
         if association is not None:
             association.close()
+        if not self._clients:
+            self._sign_on_again()

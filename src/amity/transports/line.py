@@ -4,6 +4,7 @@ import asyncio
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import serial
 from serial_asyncio_fast import SerialTransport, create_serial_connection
@@ -11,6 +12,7 @@ from serial_asyncio_fast import SerialTransport, create_serial_connection
 from amity.transports.failures import ConnectionFailedError, ConnectionRefusedByPeerError, SerialPortError
 
 _SILENCE = b""
+_DRAIN_TIMEOUT_S = 2.0
 _PORT_ERRORS = (serial.SerialException, OSError, ValueError, termios.error)
 
 
@@ -57,25 +59,30 @@ class Line(asyncio.Protocol):
             return
         port = self._transport.serial
         try:
+            port.bytesize = serial.SEVENBITS if seven_bits_even else serial.EIGHTBITS  # first: a port that refuses
+            port.parity = serial.PARITY_EVEN if seven_bits_even else serial.PARITY_NONE  # it can be set back
             port.baudrate = baud
-            port.bytesize = serial.SEVENBITS if seven_bits_even else serial.EIGHTBITS
-            port.parity = serial.PARITY_EVEN if seven_bits_even else serial.PARITY_NONE
         except _PORT_ERRORS as error:
             setting = f"{baud} Bd, {'7E1' if seven_bits_even else '8N1'}"
             raise SerialPortError(self.address, f"does not take {setting}: {error}") from error
 
     async def close(self) -> None:
-        """Close and wait until the socket or port is gone."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close and wait until the socket or port is gone; what nobody takes in time is thrown away."""
+        if self._transport is None:
+            return
+        self._transport.close()
+        try:
+            async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+                await asyncio.shield(self._closed)
+        except TimeoutError:
+            self._transport.abort()
             await asyncio.shield(self._closed)
 
     # -------------------------------------------------------------- called by the event loop
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._opened.set_result(None)
+        self._transport = cast("asyncio.Transport", transport)  # other loops' transports do not inherit from it
+        self._opened.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         """Hand on what is not an echo."""

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from amity.devices.server import MeterAssociation, MeterServer
 from amity.kernel.errors import TransportError
@@ -88,9 +88,8 @@ class _MeterLink(asyncio.Protocol):
     # -------------------------------------------------------------- called by the event loop
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._links.add(self)
+        self._transport = cast("asyncio.Transport", transport)  # other loops' transports do not inherit from it
+        self._links.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Answer every whole frame; what is no wrapper stream ends the connection."""

@@ -71,5 +71,5 @@ async def _secured(
         raise
     if transport is None:
         raise TransportError("the connection ended while TLS was set up")
-    transport.set_write_buffer_limits(high=0)  # what waits, waits in the link
+    transport.set_write_buffer_limits(high=1, low=0)  # what waits, waits in the link
     return transport

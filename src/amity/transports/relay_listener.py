@@ -107,7 +107,7 @@ class RelayListener:
         except asyncio.CancelledError:
             raw.abort()
             raise
-        transport.set_write_buffer_limits(high=0)  # what waits, waits in the link
+        transport.set_write_buffer_limits(high=1, low=0)  # what waits, waits in the link
         self._peers.add(peer)
         peer.ended.add_done_callback(lambda _: self._peers.discard(peer))
         peer.begin(transport, address, self._greet(peer, identity))

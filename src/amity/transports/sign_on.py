@@ -1,6 +1,7 @@
 """The IEC 62056-21 sign-on over an open line."""
 
 import asyncio
+from dataclasses import replace
 
 from amity.kernel.errors import TransportError
 from amity.protocols.iec62056_21.events import Event, Failed, Send, SetLine, SignedOn, WakeAt
@@ -11,7 +12,19 @@ from amity.transports.line import Line
 
 
 async def sign_on(line: Line, settings: SignOnSettings) -> SignedOn:
-    """Sign on and leave the line as the mode needs it; raise SignOnFailedError or ConnectionClosedError."""
+    """Sign on and leave the line as the mode needs it; a line without seven bits has the parity bit made by hand.
+
+    Raise SignOnFailedError, ConnectionClosedError, or SerialPortError for a line that takes no setting at all.
+    """
+    try:
+        return await _called(line, settings)
+    except SerialPortError:
+        if settings.parity_by_hand:
+            raise
+        return await _called(line, replace(settings, parity_by_hand=True))
+
+
+async def _called(line: Line, settings: SignOnSettings) -> SignedOn:
     calling = _Calling(line, SignOn(settings))
     try:
         return await calling.result

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from amity.messaging.access import IT, OT, Access, load_access
+from amity.messaging.access import IT, OT, SETUP, Access, load_access
 from amity.messaging.nats_server import BrokerFolder, NatsServer
 
 
@@ -41,3 +41,8 @@ def ot(server: NatsServer) -> Access:
 @pytest.fixture
 def it(server: NatsServer) -> Access:
     return load_access(server.folder.path, IT, server.folder.url)
+
+
+@pytest.fixture
+def setup(server: NatsServer) -> Access:
+    return load_access(server.folder.path, SETUP, server.folder.url)

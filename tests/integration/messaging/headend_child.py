@@ -23,7 +23,7 @@ from amity.messaging.codec import ProtobufCodec
 from amity.runtime.system import SystemClock
 from amity.storage.ot.database import open_database
 from amity.storage.ot.keys import KeyFile
-from amity.transports.meter_connector import TcpConnector
+from amity.transports.meter_connector import MeterConnector
 
 T = TypeVar("T")
 THREAD = ThreadPoolExecutor(1)
@@ -40,7 +40,7 @@ async def main(folder: Path, broker_port: int) -> None:
         chance=random.random,
         random_octets=os.urandom,
         system_title=b"AMYHEAD1",
-        connector=TcpConnector(),
+        connector=MeterConnector(),
         disk=in_thread,
         endpoints=database.endpoints,
         keys=KeyFile(folder / "keys.json"),

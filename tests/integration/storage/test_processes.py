@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from amity.domain.blocks import Stage
+from amity.domain.events import event_id
 from amity.storage.it.database import open_database
-from tests.integration.storage.writers import CHANNELS, SLOTS, pieces, value_of
+from tests.integration.storage.writers import CHANNELS, SLOTS, pieces, true_events, value_of
 from tests.unit.storage.databases import DAY, IMPORT, known
 
 ROOT = Path(__file__).parents[3]
@@ -70,6 +71,25 @@ def test_what_was_acknowledged_before_kill_minus_nine_is_there(tmp_path: Path) -
         assert set(stored) >= set(range(1, acknowledged + 1))
         assert all(slots == {slot: day + slot for slot in range(SLOTS)} for day, slots in stored.items())
         database.close()
+
+
+def test_events_told_often_in_any_order_are_one_each_though_the_taker_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "it.sqlite"
+    for life, acknowledged in enumerate((1, 40, 150, 260)):
+        process = start("take-in", path, life, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        while int(process.stdout.readline()) < acknowledged:
+            pass
+        process.kill()
+        process.stdout.close()
+        process.wait(timeout=10)
+    assert start("take-in", path, 9, stdout=subprocess.DEVNULL).wait(timeout=60) == 0
+    database = open_database(path)
+    for meter in range(CHANNELS):
+        stored = [one.event for one in database.deliveries.events(f"M{meter}", limit=1000)]
+        ids = sorted(event_id(f"M{meter}", one) for one in stored)
+        assert ids == sorted(event_id(f"M{meter}", one) for one in true_events(meter))
+    database.close()
 
 
 def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:

@@ -2,10 +2,18 @@
 
 import random
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from amity.domain.blocks import Block, Stage
+from amity.domain.collection import Delivery, Outcome
+from amity.domain.events import EventKind, MeterEvent
+from amity.headend.message_id import identified
+from amity.messaging.codec import ProtobufCodec
+from amity.runtime.system import SystemClock
 from amity.storage.it.database import open_database
+from amity.usecases.ingest import ingest
 from tests.unit.storage.databases import DAY, IMPORT, NOON, block
 
 CHANNELS, DAYS, SLOTS = 5, 4, 96
@@ -51,12 +59,58 @@ def write_until_killed(database: Path, _seed: int) -> None:
         print(number, flush=True)  # noqa: T201 - this is the acknowledgement
 
 
+# ------------------------------------------------------------------ events, told again and again
+EVENTS_OF_A_METER = 24
+
+
+def true_events(meter: int) -> list[MeterEvent]:
+    """What happened: some in the same second, some of them alike, in two logs."""
+    return [
+        MeterEvent(
+            EventKind.OTHER,
+            code=40 + number % 3,
+            at=NOON + timedelta(seconds=number // 4),
+            text=f"event {number}",
+            log=("standard", "fraud")[meter % 2],
+            occurrence=int(number % 4 == 3),
+        )
+        for number in range(EVENTS_OF_A_METER)
+    ]
+
+
+def tellings(seed: int) -> list[Delivery]:
+    """Every event pushed, pushed again, and brought by log readouts that overlap; in an order of this seed's own."""
+    told = []
+    for meter in range(CHANNELS):
+        events = true_events(meter)
+        for again in range(2):
+            told += [_telling(meter, f"push {again}", [replace(one, pushed=True, text="pushed")]) for one in events]
+        told += [_telling(meter, f"log {first}", events[first : first + 12]) for first in range(0, len(events), 6)]
+    random.Random(seed).shuffle(told)
+    return told
+
+
+def _telling(meter: int, session: str, events: list[MeterEvent]) -> Delivery:
+    at = NOON + timedelta(minutes=1)
+    return identified(Delivery("", f"M{meter}", session, at, Outcome.PUSHED, events=tuple(events)))
+
+
+def take_in(database: Path, seed: int) -> None:
+    """Take every telling in twice, as a broker does that never had an answer; say which one is acknowledged."""
+    opened, codec = open_database(database), ProtobufCodec()
+    for number, one in enumerate(tellings(seed) + tellings(seed + 1)):
+        body = codec.encode(one)
+        ingest(codec.decode(body), body, opened, SystemClock())
+        print(number, flush=True)  # noqa: T201 - this is the acknowledgement
+    opened.close()
+
+
 def open_and_leave(database: Path, _seed: int) -> None:
     """Start on a database that nobody has made yet."""
     open_database(database).close()
 
 
-JOBS = {"merge": merge_pieces, "forever": write_until_killed, "open": open_and_leave}
+JOBS = {"merge": merge_pieces, "forever": write_until_killed, "open": open_and_leave, "take-in": take_in}
 
 if __name__ == "__main__":
     JOBS[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))

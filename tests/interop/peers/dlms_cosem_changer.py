@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from dlms_cosem.clients.blocking_tcp_transport import BlockingTcpTransport
 from dlms_cosem.clients.dlms_client import DlmsClient
 from dlms_cosem.cosem import CosemAttribute, CosemMethod, Obis
-from dlms_cosem.enumerations import AuthenticationMechanism, CosemInterface
+from dlms_cosem.enumerations import CosemInterface
+from dlms_cosem.utils import parse_as_dlms_data
+from dlms_cosem_reader import CountingTransport, client_for
+from order import print_answer, read_changes
 
+ASSOCIATION_COUNTERS = 100
+"""So many invocation counters are left to each association."""
 SHORT, LONG = bytes(range(20)), bytes(number % 251 for number in range(700))
 
 
@@ -27,6 +30,7 @@ class Changer:
     def __init__(self, client: DlmsClient, names: dict[str, str]) -> None:
         self.client = client
         self.note = CosemAttribute(CosemInterface.DATA, Obis.from_string(names["note"]), 2)
+        self.compact = CosemAttribute(CosemInterface.DATA, Obis.from_string(names["compact"]), 2)
         self.echo = CosemMethod(CosemInterface.SCRIPT_TABLE, Obis.from_string(names["echo"]), 1)
 
     def write(self, octets: bytes) -> Any:
@@ -39,6 +43,10 @@ class Changer:
         returned = self.client.action(self.echo, octets)
         return bytes(returned).hex() if isinstance(returned, bytes | bytearray) else str(returned)
 
+    def compact_array(self) -> Any:
+        """GET of a compact-array, as the peer's parser gives it."""
+        return parse_as_dlms_data(self.client.get(self.compact))
+
 
 def steps(changer: Changer) -> dict[str, Callable[[], Any]]:
     """All steps by name."""
@@ -47,36 +55,28 @@ def steps(changer: Changer) -> dict[str, Callable[[], Any]]:
         "set long octets": lambda: changer.write(octet_string(LONG)),
         "action short": lambda: changer.act(octet_string(SHORT)),
         "set refused": lambda: changer.write(b"\x0a\x02no"),
+        "compact array": changer.compact_array,
     }
 
 
 def main() -> None:
     """Carry out the steps that were ordered, each in an association of its own; an error is its text."""
-    order = json.loads(sys.stdin.read())
+    order, changes = read_changes()
     answer: dict[str, Any] = {}
-    for name in order["steps"]:
-        transport = BlockingTcpTransport(
-            host=order["host"],
-            port=order["port"],
-            client_logical_address=order["client"],
-            server_logical_address=order["server"],
-        )
-        client = DlmsClient(
-            client_logical_address=order["client"],
-            server_logical_address=order["server"],
-            io_interface=transport,
-            authentication_method=AuthenticationMechanism.NONE,
-            max_pdu_size=order["max_pdu"],
-        )
+    for number, name in enumerate(changes.steps):
+        one = replace(order, invocation_counter=order.invocation_counter + ASSOCIATION_COUNTERS * number)
+        transport = CountingTransport(one)
+        client = client_for(one, transport)
         client.connect()
         try:
             client.associate()
-            answer[name] = steps(Changer(client, order["names"]))[name]()
+            answer[name] = steps(Changer(client, changes.names))[name]()
+            client.release_association()
         except Exception as error:  # noqa: BLE001 - what this peer makes of it is what the test asks
             answer[name] = f"{type(error).__name__}: {error}"
         finally:
             client.disconnect()
-    sys.stdout.write(json.dumps(answer) + "\n")
+    print_answer(answer)
 
 
 if __name__ == "__main__":

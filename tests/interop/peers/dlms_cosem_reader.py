@@ -11,7 +11,7 @@ from dlms_cosem.clients.dlms_client import DlmsClient
 from dlms_cosem.clients.hdlc_transport import SerialHdlcTransport
 from dlms_cosem.cosem import CosemAttribute, Obis
 from dlms_cosem.cosem.capture_object import CaptureObject
-from dlms_cosem.cosem.selective_access import RangeDescriptor
+from dlms_cosem.cosem.selective_access import EntryDescriptor, RangeDescriptor
 from dlms_cosem.enumerations import AuthenticationMechanism, CosemInterface
 from dlms_cosem.parsers import AssociationObjectListParser, ProfileGenericBufferParser
 from dlms_cosem.time import datetime_from_bytes
@@ -22,7 +22,11 @@ from serial import Serial, serial_for_url
 MECHANISMS = {
     "none": AuthenticationMechanism.NONE,
     "lls": AuthenticationMechanism.LLS,
+    "hls2": AuthenticationMechanism.HLS,
+    "hls-md5": AuthenticationMechanism.HLS_MD5,
+    "hls-sha1": AuthenticationMechanism.HLS_SHA1,
     "hls-gmac": AuthenticationMechanism.HLS_GMAC,
+    "hls-sha256": AuthenticationMechanism.HLS_SHA256,
 }
 
 
@@ -85,6 +89,8 @@ def client_for(order: Order, transport: CountingTransport) -> DlmsClient:
             "encryption_key": order.guek,
             "authentication_key": order.gak,
             "client_initial_invocation_counter": order.invocation_counter,
+            "security_suite": order.suite,
+            "dedicated_ciphering": bool(order.dedicated_key),
         }
     return DlmsClient(
         client_logical_address=order.client,
@@ -120,6 +126,15 @@ def cell_json(value: Any) -> Any:
     return utc_text(value) if isinstance(value, datetime) else value
 
 
+def wanted_rows(client: DlmsClient, order: Order) -> RangeDescriptor | EntryDescriptor:
+    """Rows by range of time, or the newest ones by entry number."""
+    if order.newest is None:
+        clock = CaptureObject(attribute(CosemInterface.CLOCK, CLOCK, 2))
+        return RangeDescriptor(restricting_object=clock, from_value=order.start, to_value=order.end)
+    entries = read(client, CosemInterface.PROFILE_GENERIC, order.profile, 7)
+    return EntryDescriptor(from_entry=entries - order.newest + 1, to_entry=entries)
+
+
 def profile(client: DlmsClient, order: Order, transport: CountingTransport) -> dict[str, Any]:
     """Capture objects, then the rows of the ordered range."""
     definitions = read(client, CosemInterface.PROFILE_GENERIC, order.profile, 3)
@@ -127,11 +142,7 @@ def profile(client: DlmsClient, order: Order, transport: CountingTransport) -> d
     before = transport.requests
     octets = client.get(
         attribute(CosemInterface.PROFILE_GENERIC, order.profile, 2),
-        access_descriptor=RangeDescriptor(
-            restricting_object=CaptureObject(attribute(CosemInterface.CLOCK, CLOCK, 2)),
-            from_value=order.start,
-            to_value=order.end,
-        ),
+        access_descriptor=wanted_rows(client, order),
     )
     rows = ProfileGenericBufferParser(capture_objects=columns, capture_period=15).parse_bytes(octets)
     return {

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from gurux_dlms import GXDLMSAccessItem, GXReplyData
-from gurux_dlms.enums import AccessServiceCommandType, Authentication, Conformance, DataType, InterfaceType
+from gurux_dlms.enums import AccessServiceCommandType, Conformance, DataType
 from gurux_dlms.objects import GXDLMSData, GXDLMSProfileGeneric, GXDLMSRegister, GXDLMSScriptTable
-from gurux_dlms.secure import GXDLMSSecureClient
-from gurux_reader import Conversation, cell_json
+from gurux_reader import Conversation, associate, cell_json, client_for, set_up_link, take_down_link
+from order import print_answer, read_changes
 
 SPECIFIC_BLOCKS = (
     Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
@@ -123,28 +121,26 @@ def printable(value: Any) -> Any:
 
 def main() -> None:
     """Carry out the steps that were ordered, in one association; an error is its text."""
-    order = json.loads(sys.stdin.read())
-    client = GXDLMSSecureClient(
-        True, order["client"], order["server"], Authentication.NONE, None, InterfaceType.WRAPPER
-    )
-    client.maxReceivePDUSize = order["max_pdu"]
+    order, changes = read_changes()
+    client = client_for(order)
     client.autoIncreaseInvokeID = True
     general = Conformance.GENERAL_BLOCK_TRANSFER
-    client.proposedConformance &= ~Conformance.GENERAL_PROTECTION
-    client.proposedConformance &= ~(SPECIFIC_BLOCKS if order["general"] else general)
-    if order["general"]:
+    client.proposedConformance &= ~(SPECIFIC_BLOCKS if changes.general else general)
+    if changes.general:
         client.proposedConformance |= general
-    with socket.create_connection((order["host"], order["port"]), timeout=5) as connection:
+    with socket.create_connection((order.host, order.port), timeout=5) as connection:
         conversation = Conversation(client, connection)
-        client.parseAareResponse(conversation.ask(client.aarqRequest()).data)
-        known = steps(Changer(conversation, order["names"]))
+        set_up_link(conversation, order)
+        associate(conversation, order)
+        known = steps(Changer(conversation, changes.names))
         answer: dict[str, Any] = {"granted": int(client.negotiatedConformance)}
-        for name in order["steps"] or known:
+        for name in changes.steps or known:
             try:
                 answer[name] = printable(known[name]())
             except Exception as error:  # noqa: BLE001 - what this peer makes of it is what the test asks
                 answer[name] = f"{type(error).__name__}: {error}"
-    sys.stdout.write(json.dumps(answer) + "\n")
+        take_down_link(conversation, order)
+    print_answer(answer)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A small meter built from gurux-dlms, so that Amity's client meets a server nobody here wrote.
 
 Serves one connection at a time on a free loopback port, prints its connection document and runs until it is ended.
-Usage: gurux_meter.py none|lls|hls-sha256
+Usage: gurux_meter.py AUTH wrapper|hdlc [ciphered] [repaired]; `repaired` counts the length of its challenge anew.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gurux_dlms.enums import (
     DataType,
     InterfaceType,
     MethodAccessMode,
+    Security,
     SourceDiagnostic,
     Unit,
 )
@@ -31,6 +32,7 @@ from gurux_dlms.objects import (
     GXDLMSRegister,
 )
 from gurux_dlms.secure import GXDLMSSecureServer
+from gurux_reader import AUTHENTICATIONS
 
 NAME = b"AMY0000000000042"
 PASSWORD = "sunrise1"
@@ -38,7 +40,9 @@ NOTE = "0.0.96.50.0.255"
 REGISTER_COUNT = 7_654_321  # in steps of 10 Wh
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 ROWS = 96
-MECHANISMS = {"none": Authentication.NONE, "lls": Authentication.LOW, "hls-sha256": Authentication.HIGH_SHA256}
+FRAMINGS = {"wrapper": InterfaceType.WRAPPER, "hdlc": InterfaceType.HDLC}
+SPOILT_CHALLENGE, SOUND_CHALLENGE = bytes.fromhex("aa108010"), bytes.fromhex("aa128010")
+"""Around a challenge of 16 octets with tag and length the peer counts 16 octets; there are 18."""
 
 
 class Reply(GXServerReply):
@@ -54,10 +58,14 @@ class Reply(GXServerReply):
 class Meter(GXDLMSSecureServer):
     """The hooks that the peer's server class asks for: everything readable, one password."""
 
-    def __init__(self, association: GXDLMSAssociationLogicalName, auth: str) -> None:
-        super().__init__(association, InterfaceType.WRAPPER)
+    def __init__(self, association: GXDLMSAssociationLogicalName, auth: str, framing: str, *, ciphered: bool) -> None:
+        super().__init__(association, FRAMINGS[framing])
         self.settings.maxServerPDUSize = 1024
-        self.auth = MECHANISMS[auth]
+        self.settings.password = PASSWORD.encode()
+        self.auth = AUTHENTICATIONS[auth]
+        if ciphered:  # the settings lack the keys that its constructor made
+            self.settings.cipher = self.getCiphering()
+            self.getCiphering().security = Security.AUTHENTICATION_ENCRYPTION
 
     def isTarget(self, serverAddress: int, clientAddress: int) -> bool:  # noqa: N802, N803 - the peer's names
         del serverAddress, clientAddress
@@ -113,11 +121,11 @@ def objects() -> list[Any]:
     return [name, clock, register, interval, profile, note]
 
 
-def build(auth: str) -> Meter:
+def build(auth: str, framing: str, *, ciphered: bool) -> Meter:
     """The meter with its objects."""
     association = GXDLMSAssociationLogicalName()
     association.secret = PASSWORD.encode()
-    meter = Meter(association, auth)
+    meter = Meter(association, auth, framing, ciphered=ciphered)
     for item in [association, *objects()]:
         meter.items.append(item)
         association.objectList.append(item)
@@ -125,35 +133,44 @@ def build(auth: str) -> Meter:
     return meter
 
 
-def serve(meter: Meter, connection: socket.socket) -> None:
-    """Answer one connection until the other side closes it."""
+def serve(meter: Meter, connection: socket.socket, *, repaired: bool) -> None:
+    """Answer one connection until the other side closes it; say on standard output what the peer's code raises."""
     meter.reset()
     while octets := connection.recv(4096):
         reply = Reply(octets)
-        meter.handleRequest(reply)
+        try:
+            meter.handleRequest(reply)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what the test asks
+            say({"raised": f"{type(error).__name__}: {error}"})
+            return
         if reply.reply:
-            connection.sendall(bytes(reply.reply))
+            answer = bytes(reply.reply)
+            connection.sendall(answer.replace(SPOILT_CHALLENGE, SOUND_CHALLENGE) if repaired else answer)
+
+
+def say(document: dict[str, Any]) -> None:
+    """One line of JSON."""
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
     """Listen, say where, serve."""
-    auth = sys.argv[1]
-    meter = build(auth)
+    auth, framing, *options = sys.argv[1:]
+    meter = build(auth, framing, ciphered="ciphered" in options)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        document = {
+        say({
             "port": listener.getsockname()[1],
             "logical_device_name": NAME.decode(),
             "password": PASSWORD,
             "register_wh": REGISTER_COUNT * 10,
             "first": FIRST.isoformat(),
             "rows": ROWS,
-        }
-        sys.stdout.write(json.dumps(document) + "\n")
-        sys.stdout.flush()
+        })  # fmt: skip
         while True:
             connection, _ = listener.accept()
             with connection:
-                serve(meter, connection)
+                serve(meter, connection, repaired="repaired" in options)
 
 
 if __name__ == "__main__":

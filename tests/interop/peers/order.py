@@ -64,10 +64,32 @@ class Order:
         return self.protection != "none"
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What to change in the meter: the steps by name, and the logical names of the objects that they are about.
+
+    With `general` the client proposes general block transfer in place of the blocks of each service.
+    """
+
+    names: dict[str, str]
+    steps: list[str]
+    general: bool
+
+
 def read_order() -> Order:
     """The order as JSON text in the file named by the first argument, or on standard input."""
     text = Path(sys.argv[1]).read_text(encoding="utf-8") if len(sys.argv) > 1 else sys.stdin.read()
-    fields: dict[str, Any] = json.loads(text)
+    return _order(json.loads(text))
+
+
+def read_changes() -> tuple[Order, Changes]:
+    """An order on standard input that says what to change besides."""
+    fields: dict[str, Any] = json.loads(sys.stdin.read())
+    changes = Changes(**fields.pop("changes"))
+    return _order(fields), changes
+
+
+def _order(fields: dict[str, Any]) -> Order:
     for name in ("guek", "gak", "client_title", "dedicated_key", "client_signing", "meter_signing"):
         fields[name] = bytes.fromhex(fields.get(name, ""))
     for name in ("start", "end"):

@@ -1,16 +1,20 @@
 """Whatever a client writes to the parts of a meter or calls: an answer, and every attribute still encodes."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amity.devices.cosem.calendar import Calendar, DayAction
 from amity.devices.cosem.limits import MonitoredValue, ScriptCall
 from amity.devices.cosem.mbus import MBusIdentity
 from amity.devices.cosem.payment import ChargeType, CreditConfiguration, CreditType, TokenStatus, UnitCharge
+from amity.devices.equipment.action_schedule import ActionSchedule, single_action_schedule
+from amity.devices.equipment.activity_calendar import ActivityCalendar, activity_calendar, special_days_table
 from amity.devices.equipment.clock import AdjustableClock, clock_object
+from amity.devices.equipment.compact_data import CompactData, compact_data
 from amity.devices.equipment.image_store import ImageStore, image_transfer
 from amity.devices.equipment.limiter import Limiter, Limits, limiter_object
 from amity.devices.equipment.living import LivingObjects
@@ -18,8 +22,10 @@ from amity.devices.equipment.mbus_client import MBusChannel, SubMeter, mbus_clie
 from amity.devices.equipment.payment_objects import payment_objects
 from amity.devices.equipment.prepayment import Account, Charge, Credit
 from amity.devices.equipment.push_setup import push_setup_object, to_tcp
+from amity.devices.equipment.register_activation import ActiveRegisters, register_activation
+from amity.devices.equipment.register_monitor import RegisterMonitor, register_monitor
 from amity.devices.equipment.relay import Relay, disconnect_control
-from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS, Scripts
+from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS, Action, Scripts, Service
 from amity.devices.equipment.stored import StoredObject
 from amity.devices.equipment.token_gateway import TokenGateway, TokenVerdict, token_gateway
 from amity.devices.objects import CaptureObject
@@ -28,7 +34,7 @@ from amity.kernel.obis import Obis
 from amity.kernel.units import Unit
 from amity.protocols.dlms.action_service import ActionOutcome
 from amity.protocols.dlms.attributes import Attribute, Method
-from amity.protocols.dlms.data import Data, Tag, boolean, encode, octet_string
+from amity.protocols.dlms.data import Data, Tag, boolean, double_long_unsigned, encode, integer, octet_string
 from amity.protocols.dlms.datetime import CosemDateTime
 from amity.protocols.dlms.results import DataAccessResult
 from tests.property.protocols.strategies import WHOLE, leaves, values
@@ -42,11 +48,11 @@ OPEN = ScriptCall(DISCONNECT_SCRIPTS, 1)
 def equipment() -> tuple[list[StoredObject], LivingObjects]:
     """One of everything, wired to each other as in a meter."""
     relay = Relay(6)
-    scripts = Scripts({DISCONNECT_SCRIPTS: {1: (Method(70, IMPORT, 1), lambda _: None)}})
+    scripts = Scripts({DISCONNECT_SCRIPTS: {1: Action(Service.EXECUTE, 70, IMPORT, 1, integer(0), lambda _: None)}})
     clock = AdjustableClock(lambda now: now)
     store = ImageStore(lambda _: b"", lambda *_: True, block_octets=8, verification_s=5)
     limits = Limits(POWER, 1000, 500, over=OPEN)
-    limiter = Limiter(limits, lambda at: at.minute * 50, lambda call, at: scripts.run(*call, at), NOW)
+    limiter = Limiter(limits, lambda at: at.minute * 50, scripts.run, NOW)
     waits = CreditConfiguration.CONFIRMATION_NEEDED | CreditConfiguration.PAID_BACK
     account = Account(
         [Credit(CreditType.TOKEN, 1, 100), Credit(CreditType.EMERGENCY, 2, preset=50, configuration=waits)],
@@ -60,14 +66,23 @@ def equipment() -> tuple[list[StoredObject], LivingObjects]:
         relay,
     )
     gateway = TokenGateway(account, lambda token: TokenVerdict(TokenStatus(len(token) % 9), 1 << 30))
-    channel = MBusChannel(1, SubMeter(MBusIdentity("00000001", "AMY", 1, 3), lambda _: 7, 0, Unit.COUNT, b""))
+    channel = MBusChannel(
+        1, SubMeter(MBusIdentity("00000001", "AMY", 1, 3), lambda _: 7, 0, Unit.COUNT, b"", lambda key: key)
+    )
+    calendar = ActivityCalendar(Calendar.same_every_day(b"C", [DayAction(time(6), OPEN)]), scripts.run, NOW)
+    schedule = ActionSchedule(scripts.run, NOW)
+    monitor = RegisterMonitor(POWER, lambda _, at: at.minute * 50, scripts.run, NOW)
+    compact = CompactData([CaptureObject(3, IMPORT, 2)], lambda *_: double_long_unsigned(4711))
+    masks = ActiveRegisters({b"T1": IMPORT, b"T2": IMPORT}, b"T1", lambda *_: None)
     objects = [
+        activity_calendar(calendar), special_days_table(calendar), single_action_schedule(schedule),
+        register_monitor(monitor), compact_data(compact), register_activation(masks),
         disconnect_control(relay), image_transfer(store), limiter_object(limiter), *scripts.objects(),
         clock_object(clock, CLOCK_OBIS, _shown, deviation_min=-60),
         push_setup_object(to_tcp([CaptureObject(3, IMPORT, 2)], "192.0.2.1:4059"), Obis.parse("0.0.25.9.0.255")),
         mbus_client(channel), mbus_value(channel), *payment_objects(account, "EUR"), token_gateway(gateway),
     ]  # fmt: skip
-    return objects, LivingObjects(objects, [limiter, account, store])
+    return objects, LivingObjects(objects, [calendar, schedule, monitor, limiter, account, store])
 
 
 def _shown(shows: datetime, _now: datetime) -> Data:

@@ -5,17 +5,20 @@ import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from amity.cli.main import app
+from amity.cli.simulate import awkward_in_words
 from amity.devices.server import PUBLIC_CLIENT
 from amity.kernel.errors import ConfigurationError, TransportError
 from amity.runtime.system import SystemClock
 from amity.simulation.awkward import AWKWARD, awkward_named, serve_awkward
 from tests.unit.cli.in_a_thread import serving
+from tests.unit.cli.test_cli_probe_fleets import reaching
 
 HELD_BACK = {"wrong-key": "shown once", "public-only": ""}
 """Meters that let in the public client only, and what the doctor says is missing."""
@@ -33,10 +36,9 @@ def run(*argv: str) -> Result:
 
 
 def probe(papers: dict[str, Any], *more: str) -> Result:
-    """What somebody does who has the meter's papers and nothing else."""
-    password, keys = ["--password", papers["password"]], ["--key", papers["guek"], "--auth-key", papers["gak"]]
-    secrets = {"lls": password, "hls-gmac": keys}.get(papers["auth"], password + keys)
-    return run("meter", "probe", papers["meter"], *secrets, "--pause", "0", "--timeout", "0.5", *more)
+    """The line that the simulator prints, word by word, only faster."""
+    (line,) = (line for line in awkward_in_words([papers]).splitlines() if line.startswith("amity "))
+    return run(*shlex.split(line)[1:], "--pause", "0", "--timeout", "1", *more)
 
 
 @pytest.mark.parametrize("name", sorted(AWKWARD))
@@ -52,6 +54,35 @@ def test_the_doctor_connects_and_its_command_works(name: str):
         reading = run(*words, "--timeout", "2", "--json")
         assert reading.exit_code == 0, reading.output
         assert json.loads(reading.stdout)["logical_device_name"] == papers["logical_device_name"]
+        listing = run("meter", "objects", *reaching(words), "--timeout", "2", "--json")
+        assert listing.exit_code == 0, listing.output
+
+
+def test_of_several_counters_it_takes_that_of_the_association_and_says_why():
+    with served("many-counters") as papers:
+        found = json.loads(probe(papers, "--json").stdout)
+        told = probe(papers).stdout
+    began = found["association"]["first_counter"]
+    assert (began["counter"], began["object"]) == (1001, "0.0.43.1.2.255")
+    assert "security setup of this client's association" in began["why"]
+    assert len(found["association"]["invocation_counters"]) > 1
+    assert f"by 0.0.43.1.2.255: {began['why']}" in told
+
+
+def test_a_meter_that_wants_more_than_was_given_says_what():
+    for name, wanted in (("signature", "give --signing-key"), ("broken-digest", "--allow-broken-digest")):
+        with served(name) as papers:
+            result = run("meter", "probe", papers["meter"], "--pause", "0", "--timeout", "1")
+        assert wanted in result.stdout
+
+
+def test_the_printed_command_has_placeholders_for_every_secret_and_all_else_it_needs():
+    with served("signature") as papers:
+        (command,) = (line for line in probe(papers).stdout.splitlines() if line.startswith("amity read"))
+    assert {"<key>", "<auth-key>", "<signing-key>", papers["meter_signing_key"]} <= set(command.split())
+    assert "--suite 1" in command
+    with served("broken-digest") as papers:
+        assert "--allow-broken-digest" in probe(papers).stdout.splitlines()[-1]
 
 
 def test_it_says_what_it_tried_and_masks_the_secrets():
@@ -73,7 +104,7 @@ def test_a_wrong_key_is_named_and_the_status_tells():
 
 def test_without_secrets_it_says_which_are_wanted():
     with served("password") as papers:
-        result = run("meter", "probe", papers["meter"], "--pause", "0", "--timeout", "0.5")
+        result = run("meter", "probe", papers["meter"], "--pause", "0", "--timeout", "1")
     assert result.exit_code == 0
     assert "missing   client 1 wants authentication" in result.stdout
 
@@ -85,9 +116,22 @@ def test_a_closed_port_ends_it_at_once():
             run("meter", "probe", f"127.0.0.1:{taken.getsockname()[1]}", "--pause", "0")
 
 
+def test_a_device_that_is_not_there_ends_it_at_once(tmp_path: Path):
+    with pytest.raises(TransportError, match="Serial Port Not Available") as caught:
+        run("meter", "probe", str(tmp_path / "ttyNOPE"))
+    assert "No such file" in str(caught.value.answer)
+
+
+def test_a_far_counter_is_followed_by_every_command():
+    with served("counter-ahead") as papers:
+        keys = ("--client", "1", "--auth", "hls-gmac", "--key", papers["guek"], "--auth-key", papers["gak"])
+        for command in (("read",), ("meter", "objects")):
+            assert run(*command, papers["meter"], *keys).exit_code == 0
+
+
 def test_a_port_that_speaks_something_else_is_said_to():
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TransportError, match="nothing that speaks"):
-        run("meter", "probe", f"127.0.0.1:{silent.getsockname()[1]}", "--pause", "0", "--timeout", "0.01")
+        run("meter", "probe", f"127.0.0.1:{silent.getsockname()[1]}", "--pause", "0", "--timeout", "0.1")
 
 
 @pytest.mark.parametrize(

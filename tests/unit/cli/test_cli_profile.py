@@ -60,3 +60,17 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="cannot be read as text"):
         run("check", str(tmp_path / "x.toml"))
+
+
+@pytest.mark.parametrize("spoilt", [b"\xff\xfe\x00", b"#" * (300 << 10), b"= nonsense", b'inherit = "nosuch"'])
+def test_a_spoilt_neighbour_is_named_and_spoils_no_other(folder: Path, spoilt: bytes):
+    (folder / "child.toml").write_bytes(spoilt)
+    assert run("check", str(folder / "quetzal.toml")).exit_code == 0
+    with pytest.raises(ConfigurationError, match=r"child\.toml"):
+        run("list", "--profiles", str(folder))
+
+
+def test_a_file_that_does_not_end_as_profiles_do_is_said_to(folder: Path):
+    (folder / "x.txt").write_text(INVENTED, "utf-8")
+    with pytest.raises(ConfigurationError, match=r"x\.txt is no device profile by its name"):
+        run("check", str(folder / "x.txt"))

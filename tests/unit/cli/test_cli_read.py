@@ -153,6 +153,13 @@ def test_an_association_the_meter_does_not_know_is_rejected_in_the_fields_words(
     assert caught.value.next_step
 
 
+def test_too_little_protection_is_not_taken_for_a_wrong_key(ciphered: dict[str, Any]) -> None:
+    with pytest.raises(AssociationRejectedError) as caught:
+        run(*words(ciphered), "--protection", "authenticated")
+    assert "too little protection" in caught.value.what
+    assert "authenticated and encrypted" in str(caught.value.next_step)
+
+
 def test_a_closed_port_is_refused_in_the_fields_words() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
@@ -171,6 +178,9 @@ def test_a_closed_port_is_refused_in_the_fields_words() -> None:
         ("127.0.0.1:1", "--auth", "hls-gmac"),
         ("127.0.0.1:1", "--key", "0" * 32, "--client-title", "4141410000000001"),
         ("127.0.0.1:1", "--profile-to", "2026-01-01"),
+        ("127.0.0.1:1", "--obis", "99999/1.0.1.8.0.255/2"),
+        ("127.0.0.1:1", "--obis", "3/1.0.1.8.0.255/200"),
+        ("127.0.0.1:1", "--obis", "1.0.1.8"),
         ("127.0.0.1:1", "--profile-from", "yesterday"),
         ("127.0.0.1:1", "--model", "no_such_model"),
         ("127.0.0.1:1", "--profile-from", "2026-01-02", "--profile-to", "2026-01-01"),

@@ -17,10 +17,13 @@ _ROLES = {MANAGEMENT: Role.MANAGEMENT, CONTROL: Role.CONTROL, READING: Role.READ
 
 
 class EquippedMeter:
-    """A meter of these objects; `now` moves only when a test moves it."""
+    """A meter of these objects; `now` moves only when a test moves it, and by `silence_s` while it is listened to."""
 
-    def __init__(self, objects: Iterable[CosemObject], parts: Iterable[Part] = (), **limits: object) -> None:
+    def __init__(
+        self, objects: Iterable[CosemObject], parts: Iterable[Part] = (), *, silence_s: int = 0, **limits: object
+    ) -> None:
         self.now: datetime = NOW
+        self.silence_s = silence_s
         clients = tuple(ClientAccess(client, role=role) for client, role in _ROLES.items())
         settings = MeterSettings("AMY0000000000007", METER_TITLE, clients, **limits)  # type: ignore[arg-type]
         model = LivingObjects(objects, tuple(parts))
@@ -49,6 +52,9 @@ class Visit:
         self._line.association.close()
 
     def _answer(self, request: bytes) -> bytes | None:
-        self._meter.requests += 1
         association = self._line.association
-        return association.receive(request, self._meter.now) if request else association.following()
+        if not request:
+            self._meter.wait(seconds=self._meter.silence_s)
+            return association.following()
+        self._meter.requests += 1
+        return association.receive(request, self._meter.now)

@@ -3,12 +3,13 @@
 import hashlib
 import itertools
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
 from amity.kernel.errors import AmityError, SecurityError
+from amity.protocols.dlms.certificates import Purpose
 from amity.protocols.dlms.key_ring import KeyRing, Keys
 from amity.protocols.dlms.protector import KeyId, KeyTransfer, Protector, WrappedKey
 
@@ -44,6 +45,19 @@ class RemoteProtector(Protector):
     def dedicated(self, key: bytes) -> Protector:
         return self._kept("dedicated", key)
 
+    def dedicate(
+        self,
+        security_control: int,
+        system_title: bytes,
+        invocation_counter: int,
+        around: tuple[bytes, bytes],
+        random_octets: Callable[[int], bytes],
+    ) -> tuple[bytes, Protector]:
+        del random_octets  # the service has its own
+        asked = security_control, system_title, invocation_counter, around
+        payload, number = self._ask("dedicate", *asked)
+        return payload, RemoteProtector(self._pipe, number, self._suite)
+
     def agree(self, peer_public: bytes, information: bytes, key_id: KeyId = KeyId.GLOBAL_UNICAST) -> Protector:
         return self._kept("agree", peer_public, information, key_id)
 
@@ -57,6 +71,15 @@ class RemoteProtector(Protector):
             tuple(WrappedKey(KeyId(key_id), octets) for key_id, octets in wrapped),
             RemoteProtector(self._pipe, number, self._suite),
         )
+
+    def generate(self, purpose: Purpose) -> Protector:
+        return self._kept("generate", purpose)
+
+    def certificate_request(self, purpose: Purpose, system_title: bytes) -> bytes:
+        return self._ask("certificate_request", purpose, system_title)
+
+    def put_in_use(self, purpose: Purpose, public: bytes) -> Protector:
+        return self._kept("put_in_use", purpose, public)
 
     def adopt(self, wrapped: Sequence[WrappedKey]) -> Protector:
         return self._kept("adopt", [tuple(one) for one in wrapped])
@@ -87,7 +110,11 @@ class RemoteOffer:
 def serve(pipe: Connection, suite: int, keys: dict[str, bytes]) -> None:
     """The service: key rings and offers by number; it answers until its pipe is closed."""
     drawn = itertools.count()
-    ring = KeyRing(suite, Keys(**keys), lambda count: hashlib.shake_128(next(drawn).to_bytes(4, "big")).digest(count))
+
+    def chance(count: int) -> bytes:
+        return hashlib.shake_128(next(drawn).to_bytes(4, "big")).digest(count)
+
+    ring = KeyRing(suite, Keys(**keys), chance)
     held: list[Any] = [ring]
     while True:
         try:
@@ -95,13 +122,15 @@ def serve(pipe: Connection, suite: int, keys: dict[str, bytes]) -> None:
         except EOFError:
             return
         try:
-            answer: Any = (True, _result(held, getattr(held[number], method)(*_given(method, arguments))))
+            answer: Any = (True, _result(held, getattr(held[number], method)(*_given(method, arguments, chance))))
         except AmityError as error:
             answer = (False, error.what)
         pipe.send(answer)
 
 
-def _given(method: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def _given(method: str, arguments: tuple[Any, ...], chance: Callable[[int], bytes]) -> tuple[Any, ...]:
+    if method == "dedicate":
+        return *arguments, chance
     return ([WrappedKey(KeyId(key_id), octets) for key_id, octets in arguments[0]],) if method == "adopt" else arguments
 
 
@@ -111,6 +140,10 @@ def _result(held: list[Any], result: Any) -> Any:
     if isinstance(result, KeyTransfer):
         held.append(result.renewed)
         return len(held) - 1, [tuple(one) for one in result.wrapped]
+    if isinstance(result, tuple):
+        payload, dedicated = result
+        held.append(dedicated)
+        return payload, len(held) - 1
     held.append(result)
     return (len(held) - 1, result.public) if hasattr(result, "public") else len(held) - 1
 

@@ -361,7 +361,7 @@ def test_a_message_from_another_title_is_refused_even_under_the_right_keys():
     line = Line(meter(allowed))
     session = line.associate(settings_for(allowed))
     other = MessageSecurity(KEYS, b"OTHER123", counter(5000), ciphering=Ciphering.GENERAL_GLO, policy=BOTH)
-    line.spoil = lambda _answer: other.seal(bytes.fromhex("c401c2000600001267"))
+    line.spoil = lambda _answer: other.seal(bytes.fromhex("c40142000600001267"))
     with pytest.raises(SecurityError, match="the association is with"):
         line.lead(get(session, IMPORT_VALUE))
 
@@ -504,7 +504,7 @@ def test_evidence_holds_the_octets_on_the_way_and_the_plain_answer():
     line.lead(get(session, IMPORT_VALUE))
     exchange = session.exchanges[-1]
     assert (exchange.request, exchange.response) == (line.requests[-1], line.answers[-1])
-    assert exchange.plain == bytes.fromhex("c401c2000600001267")
+    assert exchange.plain == bytes.fromhex("c40142000600001267")
 
 
 def test_evidence_keeps_an_answer_that_could_not_be_opened():

@@ -129,6 +129,19 @@ def test_whatever_is_wrong_is_found_where_it_stands(text: str, expected: str):
     assert re.match(expected, lines[0])
 
 
+def test_a_parent_that_is_not_there_hides_no_other_mistake():
+    lines = found(
+        'inherit = "nobody"\nflag = "qz"\n[association]\nsuite = 7\n[load_profile]\ncolumns = ["clock", "gas"]'
+    )
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["mine.toml:1", "inherit"], ["mine.toml:2", "flag"], ["mine.toml:4", "association.suite"],
+    ]  # fmt: skip
+
+
+def test_profiles_that_inherit_from_each_other_are_refused_by_line():
+    assert found('inherit = "other"\nbasis = "guess"', other='inherit = "mine"')[0].startswith("mine.toml:1: inherit: ")
+
+
 def test_one_mistake_does_not_cause_another():
     assert len(found('inherit = "idis_package2"\n[association]\nciphering = "glu"')) == 1
 

@@ -83,6 +83,19 @@ def test_a_transfer_goes_on_where_it_was_interrupted():
     assert store.sent == list(range(BLOCKS))
 
 
+@pytest.mark.parametrize("octets", [100, 900, 1100, 5000])
+def test_a_transfer_of_another_image_is_not_gone_on_with(octets: int):
+    store = Store()
+    _, visit = visited(store)
+    visit.lead(begin_image(visit.session, IMAGE))
+    visit.lead(send_image_blocks(visit.session, IMAGE, blocks_max=5))
+    other = Image(b"FW-3", bytes(octets))
+    with pytest.raises(ImageRefusedError, match=f"{BLOCKS} blocks.* {other.block_count(64)}$") as refused:
+        visit.lead(send_image_blocks(visit.session, other))
+    assert "begin this one" in refused.value.next_step
+    assert store.sent == [0, 1, 2, 3, 4]
+
+
 def test_only_the_blocks_that_are_missing_are_sent_again():
     store = Store(forgets={3: 1, 9: 2})
     _, visit = visited(store)

@@ -41,9 +41,9 @@ def test_whatever_is_asked_parts_have_gone_on_until_then():
 def late() -> tuple[LateObjects, list[str]]:
     built: list[str] = []
 
-    def build() -> ObjectTree:
+    def build() -> LivingObjects:
         built.append("relay")
-        return ObjectTree([disconnect_control(Relay(1))])
+        return LivingObjects([disconnect_control(Relay(1))], ())
 
     return LateObjects(ObjectTree([data_object(SERIAL, double_long_unsigned(4711))]), build), built
 
@@ -63,6 +63,16 @@ def test_what_is_asked_for_is_built_once_and_keeps_its_state():
     assert model.attribute(MODE, None, NOW) == enum(4)
     assert [cosem.obis for cosem in model.objects()] == [SERIAL, RELAY]
     assert built == ["relay"]
+
+
+def test_what_is_read_every_day_has_gone_on_too_once_the_others_are_there():
+    minutes = Minutes()
+    shown = data_object(SERIAL, lambda _now: double_long_unsigned(minutes.count))
+    model = LateObjects(ObjectTree([shown]), lambda: LivingObjects([disconnect_control(Relay(1))], [minutes]))
+    later = NOW + timedelta(minutes=5)
+    assert model.attribute(Attribute(1, SERIAL, 2), None, later) == double_long_unsigned(0)
+    model.attribute(MODE, None, NOW)
+    assert model.attribute(Attribute(1, SERIAL, 2), None, later) == double_long_unsigned(5)
 
 
 def test_what_nobody_has_is_undefined():

@@ -8,10 +8,9 @@ from amity.devices.cosem.disconnect import SwitchEvent
 from amity.devices.cosem.limits import NO_EMERGENCY, NOTHING, EmergencyProfile, MonitoredValue, ScriptCall
 from amity.devices.equipment.limiter import Limiter, Limits, limiter_object
 from amity.devices.equipment.relay import Relay
-from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS, Scripts
+from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS, Action, Script, Scripts, Service
 from amity.devices.interface_classes import LIMITER
 from amity.kernel.obis import Obis
-from amity.protocols.dlms.attributes import Method
 from amity.protocols.dlms.data import (
     Data,
     array,
@@ -98,14 +97,17 @@ def test_in_an_emergency_the_lower_threshold_holds_for_its_time_and_its_groups()
     assert others.live(60) == []
 
 
+def switching(method: int, run: Script) -> Action:
+    return Action(Service.EXECUTE, 70, Obis.parse("0.0.96.3.10.255"), method, integer(0), run)
+
+
 def test_with_a_relay_behind_its_scripts_it_cuts_and_reconnects():
     relay = Relay(6)
-    method = Method(70, Obis.parse("0.0.96.3.10.255"), 1)
     scripts = Scripts(
         {
             DISCONNECT_SCRIPTS: {
-                1: (method, lambda at: relay.apply(SwitchEvent.LOCAL_DISCONNECT, at)),
-                2: (method, lambda at: relay.apply(SwitchEvent.LOCAL_RECONNECT, at)),
+                1: switching(1, lambda at: relay.apply(SwitchEvent.LOCAL_DISCONNECT, at)),
+                2: switching(2, lambda at: relay.apply(SwitchEvent.LOCAL_RECONNECT, at)),
             }
         }
     )
@@ -114,7 +116,7 @@ def test_with_a_relay_behind_its_scripts_it_cuts_and_reconnects():
         return 2000 if relay.connected and at < NOW + 10 * MINUTE else 0
 
     limits = Limits(POWER, 1000, 300, over_s=60, under_s=300, over=OPEN, under=CLOSE)
-    limiter = Limiter(limits, power, lambda script, at: scripts.run(script.table, script.selector, at), NOW)
+    limiter = Limiter(limits, power, scripts.run, NOW)
     limiter.advance(NOW + 3 * MINUTE)
     assert not relay.connected
     limiter.advance(NOW + 20 * MINUTE)
@@ -188,9 +190,8 @@ def test_what_means_nothing_is_not_taken(name: str, value: Data):
 # ------------------------------------------------------------------ script tables
 def test_a_script_runs_by_its_number():
     ran: list[datetime] = []
-    method = Method(70, Obis.parse("0.0.96.3.10.255"), 1)
-    (table,) = Scripts({DISCONNECT_SCRIPTS: {1: (method, ran.append)}}).objects()
+    (table,) = Scripts({DISCONNECT_SCRIPTS: {1: switching(1, ran.append)}}).objects()
     assert table.act(1, long_unsigned(1), NOW).result is ActionResult.SUCCESS
     assert table.act(1, long_unsigned(2), NOW).result is ActionResult.OTHER_REASON
     assert ran == [NOW]
-    assert natural(table.attribute(2, None, NOW)) == [[1, [[2, 70, bytes(method.obis), 1, 0]]]]
+    assert natural(table.attribute(2, None, NOW)) == [[1, [[2, 70, bytes((0, 0, 96, 3, 10, 255)), 1, 0]]]]

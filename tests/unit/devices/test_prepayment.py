@@ -201,6 +201,18 @@ def test_a_closed_account_collects_nothing():
     assert home.token.amount == 100
 
 
+@pytest.mark.parametrize("status", [AccountStatus.NEW, AccountStatus.CLOSED])
+def test_only_an_open_account_collects_when_it_is_told_to(status: AccountStatus):
+    token, charge = Credit(CreditType.TOKEN, 1, 100), Home.energy()
+    account = Account([token], [charge], lambda _at: 16_000_000, NOW, status=status)
+    (cosem,) = (cosem for cosem in payment_objects(account, "EUR") if cosem.interface is CHARGE)
+    assert cosem.act(CHARGE.method_index("collect"), integer(0), NOW).result is ActionResult.OTHER_REASON
+    assert (token.amount, charge.paid) == (100, 0)
+    account.activate(NOW)
+    assert cosem.act(CHARGE.method_index("collect"), integer(0), NOW).result is ActionResult.SUCCESS
+    assert token.amount == 100
+
+
 def test_years_unasked_end_in_time():
     home = Home(token=1 << 30)
     home.live(96 * 365 * 3)

@@ -144,6 +144,19 @@ def test_a_sub_meter_is_removed_and_installed_again():
     assert cosem.act(5, integer(0), NOW).result is ActionResult.SUCCESS
 
 
+@pytest.mark.parametrize(("wanted", "given"), [(0, 3), (1, 1), (250, 250)])
+def test_a_meter_that_is_told_no_address_chooses_one(wanted: int, given: int):
+    channel = MBusChannel(3, WATER, installed=False)
+    assert mbus_client(channel).act(1, unsigned(wanted), NOW).result is ActionResult.SUCCESS
+    assert client_values(channel)["primary_address"] == given
+
+
+def test_an_address_that_no_sub_meter_can_have_is_refused():
+    channel = MBusChannel(3, WATER, installed=False)
+    assert mbus_client(channel).act(1, unsigned(251), NOW).result is ActionResult.OTHER_REASON
+    assert not channel.installed
+
+
 def test_an_empty_channel_installs_nobody():
     channel = MBusChannel(3, None)
     assert mbus_client(channel).act(1, unsigned(1), NOW).result is ActionResult.OTHER_REASON

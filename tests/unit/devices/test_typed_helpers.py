@@ -1,4 +1,4 @@
-"""The typed helpers against a meter: supply, clock, limiter, pushes, sub-meters, payment; and who may do what."""
+"""The typed helpers against a meter: supply, clock, limiter, sub-meters, payment; and who may do what."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,13 +18,6 @@ from amity.devices.client.clock_setting import (
     synchronise_clock,
 )
 from amity.devices.client.limiting import read_limiter, set_emergency, set_threshold
-from amity.devices.client.push_setting import (
-    push_now,
-    read_push,
-    set_push_destination,
-    set_push_objects,
-    set_push_timing,
-)
 from amity.devices.client.sub_meters import (
     capture_sub_meter,
     install_sub_meter,
@@ -32,8 +25,15 @@ from amity.devices.client.sub_meters import (
     remove_sub_meter,
     reset_sub_meter_alarm,
 )
-from amity.devices.client.supply import NotSwitchedError, disconnect, read_supply, reconnect, set_control_mode
-from amity.devices.cosem.disconnect import ControlState
+from amity.devices.client.supply import (
+    NotSwitchedError,
+    Settling,
+    disconnect,
+    read_supply,
+    reconnect,
+    set_control_mode,
+)
+from amity.devices.cosem.disconnect import DISCONNECT_CONTROL_OBIS, ControlState
 from amity.devices.cosem.limits import EmergencyProfile, MonitoredValue, ScriptCall
 from amity.devices.cosem.mbus import MBusIdentity, MBusMedium
 from amity.devices.cosem.payment import (
@@ -47,28 +47,26 @@ from amity.devices.cosem.payment import (
     charge_obis,
     credit_obis,
 )
-from amity.devices.cosem.push import PushDestination, PushTransport, PushWindow
 from amity.devices.equipment.clock import AdjustableClock, clock_object
 from amity.devices.equipment.limiter import Limiter, Limits, limiter_object
 from amity.devices.equipment.mbus_client import MBusChannel, SubMeter, mbus_client, mbus_value
 from amity.devices.equipment.payment_objects import payment_objects
 from amity.devices.equipment.prepayment import TICK, Account, Charge, Credit
-from amity.devices.equipment.push_setup import PushSetup, push_setup_object
 from amity.devices.equipment.relay import Relay, disconnect_control
 from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS
+from amity.devices.equipment.stored import StoredObject
 from amity.devices.equipment.token_gateway import TokenGateway, TokenVerdict, token_gateway
-from amity.devices.objects import CaptureObject
+from amity.devices.interface_classes import DISCONNECT_CONTROL
 from amity.devices.profiles import CLOCK_OBIS, ClockEncoding, ClockRules, Deviation
 from amity.kernel.errors import ConfigurationError, LocalProtocolError
 from amity.kernel.obis import Obis
 from amity.kernel.units import Unit
-from amity.protocols.dlms.data import boolean, double_long_unsigned, enum, octet_string
+from amity.protocols.dlms.data import Data, boolean, double_long_unsigned, enum, octet_string
 from amity.protocols.dlms.datetime import CosemDateTime
-from tests.unit.devices.conversing import IMPORT, NOW
+from tests.unit.devices.conversing import NOW
 from tests.unit.devices.equipped import CONTROL, MANAGEMENT, READING, EquippedMeter, Visit
 
 OFF, ON, READY = ControlState.DISCONNECTED, ControlState.CONNECTED, ControlState.READY_FOR_RECONNECTION
-PUSH = Obis.parse("0.1.25.9.0.255")
 POWER = MonitoredValue(3, Obis.parse("1.0.1.7.0.255"), 2)
 
 
@@ -89,8 +87,9 @@ def test_supply_goes_and_comes_back_as_the_mode_has_it(mode: int, back: ControlS
 
 def test_a_meter_that_cannot_be_switched_says_so():
     relay, visit = supplied(0)
-    with pytest.raises(MethodRefusedError, match="other-reason"):
+    with pytest.raises(MethodRefusedError, match="other-reason") as caught:
         visit.lead(disconnect(visit.session))
+    assert "control mode is 0" in caught.value.next_step
     assert visit.lead(read_supply(visit.session)) == (True, ON, 0)
     assert relay.connected
 
@@ -114,19 +113,44 @@ def test_the_mode_is_set():
         set_control_mode(visit.session, 7)
 
 
-def test_a_relay_that_sticks_is_found():
-    relay = Relay(4)
-    shown = disconnect_control(relay)
-    stuck = type(shown)(
-        shown.interface,
-        shown.obis,
-        {"output_state": boolean(True), "control_state": enum(0), "control_mode": enum(4)},
-        methods={"remote_disconnect": lambda _, _now: None},
+def slow(seconds: int) -> StoredObject:
+    """A relay that takes its time: the state of its control changes at once, its output later."""
+    told: list[datetime] = []
+
+    def output(now: datetime) -> Data:
+        return boolean(not told or now < told[0] + timedelta(seconds=seconds))
+
+    return StoredObject(
+        DISCONNECT_CONTROL,
+        DISCONNECT_CONTROL_OBIS,
+        {"output_state": output, "control_state": lambda _now: enum(not told), "control_mode": enum(4)},
+        methods={"remote_disconnect": lambda _, now: told.append(now)},
     )
-    visit = EquippedMeter([stuck]).visit(CONTROL)
+
+
+def test_a_relay_that_has_not_moved_at_once_is_an_error_unless_it_is_given_time():
+    visit = EquippedMeter([slow(1)]).visit(CONTROL)
     with pytest.raises(NotSwitchedError, match="after remote disconnect") as error:
         visit.lead(disconnect(visit.session))
     assert error.value.supply.output
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(0, 1), (5, 2), (12, 4), (20, 5)])
+def test_a_relay_that_needs_seconds_is_waited_for(seconds: int, looks: int):
+    meter = EquippedMeter([slow(seconds)], silence_s=5)
+    visit = meter.visit(CONTROL)
+    before = meter.requests
+    settling = Settling(lambda: meter.now, 20)
+    assert visit.lead(disconnect(visit.session, settling=settling)) == (False, OFF, 4)
+    assert meter.requests == before + 1 + looks
+
+
+def test_a_relay_that_sticks_is_found_when_its_time_is_over():
+    meter = EquippedMeter([slow(3600)], silence_s=5)
+    visit = meter.visit(CONTROL)
+    with pytest.raises(NotSwitchedError, match="output on"):
+        visit.lead(disconnect(visit.session, settling=Settling(lambda: meter.now, 20)))
+    assert meter.now == NOW + timedelta(seconds=20)
 
 
 def test_a_meter_without_a_relay_says_what_it_has_not():
@@ -242,26 +266,6 @@ def test_only_control_limits():
     assert limiter.limits.normal == 5000
 
 
-# ------------------------------------------------------------------ pushes
-def test_a_push_is_configured_and_sent():
-    pushed: list[PushSetup] = []
-
-    def push(setup: PushSetup, _now: datetime) -> bool:
-        pushed.append(setup)
-        return True
-
-    setup = PushSetup((), PushDestination(PushTransport.TCP, "192.0.2.1:4059"), push)
-    visit = EquippedMeter([push_setup_object(setup, PUSH)]).visit()
-    column, elsewhere = CaptureObject(3, IMPORT, 2), PushDestination(PushTransport.UDP, "198.51.100.7:4059")
-    window = PushWindow(CosemDateTime.from_utc(NOW), CosemDateTime.from_utc(NOW + timedelta(hours=1)))
-    visit.lead(set_push_objects(visit.session, PUSH, [column]))
-    visit.lead(set_push_destination(visit.session, PUSH, elsewhere))
-    visit.lead(set_push_timing(visit.session, PUSH, [window], randomisation_s=30, retries=2))
-    assert visit.lead(read_push(visit.session, PUSH)) == ((column,), elsewhere, (window,), 30, 2)
-    visit.lead(push_now(visit.session, PUSH))
-    assert pushed == [setup]
-
-
 # ------------------------------------------------------------------ sub-meters
 def test_a_sub_meter_is_read_captured_removed_and_installed():
     identity = MBusIdentity("00471100", "AMY", 1, MBusMedium.GAS)
@@ -279,6 +283,9 @@ def test_a_sub_meter_is_read_captured_removed_and_installed():
     visit.lead(install_sub_meter(visit.session, 1, 5))
     visit.lead(reset_sub_meter_alarm(visit.session, 1))
     assert visit.lead(read_sub_meter(visit.session, 1)).primary_address == 5
+    visit.lead(remove_sub_meter(visit.session, 1))
+    visit.lead(install_sub_meter(visit.session, 1))
+    assert visit.lead(read_sub_meter(visit.session, 1)).installed
 
 
 # ------------------------------------------------------------------ payment

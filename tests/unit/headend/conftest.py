@@ -14,8 +14,9 @@ import pytest
 from amity.domain.collection import Delivery, Outcome
 from amity.headend.mapping_file import MappingFile
 from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.provisioning import read_fleet_document
 from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import TransportError
+from amity.kernel.errors import StorageError, TransportError
 from amity.kernel.time import Clock
 from amity.messaging.codec import ProtobufCodec
 from amity.simulation.counters import reservation_by_time
@@ -160,11 +161,7 @@ def database(tmp_path: Path) -> Iterator[OtDatabase]:
 
 
 def endpoint_of(meter: SimulatedMeter) -> Endpoint:
-    entry = document_entry(meter, "127.0.0.1", 4059)
-    return Endpoint(
-        entry["logical_device_name"], entry["host"], entry["port"], entry["client"], entry["server"], entry["auth"],
-        entry["profile"], bytes.fromhex(entry["system_title"]), entry["ciphering"], entry["protection"],
-    )  # fmt: skip
+    return read_fleet_document([document_entry(meter, "127.0.0.1", 4059)]).endpoints[0]
 
 
 @pytest.fixture
@@ -199,3 +196,24 @@ def make_bench(tmp_path: Path, database: OtDatabase) -> Callable[..., Bench]:
         return Bench(clock, simulated, connector, keys, database, mappings, surroundings)
 
     return made
+
+
+class FullDisk:
+    """A collection store whose disk takes nothing."""
+
+    def __init__(self, real: object) -> None:
+        self._real = real
+        self.full = True
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def save_all(self, *arguments: object) -> None:
+        if self.full:
+            raise StorageError("the disk is full", next_step="free space")
+        self._real.save_all(*arguments)
+
+
+@pytest.fixture
+def full_disk() -> Callable[[object], FullDisk]:
+    return FullDisk

@@ -41,3 +41,12 @@ def test_nobody_uses_the_counters_up_by_naming_the_last_one(database: OtDatabase
     with pytest.raises(RemoteProtocolError, match="M1"):
         bank.raise_to(RESYNC_MAX + 1)
     assert bank.take() == 1
+
+
+def test_what_is_at_hand_needs_no_disk(database: OtDatabase) -> None:
+    bank = CounterBank(database.counters, "M1")
+    assert not bank.has(1)
+    bank.ensure(5)
+    assert bank.has(CHUNK)
+    bank.take()
+    assert not bank.has(CHUNK)

@@ -9,14 +9,16 @@ from random import Random
 import numpy as np
 import pytest
 
+from amity.devices.client.counters import RESYNC_MAX
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.readings import Quality
 from amity.headend.fleet import Fleet, Told
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.routes import over_tcp
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
-from amity.kernel.errors import ConfigurationError, LocalProtocolError, StorageError
+from amity.kernel.errors import ConfigurationError, StorageError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.simulation.faults import FaultKind
@@ -315,50 +317,10 @@ async def test_the_clock_offset_is_the_meters_minus_ours(make_bench: Callable) -
         assert one.clock_offset_s == pytest.approx(drift, abs=2)
 
 
-class FullDisk:
-    """A collection store whose disk takes nothing."""
-
-    def __init__(self, real: object) -> None:
-        self._real = real
-        self.full = True
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._real, name)
-
-    def save(self, *arguments: object, **named: object) -> None:
-        if self.full:
-            raise StorageError("the disk is full", next_step="free space")
-        self._real.save(*arguments, **named)
-
-
-async def test_a_full_disk_loses_nothing_and_the_next_round_reads_again(make_bench: Callable) -> None:
-    bench = make_bench(2)
-    store, told = FullDisk(bench.database.collection), []
-    fleet = Fleet(replace(bench.surroundings, collection=store, session=AT_ONCE), on_progress=told.append)
-    finished = await fleet.read_fleet_once()
-    assert {error.what for error in finished.not_kept.values()} == {"the disk is full"}
-    assert all(one.not_kept is not None for one in told)
-    assert bench.deliveries() == []
-    store.full = False
-    assert (await fleet.read_fleet_once()).not_kept == {}
-    assert {len(one.intervals[0].starts) for one in bench.deliveries()} == {288}
-
-
-async def test_a_delivery_that_cannot_be_encoded_does_not_end_the_round(make_bench: Callable) -> None:
-    bench = make_bench(2)
-
-    class Refusing:
-        def encode(self, delivery: Delivery) -> bytes:
-            raise LocalProtocolError(f"too large: {delivery.meter_id}")
-
-    finished = await fleet_of(bench, codec=Refusing()).read_fleet_once()
-    assert len(finished.not_kept) == 2
-
-
 INVOCATION_COUNTER_ERROR = bytes.fromhex("d80106")
 
 
-@pytest.mark.parametrize("named", [0xFFFF_FFFF, 0x8000_0000])
+@pytest.mark.parametrize("named", [0xFFFF_FFFF, RESYNC_MAX + 1])
 async def test_a_meter_that_names_an_absurd_counter_is_broken_and_the_others_are_read(
     make_bench: Callable, named: int
 ) -> None:
@@ -468,7 +430,7 @@ async def test_a_moved_meter_is_read_at_its_new_address(make_bench: Callable) ->
     fleet = fleet_of(bench)
     await fleet.read_fleet_once()
     old: Endpoint = bench.database.endpoints.all()[0]
-    bench.database.endpoints.put([replace(old, port=4999)])
+    bench.database.endpoints.put([replace(old, route=over_tcp("127.0.0.1", 4999))])
     bench.connector.refused.add(old.meter_id)
     await fleet.read_fleet_once()
     assert "127.0.0.1:4999" in bench.deliveries()[-1].detail[0]
@@ -676,10 +638,12 @@ async def test_an_event_of_a_clock_that_is_ahead_is_delivered_once_and_not_in_ea
     assert [len(one.events) for one in bench.deliveries()[6:]] == [2, 2]  # past now, and so once more
 
 
-async def test_an_event_ahead_that_the_disk_did_not_take_is_delivered_later(make_bench: Callable) -> None:
+async def test_an_event_ahead_that_the_disk_did_not_take_is_delivered_later(
+    make_bench: Callable, full_disk: Callable
+) -> None:
     bench = make_bench(2)
     with_clocks_ahead(bench)
-    store = FullDisk(bench.database.collection)
+    store = full_disk(bench.database.collection)
     fleet = fleet_of(bench, collection=store)
     await fleet.read_fleet_once()
     store.full = False

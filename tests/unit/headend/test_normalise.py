@@ -326,6 +326,34 @@ def test_event_codes_are_named_by_the_profile_or_the_mapping_else_other() -> Non
     ]
 
 
+def test_an_event_has_its_log_its_class_and_its_place_among_those_alike() -> None:
+    code = CosemObject(1, Obis.parse("0.0.96.11.1.255"), 2)
+    rows = [(stamp(T + at), long_unsigned(value)) for at, value in ((0, 44), (0, 44), (0, 45), (1, 44), (2, 9999))]
+    normaliser = Normaliser(NORRVIK, packaged_mapping())
+    normaliser.event_log(buffer((CLOCK, code), (None, None), rows, obis="0.0.99.98.1.255"))
+    events = normaliser.result.events
+    assert [(one.code, one.occurrence) for one in events] == [(44, 0), (44, 1), (45, 0), (44, 0), (9999, 0)]
+    assert {one.log for one in events} == {"fraud"}
+    assert [(one.event_class, one.severity) for one in events[2:]] == [
+        ("tamper", "info"), ("tamper", "alarm"), ("other", "info"),
+    ]  # fmt: skip
+    assert [one.is_named for one in events] == [True, True, True, True, False]
+
+
+def test_each_bit_of_an_alarm_descriptor_is_an_event() -> None:
+    alarms = CosemObject(1, Obis.parse("0.0.97.98.21.255"), 2)
+    normaliser = Normaliser(NORRVIK, packaged_mapping())
+    rows = [(stamp(T), double_long_unsigned(0x80000105))]
+    normaliser.event_log(buffer((CLOCK, alarms), (None, None), rows, obis="0.0.25.9.0.255"))
+    found = [(one.log, one.code, one.kind, one.text) for one in normaliser.result.events]
+    assert found == [
+        ("alarm-2", 0, EventKind.POWER_DOWN, "power lost"),
+        ("alarm-2", 2, EventKind.OTHER, "voltage missing on L1"),
+        ("alarm-2", 8, EventKind.OTHER, "neutral missing"),
+        ("alarm-2", 31, EventKind.OTHER, "disconnecting or reconnecting failed"),
+    ]
+
+
 def test_a_profile_without_its_status_column_is_taken_as_measured() -> None:
     unread = CosemObject(1, Obis.parse("0.0.96.5.0.255"), 2)
     one = buffer(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from amity.headend.ports import Endpoint, MeterSecrets
 from amity.headend.provisioning import read_fleet_document
+from amity.headend.routes import over_tcp
 from amity.kernel.errors import ConfigurationError
 
 ENTRY: dict[str, Any] = {
@@ -21,8 +22,10 @@ ENTRY: dict[str, Any] = {
 def test_a_meter_becomes_its_endpoint_and_its_secrets() -> None:
     provision = read_fleet_document([ENTRY])
     assert provision.endpoints == (
-        Endpoint("CQX0001", "127.0.0.1", 4059, 1, 1, "hls-gmac", "castellan_c3", bytes.fromhex("4352510000000001"),
-                 "glo", "authenticated-encrypted"),
+        Endpoint(
+            "CQX0001", over_tcp("127.0.0.1", 4059), 1, 1, "hls-gmac", "castellan_c3",
+            bytes.fromhex("4352510000000001"), "glo", "authenticated-encrypted",
+        ),
     )  # fmt: skip
     assert provision.secrets == {"CQX0001": MeterSecrets(b"secret", bytes(16), b"\x11" * 16)}
 

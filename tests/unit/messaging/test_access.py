@@ -47,6 +47,7 @@ def test_the_password_never_shows(tmp_path: Path) -> None:
 def test_each_zone_has_its_own_subjects_and_no_wildcard_of_the_other() -> None:
     accounts = json.loads(access.server_accounts({"ot": "a", "it": "b", "setup": "c"}))
     users = {user["user"]: user["permissions"] for user in accounts["AMITY"]["users"]}
-    assert users["ot"] == {"publish": ["amity.ot.deliveries", "amity.ot.deliveries.alarms"], "subscribe": ["_INBOX_ot.>"]}
+    assert users["ot"]["publish"] == ["amity.ot.deliveries", "amity.ot.deliveries.alarms"]
+    assert users["ot"]["subscribe"] == ["_INBOX_ot.>"]
     assert users["it"]["subscribe"] == ["_INBOX_it.>"]
     assert all(subject.startswith(("$JS.API.CONSUMER.MSG.NEXT.", "$JS.ACK.")) for subject in users["it"]["publish"])

@@ -1,23 +1,10 @@
 """What a simulated meter has besides measuring, asked for by the clients that may; by everybody else in vain."""
 
-import itertools
-from collections.abc import Callable, Generator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
-from amity.devices.client import (
-    AssociationSettings,
-    Authentication,
-    Ciphering,
-    MethodRefusedError,
-    Ports,
-    Protection,
-    Session,
-    associate,
-    get,
-)
+from amity.devices.client import MethodRefusedError, get
 from amity.devices.client import payment as paying
 from amity.devices.client.clock_setting import Correction, shift_clock, synchronise_clock
 from amity.devices.client.image_transfer import (
@@ -29,69 +16,33 @@ from amity.devices.client.image_transfer import (
 )
 from amity.devices.client.limiting import set_threshold
 from amity.devices.client.named import call, write
-from amity.devices.client.sub_meters import capture_sub_meter, read_sub_meter
+from amity.devices.client.sub_meters import (
+    capture_sub_meter,
+    change_sub_meter_key,
+    read_key_status,
+    read_sub_meter,
+    send_to_sub_meter,
+    set_sub_meter_key,
+)
 from amity.devices.client.supply import disconnect, read_supply, reconnect
 from amity.devices.cosem.disconnect import ControlState
 from amity.devices.cosem.image import Image
 from amity.devices.cosem.limits import LIMITER_OBIS, NOTHING, ScriptCall
+from amity.devices.cosem.mbus import DataElement, KeyStatus
 from amity.devices.cosem.payment import ACCOUNT_OBIS, TokenStatus, charge_obis, credit_obis
 from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS
 from amity.devices.interface_classes import ACCOUNT, LIMITER, Role
 from amity.devices.object_tree import read_object_list
-from amity.devices.server import PUBLIC_CLIENT, MeterAssociation
+from amity.devices.server import PUBLIC_CLIENT
 from amity.protocols.dlms.apdu import Attribute
-from amity.protocols.dlms.data import enum, octet_string, structure
-from amity.simulation.counters import reservation_by_time
-from amity.simulation.device import meter_server, role_clients
+from amity.protocols.dlms.data import enum, octet_string, structure, unsigned
+from amity.simulation.device import role_clients
 from amity.simulation.equipment import ACTIVE_FIRMWARE, firmware, make_token, token_key
-from amity.simulation.fleet import FleetSettings, build_fleet
-from tests.unit.devices.conversing import chance, lead
+from amity.simulation.fleet import document_entry
+from amity.simulation.sub_meters import GAS_CHANNEL, WATER_CHANNEL, encrypted_for, sub_meter_key
+from tests.unit.simulation.installed import Installed
 
-ANCHOR = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 IMAGE = firmware(b"1.1.0", bytes(range(256)) * 5)
-
-
-Led = Callable[[Generator[bytes, bytes, Any]], Any]
-
-
-class Installed:
-    """One simulated meter, its clock in our hand; a visit ends when the next one begins."""
-
-    def __init__(self, number: int = 0) -> None:
-        self.meter = build_fleet(FleetSettings(meters=4, seed=7, anchor=ANCHOR)).meters[number]
-        self.now = ANCHOR
-        self.server, _ = meter_server(
-            self.meter, started=ANCHOR, reservation=reservation_by_time(ANCHOR), random_octets=chance(3)
-        )
-        self._counters = itertools.count(1)
-        self._association: MeterAssociation | None = None
-
-    def visit(self, role: Role) -> tuple[Session, Led]:
-        client, keys = role_clients(self.meter)[role]
-        settings = AssociationSettings(
-            authentication=Authentication.HLS_GMAC,
-            ciphering=Ciphering.GLO,
-            protection=Protection.AUTHENTICATED_ENCRYPTED,
-            client_title=b"AMI" + bytes([0, 0, 0, 0, client]),
-            protector=keys.held_by_meter(keys.guek, None),
-        )
-        return self._open(client, settings)
-
-    def visit_as_anybody(self) -> tuple[Session, Led]:
-        return self._open(PUBLIC_CLIENT, AssociationSettings())
-
-    def _open(self, client: int, settings: AssociationSettings) -> tuple[Session, Led]:
-        if self._association is not None:
-            self._association.close()
-        association = self._association = self.server.open_association(client)
-
-        def answer(octets: bytes) -> bytes | None:
-            return association.receive(octets, self.now) if octets else association.following()
-
-        def led(conversation: Generator[bytes, bytes, Any]) -> Any:
-            return lead(conversation, answer)
-
-        return led(associate(settings, Ports(chance(1000), self._counters.__next__))), led
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -119,6 +70,19 @@ def test_keys_of_a_role_open_no_other_association():
     _, control = role_clients(house.meter)[Role.CONTROL]
     _, management = role_clients(house.meter)[Role.MANAGEMENT]
     assert len({control.guek, management.guek, house.meter.keys.guek}) == 3
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+def test_roles_have_keys_of_the_meters_suite_and_change_them_under_their_master_key(suite: int):
+    house = Installed(suite=suite)
+    session, led = house.visit(Role.CONTROL)
+    _, keys = role_clients(house.meter)[Role.CONTROL]
+    assert (keys.suite, len(keys.guek), len(keys.kek)) == (suite, 16 * suite, 16 * suite)
+    assert led(disconnect(session)).state is ControlState.DISCONNECTED
+    entry = document_entry(house.meter, "127.0.0.1", 4059)
+    told = next(one for one in entry["associations"] if one["role"] == "control")
+    assert (told["suite"], told["guek"], told["kek"]) == (suite, keys.guek.hex(), keys.kek.hex())
+    assert bytes.fromhex(told["client_signing_key"]) == keys.client_signing != b""
 
 
 def test_a_clock_that_is_off_is_put_right():
@@ -207,6 +171,31 @@ def test_the_water_meter_is_captured():
     session, led = Installed().visit(Role.MANAGEMENT)
     assert led(read_sub_meter(session, 1)).installed
     assert led(capture_sub_meter(session, 1)).value.value > 0
+
+
+@pytest.mark.parametrize("channel", [WATER_CHANNEL, GAS_CHANNEL])
+def test_a_sub_meter_is_given_a_key_of_its_own(channel: int):
+    house = Installed()
+    session, led = house.visit(Role.MANAGEMENT)
+    key = bytes(range(16))
+    encrypted = encrypted_for(sub_meter_key(house.meter, channel), key)
+    assert led(read_key_status(session, channel)) is KeyStatus.NONE
+    assert led(change_sub_meter_key(session, channel, key, encrypted)) is KeyStatus.SET_AND_TRANSFERRED
+    led(capture_sub_meter(session, channel))
+    assert led(read_key_status(session, channel)) is KeyStatus.IN_USE
+    led(set_sub_meter_key(session, channel, bytes(16)))
+    with pytest.raises(MethodRefusedError, match="hardware-fault"):
+        led(capture_sub_meter(session, channel))
+    with pytest.raises(MethodRefusedError):
+        led(change_sub_meter_key(session, channel, key, b"short"))
+
+
+def test_the_gas_meter_takes_data_and_the_water_meter_does_not():
+    session, led = Installed().visit(Role.MANAGEMENT)
+    element = DataElement(b"\x01", b"\xfd\x1f", unsigned(1))
+    led(send_to_sub_meter(session, GAS_CHANNEL, [element]))
+    with pytest.raises(MethodRefusedError):
+        led(send_to_sub_meter(session, WATER_CHANNEL, [element]))
 
 
 def test_the_public_client_sees_none_of_it():

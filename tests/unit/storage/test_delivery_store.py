@@ -1,14 +1,16 @@
+from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 
 from amity.domain.collection import Delivery, Outcome
-from amity.domain.events import EventKind, MeterEvent
+from amity.domain.events import EventClass, EventKind, MeterEvent, Severity
 from amity.domain.readings import RegisterReading, UnknownObject
 from amity.kernel.obis import Obis
 from amity.kernel.time import SECONDS_PER_DAY, from_epoch_s
 from amity.storage.it.database import ItDatabase
-from amity.usecases.ports import CollectionState
+from amity.usecases.ports import CollectionState, EventQuery, UnnamedCode
 from tests.unit.storage.databases import DAY, IMPORT, IMPORT_REGISTER, NOON, delivery, register, series
 
 MIDNIGHT_S = DAY * SECONDS_PER_DAY
@@ -151,6 +153,52 @@ def test_an_event_pushed_and_later_read_from_the_log_is_one_event(database: ItDa
         (from_epoch_s(100), 5),
     ]
     assert found[1].event == event(100, pushed=True)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_an_event_is_one_in_whatever_order_its_tellings_come(database: ItDatabase, order: tuple[int, ...]) -> None:
+    """Pushed, pushed again, read from the log with another that is alike but for its occurrence, and in another log."""
+    first = event(100)
+    tellings = [
+        (replace(first, pushed=True),),
+        (replace(first, pushed=True, text="told otherwise", event_class=EventClass.TAMPER),),
+        (first, replace(first, occurrence=1), replace(first, log="fraud"), event(200)),
+    ]
+    for number in (*order, *order):
+        record(database, delivery(f"m{number}", events=tellings[number]))
+    found = [(one.event.at, one.event.log, one.event.occurrence) for one in database.deliveries.events("M1")]
+    assert found == [
+        (from_epoch_s(200), "standard", 0),
+        (from_epoch_s(100), "fraud", 0),
+        (from_epoch_s(100), "standard", 0),
+        (from_epoch_s(100), "standard", 1),
+    ]
+
+
+def test_events_are_found_by_class_and_severity(database: ItDatabase) -> None:
+    tamper = replace(event(1), event_class=EventClass.TAMPER, severity=Severity.ALARM)
+    power = replace(event(2), event_class=EventClass.POWER, severity=Severity.ALARM)
+    record(database, delivery("a", events=(tamper, power, event(3))))
+
+    def seconds(**wanted: object) -> list[int]:
+        return [int(one.event.at.timestamp()) for one in database.deliveries.events_of(EventQuery(**wanted))]
+
+    assert seconds() == [3, 2, 1]
+    assert seconds(classes=frozenset({EventClass.TAMPER})) == [1]
+    assert seconds(severities=frozenset({Severity.ALARM})) == [2, 1]
+    assert seconds(meter_id="M2") == []
+
+
+def test_codes_that_no_table_knows_are_listed_with_how_often_they_came(database: ItDatabase) -> None:
+    def unnamed(at_s: int, code: int) -> MeterEvent:
+        return MeterEvent(EventKind.OTHER, code, from_epoch_s(at_s))
+
+    record(database, delivery("a", events=(unnamed(1, 7001), unnamed(2, 7001), unnamed(3, 7002), event(4))))
+    record(database, delivery("b", meter_id="M2", events=(unnamed(5, 7001),)))
+    assert database.deliveries.unnamed_codes() == [
+        UnnamedCode("", "standard", 7001, 3, 2, from_epoch_s(5)),
+        UnnamedCode("", "standard", 7002, 1, 1, from_epoch_s(3)),
+    ]
 
 
 def test_events_of_all_meters_come_newest_first(database: ItDatabase) -> None:

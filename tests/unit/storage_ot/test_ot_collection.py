@@ -3,8 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from amity.devices.profiles import SignOn
 from amity.domain.collection import Delivery, Outcome
-from amity.headend.ports import Endpoint, Progress, Standing
+from amity.domain.events import EventKind, MeterEvent
+from amity.headend.ports import Endpoint, Progress, Saving, Standing
+from amity.headend.routes import Gateway, HdlcLink, Route, SerialLine, over_tcp
 from amity.storage.ot.database import OtDatabase
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -30,6 +33,17 @@ def test_what_is_queued_comes_oldest_first_until_it_is_sent(database: OtDatabase
     database.collection.sent(one.sequence for one in queued)
     assert [one.message_id for one in database.collection.queued(10)] == ["c"]
     database.collection.sent([])
+
+
+def test_alarms_overtake_what_waits_and_have_a_lane_of_their_own(database: OtDatabase) -> None:
+    for name in "ab":
+        save(database, delivery(name))
+    gasp = MeterEvent(EventKind.POWER_DOWN, 1, NOON, pushed=True)
+    for name in "cd":
+        save(database, replace(delivery(name, outcome=Outcome.PUSHED), events=(gasp,)))
+    queued = database.collection.queued(10)
+    assert [one.message_id for one in queued] == ["c", "d", "a", "b"]
+    assert [one.subject.removeprefix("amity.ot.deliveries") for one in queued] == [".alarms", ".alarms", "", ""]
 
 
 def test_the_same_delivery_twice_is_queued_once_and_moves_nothing_twice(database: OtDatabase) -> None:
@@ -70,14 +84,38 @@ def test_frames_go_when_they_are_old_and_delivered(database: OtDatabase) -> None
 
 
 def test_endpoints_are_added_and_replaced_by_meter_id(database: OtDatabase) -> None:
-    one = Endpoint("M1", "127.0.0.1", 4059, 1, 1, "hls-gmac", "castellan_c3", bytes(range(8)))
-    other = Endpoint("M2", "127.0.0.1", 4060, 16, 1, "none", "norrvik_n1", b"")
+    one = Endpoint("M1", over_tcp("127.0.0.1", 4059), 1, 1, "hls-gmac", "castellan_c3", bytes(range(8)))
+    other = Endpoint("M2", over_tcp("127.0.0.1", 4060), 16, 1, "none", "norrvik_n1", b"")
     database.endpoints.put([other, one])
     assert database.endpoints.all() == [one, other]
-    moved = Endpoint("M2", "127.0.0.2", 4060, 16, 1, "none", "norrvik_n1", b"")
+    moved = Endpoint("M2", over_tcp("127.0.0.2", 4060), 16, 1, "none", "norrvik_n1", b"")
     database.endpoints.put([moved])
     assert database.endpoints.all() == [one, moved]
     database.endpoints.put([])
+
+
+def test_an_endpoint_keeps_its_whole_route_and_its_choices(database: OtDatabase) -> None:
+    line = SerialLine("/dev/ttyUSB0", sign_on=SignOn.MODE_E, echoes=True)
+    one = Endpoint(
+        "M1", Route(HdlcLink(line, 17, window=3), Gateway(3, b"\x2a")), 1, 1, "hls-md5", "norrvik_n1", b"",
+        suite=1, signed=True, general_blocks=True, legacy_allowed=True,
+    )  # fmt: skip
+    database.endpoints.put([one])
+    assert database.endpoints.all() == [one]
+
+
+def test_several_deliveries_in_one_transaction_are_stored_as_one_by_one(database: OtDatabase) -> None:
+    a, b, c = delivery("a"), replace(delivery("b"), meter_id="M2"), replace(delivery("c"), outcome=Outcome.SILENT)
+    first = Saving(a, "subject", b"a", Progress(NOON))
+    database.collection.save_all(
+        [first, Saving(b, "subject", b"b", Progress()), Saving(c, "subject", b"c", Progress())]
+    )
+    database.collection.save_all([first, first])
+    assert [one.body for one in database.collection.queued(10)] == [b"a", b"b", b"c"]
+    standings = database.collection.standings()
+    assert standings["M1"].progress == Progress(NOON)
+    assert standings["M1"].failures_in_a_row == 1
+    assert standings["M2"].outcome is Outcome.COMPLETE
 
 
 # ------------------------------------------------------------------ what a mapping left raw

@@ -6,7 +6,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from amity.headend.ports import Standing
+from amity.headend.ports import Endpoint, Standing
+from amity.headend.routes import over_tcp
 from amity.kernel.errors import StorageError
 from amity.storage.migrations import upgrade
 from amity.storage.ot.database import MIGRATIONS, OtDatabase, open_database
@@ -43,4 +44,18 @@ def test_a_database_of_the_first_release_opens_with_its_standings(tmp_path: Path
     engine.dispose()
     opened = open_database(tmp_path / "ot.sqlite")
     assert opened.collection.standings() == {"M1": Standing(failures_in_a_row=2)}
+    opened.close()
+
+
+def test_an_endpoint_of_an_earlier_release_is_reached_over_tcp_as_before(tmp_path: Path) -> None:
+    engine = open_sqlite(tmp_path / "ot.sqlite")
+    upgrade(engine, MIGRATIONS, "0003")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO endpoint (meter_id, host, port, client, server, auth, profile, system_title, ciphering,"
+            " protection) VALUES ('M1', '10.0.0.7', 4059, 1, 1, 'lls', 'norrvik_n1', x'', '', '')"
+        )
+    engine.dispose()
+    opened = open_database(tmp_path / "ot.sqlite")
+    assert opened.endpoints.all() == [Endpoint("M1", over_tcp("10.0.0.7", 4059), 1, 1, "lls", "norrvik_n1", b"")]
     opened.close()

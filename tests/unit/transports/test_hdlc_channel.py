@@ -41,8 +41,9 @@ from amity.transports.failures import (
 )
 from amity.transports.hdlc_channel import HdlcChannel, HdlcRoute
 from amity.transports.hdlc_listener import HdlcPlace, serve_hdlc_meter, serve_meter_on_pty
-from amity.transports.line import SerialSettings
+from amity.transports.line import SerialSettings, open_serial_line
 from amity.transports.meter_listener import MeterListener
+from amity.transports.sign_on import sign_on
 from tests.unit.devices.conversing import (
     IMPORT,
     LOAD_PROFILE,
@@ -121,6 +122,38 @@ async def test_a_session_after_a_mode_e_sign_on():
     session = await channel.run(associate(settings_for(access()), ports()), 2.0)
     assert await channel.run(get(session, IMPORT_VALUE), 2.0) == double_long_unsigned(4711)
     await channel.close()
+    end.close()
+
+
+async def test_a_line_that_cannot_be_set_to_seven_bits_signs_on_with_parity_by_hand():
+    place = HdlcPlace(sign_on=MeterSignOnSettings(IDENTIFICATION, parity_by_hand=True))
+    end = await serve_meter_on_pty(meter(GMAC), clock=StandingClock(), place=place)
+    channel = await HdlcChannel.open_serial(end.device, SerialSettings(300), ROUTE, 2.0, SignOnSettings())
+    await channel.run(associate(settings_for(access()), ports()), 2.0)
+    await channel.close()
+    end.close()
+
+
+async def test_after_the_link_the_meter_wants_a_sign_on_again():
+    place = HdlcPlace(sign_on=MeterSignOnSettings(IDENTIFICATION, parity_by_hand=True))
+    end = await serve_meter_on_pty(meter(GMAC), clock=StandingClock(), place=place)
+    for _ in range(2):
+        channel = await HdlcChannel.open_serial(end.device, SerialSettings(300), ROUTE, 2.0, SignOnSettings())
+        await channel.run(associate(settings_for(access()), ports()), 2.0)
+        await channel.close()
+    with pytest.raises(TimerT1Error):  # without a sign-on HDLC is noise to it
+        await HdlcChannel.open_serial(end.device, SerialSettings(9600), replace(ROUTE, settings=QUICK), 0.2)
+    end.close()
+
+
+async def test_a_client_that_signed_on_and_went_away_does_not_lock_the_next_one_out():
+    place = HdlcPlace(sign_on=MeterSignOnSettings(IDENTIFICATION, parity_by_hand=True))
+    end = await serve_meter_on_pty(meter(GMAC), clock=StandingClock(), place=place)
+    for _ in range(2):
+        line = await open_serial_line(end.device, SerialSettings(300))
+        signed = await sign_on(line, SignOnSettings())
+        assert signed.identification == IDENTIFICATION
+        await line.close()
     end.close()
 
 

@@ -122,6 +122,17 @@ async def test_the_answer_among_other_datagrams():
     transport.close()
 
 
+async def test_what_the_meter_says_before_it_is_asked_is_kept_too():
+    notification = bytes.fromhex("0f00000001000600000001")
+    transport, channel = await answering(encode(1, PUBLIC, b"\xc4\x01"), encode(1, PUBLIC, notification))
+    assert await channel.exchange(b"\xc0\x01", 1.0) == b"\xc4\x01"
+    await asyncio.sleep(0.02)  # the push comes after the answer, and nobody waits for it
+    assert await channel.exchange(b"\xc0\x02", 1.0) == b"\xc4\x01"
+    assert channel.unsolicited[0] == notification
+    await channel.close()
+    transport.close()
+
+
 async def test_a_datagram_that_is_no_frame():
     transport, channel = await answering(b"\x7e\xa0\x07")
     with pytest.raises(WrapperError, match="exactly one"):

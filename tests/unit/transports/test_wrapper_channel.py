@@ -15,6 +15,7 @@ from amity.transports.failures import (
     ConnectionClosedError,
     ConnectionFailedError,
     ConnectionRefusedByPeerError,
+    MisaddressedError,
     PartialFrameError,
     TimerT1Error,
 )
@@ -86,6 +87,16 @@ async def test_the_answer_is_brought_however_it_is_cut(pieces: tuple[bytes, ...]
         assert await channel.exchange(REQUEST, 2.0) == ANSWER
 
 
+@pytest.mark.parametrize(
+    ("source", "destination", "remedy"), [(16, 1, "wrong way round"), (17, 16, "logical device 17"), (1, 0, "--client")]
+)
+async def test_an_answer_between_two_others_is_named(source: int, destination: int, remedy: str):
+    async with channel_to(saying(encode(source, destination, ANSWER), then_wait=True)) as channel:
+        with pytest.raises(MisaddressedError, match=f"from {source} to {destination} came; one from 1 to 16") as caught:
+            await channel.exchange(REQUEST, 0.2)
+        assert remedy in (caught.value.next_step or "")
+
+
 async def test_what_the_meter_says_unasked_is_kept():
     notification = bytes.fromhex("0f00000001000600000001")
     async with channel_to(saying(encode(1, 16, notification), FRAME)) as channel:
@@ -103,7 +114,7 @@ async def test_what_the_meter_says_before_it_is_asked_is_kept_too():
 
     async with channel_to(behave) as channel:
         async with asyncio.timeout(5):
-            while not channel._link._frames:  # noqa: ASYNC110 - the link has no event for it
+            while not channel._queue._frames:  # noqa: ASYNC110 - the queue has no event for it
                 await asyncio.sleep(0.005)
         assert await channel.exchange(REQUEST, 2.0) == ANSWER
         assert list(channel.unsolicited) == [notification]

@@ -49,6 +49,11 @@ def act(session: Session, method: Method, parameters: Data | None = None) -> Con
     raise MethodRefusedError(method, outcome.return_value)
 
 
+def act_unconfirmed(session: Session, method: Method, parameters: Data | None = None) -> Conversation[None]:
+    """Call one method and wait for no answer; raises as `Session.tell` does."""
+    return session.tell(ActionRequestNormal(session.next_unconfirmed_invoke(), method, parameters))
+
+
 def act_list(session: Session, calls: Sequence[Call]) -> Conversation[tuple[ActionOutcome, ...]]:
     """Call several methods; return how each went and what it returned.
 

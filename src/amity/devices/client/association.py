@@ -6,6 +6,7 @@ from amity.devices.client.journal import Journal
 from amity.devices.client.refusals import AssociationRejectedError, InvocationCounterError, ServiceRefusedError
 from amity.devices.client.rejections import rejection
 from amity.devices.client.session import Session, raise_service_error
+from amity.devices.client.unasked import after_pushes
 from amity.devices.interface_classes import REPLY_TO_HLS
 from amity.devices.message_security import DowngradeError, MessageSecurity, is_system_title
 from amity.devices.settings import AssociationSettings, Authentication, Ciphering
@@ -24,7 +25,6 @@ from amity.protocols.dlms.data import Data, octet_string
 from amity.protocols.dlms.general_protection import PublicKeys
 from amity.protocols.dlms.hls import CHALLENGE_OCTETS, Proof, check, prove
 from amity.protocols.dlms.protector import Protector
-from amity.protocols.dlms.suites import suite_of
 
 _DLMS_VERSION = 6
 _WRONG_KEY = "wrong key likely: check encryption key, authentication key and both system titles of this meter"
@@ -42,11 +42,11 @@ def associate(settings: AssociationSettings, ports: Ports) -> Conversation[Sessi
     hls = settings.authentication.hls
     challenge = fresh_challenge(ports.random_octets, settings.challenge_octets) if hls else b""
     security = _security(settings, ports) if settings.ciphered else None
-    journal = Journal(ports.trace)
+    journal = ports.journal or Journal(ports.trace)
 
     request = _aarq(settings, security, challenge, ports).encode()
     journal.sent(request, request, secret=settings.password)
-    answer = yield request
+    answer = yield from after_pushes((yield request), journal)
     journal.received(answer, answer)
 
     aare = _read_aare(answer, request)
@@ -74,7 +74,7 @@ def release(session: Session) -> Conversation[bool]:
         information = session.security.seal_initiate(initiate.encode())
     request = Rlrq(user_information=information).encode()
     session.journal.sent(request, request)
-    answer = yield request
+    answer = yield from after_pushes((yield request), session.journal)
     session.journal.received(answer, answer)
     # Its first octet says it: gurux-dlms 1.0.203 counts the lengths after it wrong, and nothing in it is needed.
     return answer[:1] == bytes([Rlre.TAG])
@@ -90,7 +90,8 @@ def _security(settings: AssociationSettings, ports: Ports) -> MessageSecurity:
         policy=settings.protection,
         received=ports.received,
     )
-    security.signed, security.key_use = settings.signed, settings.key_use
+    security.signs, security.demands_signature = settings.signed, settings.demands_signature
+    security.key_use = settings.key_use
     return security
 
 
@@ -101,12 +102,7 @@ def _protector(settings: AssociationSettings) -> Protector:
 
 
 def _aarq(settings: AssociationSettings, security: MessageSecurity | None, challenge: bytes, ports: Ports) -> Aarq:
-    dedicated_key = None
-    if security is not None and settings.dedicated_key:
-        dedicated_key = ports.random_octets(suite_of(settings.suite).key_octets)
-        security.give_dedicated_key(dedicated_key)
-    initiate = InitiateRequest(settings.proposed, settings.max_pdu_octets, dedicated_key).encode()
-    information = initiate if security is None else security.seal_initiate(initiate)
+    information = _initiate(InitiateRequest(settings.proposed, settings.max_pdu_octets), settings, security, ports)
     title = settings.client_title or None
     if settings.authentication is Authentication.NONE:
         return Aarq(information, settings.ciphering.context, calling_ap_title=title)
@@ -120,8 +116,20 @@ def _aarq(settings: AssociationSettings, security: MessageSecurity | None, chall
     )
 
 
+def _initiate(
+    request: InitiateRequest, settings: AssociationSettings, security: MessageSecurity | None, ports: Ports
+) -> bytes:
+    if security is None:
+        return request.encode()
+    if settings.dedicated_key:
+        return security.seal_initiate_with_key(request, ports.random_octets)
+    return security.seal_initiate(request.encode())
+
+
 # ------------------------------------------------------------------ the answer
 def _read_aare(answer: bytes, request: bytes) -> Aare:
+    if not answer:
+        raise RemoteProtocolError("an empty answer came", tried="AARQ")
     if answer[:1] == bytes([Aare.TAG]):
         decoded = acse.decode(answer)
         if isinstance(decoded, Aare):
@@ -153,7 +161,7 @@ def _check_mechanism(aare: Aare, settings: AssociationSettings) -> None:
             tried="AARQ",
             next_step="set the authentication that the meter is configured for; never a weaker one unasked",
         )
-    if settings.ciphered and not aare.context.ciphered:
+    if settings.ciphered and not aare.ciphered:
         raise DowngradeError(
             "we asked for a ciphered context and the meter opened an unciphered one",
             tried="AARQ",
@@ -192,6 +200,13 @@ def _peer_keys(aare: Aare, settings: AssociationSettings, peer_title: bytes) -> 
 
 def _granted(aare: Aare, settings: AssociationSettings, security: MessageSecurity | None) -> InitiateResponse:
     if aare.user_information is None:  # seen in the field: what was proposed then stands
+        if security is not None and not settings.bare_acceptance:
+            raise SecurityError(
+                "the meter opened a ciphered association without saying what it grants: nothing in that proves a key",
+                tried="AARQ",
+                next_step="somebody may be in between; a meter known to answer so has the quirk"
+                " aare-without-user-information in its profile",
+            )
         return InitiateResponse(settings.proposed, settings.max_pdu_octets)
     plain = aare.user_information if security is None else security.open_initiate(aare.user_information)
     response = apdu.decode(plain)
@@ -210,7 +225,7 @@ def _session(
     if settings.authentication.broken:  # an old meter is read with it; nothing of it is changed
         conformance &= ~Conformance.ACTION
     if security is not None and not conformance & Conformance.GENERAL_PROTECTION:
-        if security.signed:
+        if security.signs or security.demands_signature:
             raise DowngradeError("the meter did not grant general protection, which signatures need", tried="AARQ")
         security.ciphering = Ciphering.GLO  # the same keys and protection in the wrapping every meter has
     return Session(settings, journal, security, conformance, granted.max_pdu_octets)

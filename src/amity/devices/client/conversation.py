@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from amity.devices.client.journal import Trace
+from amity.devices.client.journal import Journal, Trace
 from amity.devices.message_security import Received
 
 Result = TypeVar("Result")
@@ -12,8 +12,9 @@ Result = TypeVar("Result")
 Conversation = Generator[bytes, bytes, Result]
 """`answer = yield request`, as often as the exchange needs; what it returns is what was wanted.
 
-Two kinds of request are not answered one by one; only general block transfer has them: an `Unanswered` one is sent and
-the conversation goes on at once (it is sent no octets), and at `LISTEN` nothing is sent and the next APDU awaited.
+Two kinds of request are not answered one by one: an `Unanswered` one (general block transfer has them) is sent and the
+conversation goes on at once (it is sent no octets), and at `LISTEN` nothing is sent and the next APDU awaited: the next
+block, the answer behind a push, or only that time passes.
 """
 
 LISTEN: Final = b""
@@ -32,12 +33,14 @@ class Ports:
     `random_octets(n)` gives n octets from a cryptographic source. `next_invocation_counter()` gives a number that was
     never given before for this key, also not before a crash. `trace` is told every APDU as it passes. `received`, where
     it is kept from one association to the next, refuses whatever this meter has sent before; it is written on.
+    `journal` is given by whoever wants to see what passed also where no session comes of it.
     """
 
     random_octets: Callable[[int], bytes]
     next_invocation_counter: Callable[[], int]
     trace: Trace | None = None
     received: Received | None = None
+    journal: Journal | None = None
 
 
 async def converse(conversation: Conversation[Result], exchange: Callable[[bytes], Awaitable[bytes]]) -> Result:

@@ -17,10 +17,22 @@ from amity.protocols.dlms.ciphering import COUNTER_MAX
 
 _VALUE = 2
 
-RESYNC_MAX = 0x7FFF_FFFF
-"""An ExceptionResponse is not authenticated: whoever stands in between can name any counter. So what is believed of
-such answers, however many come, never passes the middle of the range: the other half stays ours, whether numbers are
-taken singly or in chunks. Counters that are a time in seconds since 2000 lie below it until 2068."""
+RESYNC_MAX = 0xEFFF_FFFF
+"""An ExceptionResponse is not authenticated, nor is what the public client reads: whoever stands in between can name
+any counter. So what is believed of such answers, however many come, never passes this: the last sixteenth of the range
+stays ours, 268 million numbers, more than a meter uses in its life. Counters that are a time in seconds since 2000 lie
+below it until 2127."""
+
+
+class ImplausibleCounterError(SecurityError):
+    """A counter that nobody vouches for and that would all but spend the key."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"the meter asks for invocation counter {number}, which would all but spend the key",
+            next_step="check that nobody is in between; if the meter does stand there, say the counter yourself"
+            " (--counter), and have its encryption key changed",
+        )
 
 
 class RisingCounter:
@@ -48,13 +60,10 @@ class RisingCounter:
     def raise_to(self, number: int) -> None:
         """Go on from this number, if that is ahead; a lower one changes nothing.
 
-        Raises SecurityError for a number that nobody should believe.
+        Raises ImplausibleCounterError for a number that nobody should believe.
         """
         if number > RESYNC_MAX:
-            raise SecurityError(
-                f"the meter asks for invocation counter {number}, which would all but spend the key",
-                next_step="check that nobody is in between; if the meter does stand there, change its encryption key",
-            )
+            raise ImplausibleCounterError(number)
         self._next = max(self._next, number)
 
 

@@ -76,7 +76,7 @@ def _aarq(aarq: Aarq) -> str:
 
 
 def _aare(aare: Aare) -> str:
-    words = [f"result={_word(aare.result.name)}", f"diagnostic={_word(aare.diagnostic.name)}"]
+    words = [f"result={aare.result.label}", f"diagnostic={aare.diagnostic.label}"]
     if aare.responding_ap_title:
         words.append(f"title={aare.responding_ap_title.hex()}")
     return " ".join(words)
@@ -148,6 +148,6 @@ _FIELDS: dict[type, Callable[[Any], str]] = {
     ActionResponseWithList: lambda response: f"results={_labels(response.outcomes)}",
     AccessRequest: lambda request: " ".join(f"{_word(one.kind.name)}={one.target}" for one in request.specifications),
     AccessResponse: lambda response: f"results={_labels(response.outcomes)}",
-    ExceptionResponse: lambda error: f"{_word(error.state_error.name)} {_word(error.service_error.name)}",
+    ExceptionResponse: lambda error: f"{error.state_error.label} {error.service_error.label}",
     ConfirmedServiceError: lambda error: f"service={error.service} error={error.kind}.{error.code}",
 }

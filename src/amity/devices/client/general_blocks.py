@@ -12,7 +12,15 @@ def carry(message: bytes, dialogue: BlockDialogue) -> Conversation[bytes]:
     Raises:
         RemoteProtocolError: the meter aborts, or the transfer does not come forward.
     """
-    burst = dialogue.send(message)
+    return _answer(dialogue.send(message), dialogue)
+
+
+def go_on(dialogue: BlockDialogue) -> Conversation[bytes]:
+    """Wait for the answer, when what came instead was none; raises as `carry` does."""
+    return _answer((), dialogue)
+
+
+def _answer(burst: Burst, dialogue: BlockDialogue) -> Conversation[bytes]:
     while True:
         answer = yield from _sent(burst)
         if not answer:

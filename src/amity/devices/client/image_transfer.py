@@ -93,15 +93,20 @@ def send_image_blocks(
 ) -> Conversation[ImageProgress]:
     """Send blocks that the meter misses, from the first one on, `blocks_max` of them or all; say how far it came.
 
-    It may be called again after any interruption, also in another association. Raises ImageRefusedError when no
-    transfer is under way, and RemoteProtocolError when a block never arrives though the meter takes it.
+    It may be called again after any interruption, also in another association. Until it has verified an image a meter
+    does not say which one it is taking: one of another number of blocks is found out here, one of the same number by
+    `verify_image`.
+
+    Raises:
+        ImageRefusedError: no transfer is under way, or one of another image.
+        RemoteProtocolError: a block never arrives though the meter takes it.
     """
     progress = yield from read_image_progress(session, obis)
     if progress.status is not ImageStatus.INITIATED:
         raise ImageRefusedError("no image transfer is under way", progress.status, next_step="begin the image anew")
     count, left = image.block_count(progress.block_octets), blocks_max
     for _ in range(_SENDINGS_MAX):
-        missing = yield from _missing_blocks(session, progress.first_missing, count, obis)
+        missing = yield from _missing_blocks(session, progress, count, obis)
         for number in missing[:left]:
             yield from _send(session, image, number, progress.block_octets, obis)
         left = None if left is None else left - len(missing[:left])
@@ -146,12 +151,20 @@ def activate_image(session: Session, obis: Obis = IMAGE_TRANSFER_OBIS) -> Conver
 
 
 # ------------------------------------------------------------------ steps
-def _missing_blocks(session: Session, first: int, count: int, obis: Obis) -> Conversation[list[int]]:
-    """The blocks from `first` on that have not arrived; a meter that does not say which is sent all of them."""
+def _missing_blocks(session: Session, progress: ImageProgress, count: int, obis: Obis) -> Conversation[list[int]]:
+    """The blocks from the first missing one on that have not arrived; a meter without a map of them is sent all."""
     status = named.attribute(IMAGE_TRANSFER, obis, "image_transferred_blocks_status")
     (answer,) = yield from get_list(session, [status])
     arrived = "" if isinstance(answer, DataAccessResult) else fields.bits(answer, "image_transferred_blocks_status")
-    return [number for number in range(first, count) if arrived[number : number + 1] != "1"]
+    expected = len(arrived) or max(progress.first_missing, count)
+    if expected != count:
+        raise ImageRefusedError(
+            f"the meter is taking another image: it wants {expected} blocks of {progress.block_octets} octets, "
+            f"this one makes {count}",
+            progress.status,
+            next_step="go on with the image that was begun, or begin this one",
+        )
+    return [number for number in range(progress.first_missing, count) if arrived[number : number + 1] != "1"]
 
 
 def _send(session: Session, image: Image, number: int, block_octets: int, obis: Obis) -> Conversation[None]:

@@ -32,12 +32,16 @@ Trace = Callable[[TraceLine], None]
 
 
 class Journal:
-    """Collects the exchanges of one session; with a trace it also tells each APDU as it passes."""
+    """Collects the exchanges of one session; with a trace it also tells each APDU as it passes.
 
-    __slots__ = ("_request", "_trace", "exchanges")
+    `unasked` is what came in between, protected as it was.
+    """
+
+    __slots__ = ("_request", "_trace", "exchanges", "unasked")
 
     def __init__(self, trace: Trace | None = None) -> None:
         self.exchanges: list[Exchange] = []
+        self.unasked: list[bytes] = []
         self._request = b""
         self._trace = trace
 
@@ -50,6 +54,11 @@ class Journal:
         """Note the answer to the request noted last."""
         self.exchanges.append(Exchange(self._request, wire, plain))
         self._tell("<-", plain, len(wire))
+
+    def overheard(self, wire: bytes, plain: bytes = b"") -> None:
+        """Note an APDU that answers nothing, as it came; `plain` where it could be opened."""
+        self.unasked.append(wire)
+        self._tell("<-", plain or wire, len(wire))
 
     def _tell(self, direction: str, plain: bytes, octet_count: int) -> None:
         if self._trace is not None:

@@ -1,4 +1,8 @@
-"""Reading and changing what a meter pushes, and having it push now (class 40; IEC 62056-6-2, 4.4.8)."""
+"""Reading and changing what a meter pushes, and having it push now (class 40; IEC 62056-6-2, 4.4.8).
+
+What is read says itself which version of the class it is of. What is written differs: `version` is that of the object
+list; it matters for the objects and for the delay between repetitions.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,29 +11,45 @@ from amity.devices.client import named
 from amity.devices.client.conversation import Conversation
 from amity.devices.client.session import Session
 from amity.devices.cosem import fields
-from amity.devices.cosem.push import PushDestination, PushWindow, pushed_object
-from amity.devices.interface_classes import PUSH_SETUP
+from amity.devices.cosem.push import (
+    PushDestination,
+    PushOperation,
+    PushWindow,
+    RepetitionDelay,
+    pushed_definition,
+    pushed_object,
+)
+from amity.devices.interface_classes import CONFIRMED_PUSH_SETUP, PUSH_SETUP
 from amity.devices.objects import CaptureObject
 from amity.kernel.obis import Obis
-from amity.protocols.dlms.data import Data, array, long_unsigned, unsigned
+from amity.protocols.dlms.data import Data, array, enum, long_unsigned, unsigned
+from amity.protocols.dlms.datetime import CosemDateTime
 
 
 class PushReadout(NamedTuple):
-    """A push set-up; these attributes are the same in versions 0 and 1 of the class."""
+    """A push set-up, as far as all versions of the class have it."""
 
     objects: tuple[CaptureObject, ...]
     destination: PushDestination
     windows: tuple[PushWindow, ...]
     randomisation_s: int
     retries: int
+    repetition: RepetitionDelay
+
+
+class PushConfirmation(NamedTuple):
+    """Whether pushes are confirmed, and when the last one was (version 2 of the class)."""
+
+    operation: PushOperation
+    last_at: CosemDateTime
 
 
 def read_push(session: Session, obis: Obis) -> Conversation[PushReadout]:
     """What is pushed, where to and when."""
-    objects, destination, windows, randomisation, retries = yield from named.read(
+    objects, destination, windows, randomisation, retries, repetition = yield from named.read(
         session, PUSH_SETUP, obis,
         "push_object_list", "send_destination_and_method", "communication_window",
-        "randomisation_start_interval", "number_of_retries",
+        "randomisation_start_interval", "number_of_retries", "repetition_delay",
     )  # fmt: skip
     return PushReadout(
         fields.elements(objects, pushed_object, "push object list"),
@@ -37,12 +57,26 @@ def read_push(session: Session, obis: Obis) -> Conversation[PushReadout]:
         fields.elements(windows, PushWindow.from_data, "communication window"),
         fields.number(randomisation, "randomisation start interval"),
         fields.number(retries, "number of retries"),
+        RepetitionDelay.from_data(repetition),
     )
 
 
-def set_push_objects(session: Session, obis: Obis, objects: Sequence[CaptureObject]) -> Conversation[None]:
+def read_push_confirmation(session: Session, obis: Obis) -> Conversation[PushConfirmation]:
+    """Whether pushes are confirmed; version 2 of the class."""
+    operation, last_at = yield from named.read(
+        session, CONFIRMED_PUSH_SETUP, obis, "push_operation_method", "last_confirmation_date_time"
+    )
+    return PushConfirmation(
+        fields.member(PushOperation, operation, "push operation method"),
+        fields.date_time(last_at, "last confirmation"),
+    )
+
+
+def set_push_objects(
+    session: Session, obis: Obis, objects: Sequence[CaptureObject], *, version: int = 0
+) -> Conversation[None]:
     """Say what is pushed."""
-    listed = array(pushed.definition() for pushed in objects)
+    listed = array(pushed_definition(pushed, version) for pushed in objects)
     return named.write(session, PUSH_SETUP, obis, "push_object_list", listed)
 
 
@@ -51,14 +85,33 @@ def set_push_destination(session: Session, obis: Obis, destination: PushDestinat
     return named.write(session, PUSH_SETUP, obis, "send_destination_and_method", destination.to_data())
 
 
+def set_push_operation(session: Session, obis: Obis, operation: PushOperation) -> Conversation[None]:
+    """Say whether pushes are confirmed; version 2 of the class."""
+    return named.write(session, CONFIRMED_PUSH_SETUP, obis, "push_operation_method", enum(operation))
+
+
 def set_push_timing(
-    session: Session, obis: Obis, windows: Sequence[PushWindow], *, randomisation_s: int, retries: int
+    session: Session,
+    obis: Obis,
+    windows: Sequence[PushWindow],
+    *,
+    randomisation_s: int,
+    retries: int,
+    repetition: RepetitionDelay | None = None,
+    version: int = 0,
 ) -> Conversation[None]:
-    """Say when pushes go: windows, how far meters spread inside them, how often they try again."""
+    """Say when pushes go: windows, how far meters spread inside them, how often they try again and after how long.
+
+    Without `repetition` the delay stays as it is. Raises ConfigurationError, before anything is written, for a delay
+    that grows where the version knows none.
+    """
     listed = array(window.to_data() for window in windows)
+    delay = None if repetition is None else repetition.to_data(version)
     yield from named.write(session, PUSH_SETUP, obis, "communication_window", listed)
     yield from named.write(session, PUSH_SETUP, obis, "randomisation_start_interval", long_unsigned(randomisation_s))
     yield from named.write(session, PUSH_SETUP, obis, "number_of_retries", unsigned(retries))
+    if delay is not None:
+        yield from named.write(session, PUSH_SETUP, obis, "repetition_delay", delay)
 
 
 def push_now(session: Session, obis: Obis) -> Conversation[Data | None]:

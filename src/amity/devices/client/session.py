@@ -2,12 +2,15 @@
 
 from amity.devices import granted
 from amity.devices.client import general_blocks
-from amity.devices.client.conversation import Conversation
+from amity.devices.client.conversation import LISTEN, Conversation, Unanswered
 from amity.devices.client.journal import Exchange, Journal
 from amity.devices.client.refusals import InvocationCounterError, ServiceRefusedError
+from amity.devices.client.rejections import service_error
+from amity.devices.client.unasked import NOTIFICATIONS, UNASKED_MAX, only_pushes
 from amity.devices.message_security import MessageSecurity
 from amity.devices.settings import AssociationSettings
-from amity.kernel.errors import LocalProtocolError, RemoteProtocolError
+from amity.kernel.errors import AmityError, LocalProtocolError, RemoteProtocolError, SecurityError
+from amity.protocols.dlms.access_service import CONFIRMED
 from amity.protocols.dlms.action_service import ActionRequest
 from amity.protocols.dlms.apdu import (
     AccessRequest,
@@ -20,6 +23,8 @@ from amity.protocols.dlms.apdu import (
     decode,
 )
 from amity.protocols.dlms.block_stream import BlockDialogue
+from amity.protocols.dlms.ciphered import GENERAL_PROTECTION_TAGS
+from amity.protocols.dlms.fields import CONFIRMED_SERVICE
 from amity.protocols.dlms.get_service import GetRequest
 from amity.protocols.dlms.set_service import SetRequest
 
@@ -28,9 +33,7 @@ _LIST_HEAD_OCTETS = 11  # tag, choice, invoke id, count, then of a first block: 
 
 Request = GetRequest | SetRequest | ActionRequest | AccessRequest
 
-_INVOKE_PRIORITY = 0xC0  # confirmed service, high priority
 _INVOKE_ID = 0x0F
-_LONG_INVOKE_PRIORITY = 0xC000_0000  # the same for the ACCESS service
 _LONG_INVOKE_ID = 0x00FF_FFFF
 _UNPROTECTED_ERRORS = frozenset({ExceptionResponse.TAG, ConfirmedServiceError.TAG})
 
@@ -68,12 +71,16 @@ class Session:
     def next_invoke(self) -> int:
         """A fresh invoke-id-and-priority: a late answer to an earlier request is then seen as one."""
         self._invoke_id = (self._invoke_id + 1) & _INVOKE_ID
-        return _INVOKE_PRIORITY | self._invoke_id
+        return CONFIRMED_SERVICE | self._invoke_id
+
+    def next_unconfirmed_invoke(self) -> int:
+        """The same for a request that is not answered."""
+        return self.next_invoke() & ~CONFIRMED_SERVICE
 
     def next_long_invoke(self) -> int:
-        """The same for the ACCESS service: confirmed, high priority, going on after an error."""
+        """The same for the ACCESS service: confirmed, going on after an error."""
         self._long_invoke_id = (self._long_invoke_id + 1) & _LONG_INVOKE_ID
-        return _LONG_INVOKE_PRIORITY | self._long_invoke_id
+        return CONFIRMED | self._long_invoke_id
 
     @property
     def general_blocks(self) -> bool:
@@ -112,7 +119,7 @@ class Session:
 
         Raises as `exchange` does, and LocalProtocolError when the association was not granted what this needs.
         """
-        self.demand(granted.needs(request))
+        self.demand(granted.needs(request, ciphered=self.security is not None))
         answer = yield from self.exchange(request.encode())
         ours, theirs = _invoke_id(request), _invoke_id(answer)
         if theirs is not None and theirs != ours:
@@ -122,6 +129,21 @@ class Session:
                 next_step="an answer came late: open a new association, with a longer timeout",
             )
         return answer
+
+    def tell(self, request: SetRequest | ActionRequest) -> Conversation[None]:
+        """Send a request that the meter carries out in silence: nobody learns whether it did.
+
+        Over HDLC it travels with the next request, for it does not give the meter the turn.
+
+        Raises LocalProtocolError when the association was not granted what this needs, or when it is too long.
+        """
+        self.demand(granted.needs(request))
+        plain = request.encode()
+        wire = plain if self.security is None else self.security.seal(plain)
+        if 0 < self.max_pdu_octets < len(wire):
+            raise LocalProtocolError(f"an unconfirmed request goes in one APDU; {len(wire)} octets are too many for it")
+        self.journal.sent(wire, plain)
+        yield Unanswered(wire)
 
     def exchange(self, request: bytes) -> Conversation[Apdu]:
         """Send one plain APDU, protected as agreed; return the answer's APDU.
@@ -133,31 +155,59 @@ class Session:
         """
         wire = request if self.security is None else self.security.seal(request)
         self.journal.sent(wire, request)
-        answer = yield from self._carry(wire)
-        plain = b""
-        try:
-            plain = self._open(answer)
-        finally:
-            self.journal.received(answer, plain)
-        apdu = decode(plain)
+        dialogue = self._dialogue()
+        answer = yield from self._carry(wire, dialogue)
+        apdu = decode((yield from self._plain(answer, wire, dialogue)))
         raise_service_error(apdu, request)
         return apdu
 
-    def _carry(self, wire: bytes) -> Conversation[bytes]:
-        if self.general_blocks:
-            return (yield from general_blocks.carry(wire, self._dialogue()))
+    def _plain(self, answer: bytes, request: bytes, dialogue: BlockDialogue | None) -> Conversation[bytes]:
+        """The plain answer; what the meter pushes before it is only noted."""
+        for _ in range(UNASKED_MAX):
+            opened = self._opened(answer, request)
+            plain = opened if isinstance(opened, bytes) else b""
+            if plain and plain[0] not in NOTIFICATIONS:
+                self.journal.received(answer, plain)
+                return plain
+            self.journal.overheard(answer, plain)
+            answer = yield from self._listen(dialogue)
+            if not answer and isinstance(opened, SecurityError):
+                raise opened  # nothing else came: it was to be the answer
+        raise only_pushes()
+
+    def _carry(self, wire: bytes, dialogue: BlockDialogue | None) -> Conversation[bytes]:
+        if dialogue is not None:
+            return (yield from general_blocks.carry(wire, dialogue))
         if 0 < self.max_pdu_octets < len(wire):
             raise LocalProtocolError(
                 f"a request of {len(wire)} octets is longer than the meter takes ({self.max_pdu_octets})"
             )
         return (yield wire)
 
-    def _dialogue(self) -> BlockDialogue:
-        return BlockDialogue(self.max_pdu_octets, self.settings.block_window)
+    @staticmethod
+    def _listen(dialogue: BlockDialogue | None) -> Conversation[bytes]:
+        if dialogue is not None:
+            return (yield from general_blocks.go_on(dialogue))
+        return (yield LISTEN)
+
+    def _dialogue(self) -> BlockDialogue | None:
+        return BlockDialogue(self.max_pdu_octets, self.settings.block_window) if self.general_blocks else None
+
+    def _opened(self, answer: bytes, request: bytes) -> bytes | SecurityError:
+        """The plain APDU, or why one that need not be the answer to this request could not be opened."""
+        try:
+            return self._open(answer)
+        except AmityError as error:
+            if isinstance(error, SecurityError) and answer[0] in GENERAL_PROTECTION_TAGS - {request[0]}:
+                return error
+            self.journal.received(answer, b"")
+            raise
 
     def _open(self, answer: bytes) -> bytes:
         if not answer:
             raise RemoteProtocolError("an empty answer came")
+        if self.security is None and answer[0] in GENERAL_PROTECTION_TAGS:
+            raise SecurityError("a protected message came in an association without keys")
         if self.security is None or answer[0] in _UNPROTECTED_ERRORS:
             return answer
         return self.security.open(answer)
@@ -177,7 +227,7 @@ def raise_service_error(apdu: Apdu, request: bytes) -> None:
     if isinstance(apdu, ExceptionResponse):
         if apdu.service_error is ServiceError.INVOCATION_COUNTER_ERROR:
             raise InvocationCounterError(apdu.invocation_counter, tried=tried)
-        answer = f"{_label(apdu.state_error.name)}, {_label(apdu.service_error.name)}"
+        answer = f"{apdu.state_error.label}, {apdu.service_error.label}"
         raise ServiceRefusedError(
             f"the meter refuses the request: {answer}",
             tried=tried,
@@ -185,16 +235,9 @@ def raise_service_error(apdu: Apdu, request: bytes) -> None:
             next_step=_EXCEPTION_REMEDIES.get(apdu.service_error, "check what this client may do in this meter"),
         )
     if isinstance(apdu, ConfirmedServiceError):
-        raise ServiceRefusedError(
-            f"the meter refuses the service: error {apdu.kind}.{apdu.code}",
-            tried=tried,
-            answer=f"ConfirmedServiceError service {apdu.service}, kind {apdu.kind}, code {apdu.code}",
-            next_step="check the proposed services and PDU size against the meter's profile",
-        )
-
-
-def _label(name: str) -> str:
-    return name.lower().replace("_", "-")
+        cause, remedy = service_error(apdu)
+        answer = f"ConfirmedServiceError service {apdu.service}, kind {apdu.kind}, code {apdu.code}"
+        raise ServiceRefusedError(cause, tried=tried, answer=answer, next_step=remedy)
 
 
 _EXCEPTION_REMEDIES = {

@@ -1,12 +1,17 @@
 """Switching a customer's supply off and on, and reading how it stands (class 70; IEC 62056-6-2, 4.5.8)."""
 
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from amity.devices.client import named
-from amity.devices.client.conversation import Conversation
+from amity.devices.client.conversation import LISTEN, Conversation
+from amity.devices.client.refusals import MethodRefusedError
 from amity.devices.client.session import Session
 from amity.devices.cosem import fields
 from amity.devices.cosem.disconnect import (
+    ALWAYS_CONNECTED,
     DISCONNECT_CONTROL_OBIS,
     ControlState,
     SwitchEvent,
@@ -23,12 +28,12 @@ class NotSwitchedError(RemoteRefusalError):
     """The meter took the command and its relay did not follow; `supply` is how it stands."""
 
     def __init__(self, event: SwitchEvent, supply: "Supply") -> None:
-        wanted = event.name.lower().replace("_", " ")
+        wanted, output = event.name.lower().replace("_", " "), "on" if supply.output else "off"
         super().__init__(
-            f"after {wanted} the supply is {supply.state.name.lower().replace('_', ' ')}",
+            f"after {wanted} the supply is {supply.state.name.lower().replace('_', ' ')}, its output {output}",
             tried=wanted,
-            answer=f"control state {supply.state}, output {'on' if supply.output else 'off'}, mode {supply.mode}",
-            next_step="look what its control mode allows; then have the relay checked",
+            answer=f"control state {supply.state}, output {output}, mode {supply.mode}",
+            next_step="give it more time, look what its control mode allows; then have the relay checked",
         )
         self.supply = supply
 
@@ -39,6 +44,17 @@ class Supply(NamedTuple):
     output: bool
     state: ControlState
     mode: int
+
+
+class Settling(NamedTuple):
+    """How long a relay may take to follow, by our clock `now`.
+
+    Between two looks nothing is sent: the line is listened to, as long as whoever leads the conversation waits for an
+    answer. So looks are that far apart.
+    """
+
+    now: Callable[[], datetime]
+    seconds: float = 30.0
 
 
 def read_supply(session: Session, obis: Obis = DISCONNECT_CONTROL_OBIS) -> Conversation[Supply]:
@@ -52,22 +68,26 @@ def read_supply(session: Session, obis: Obis = DISCONNECT_CONTROL_OBIS) -> Conve
     )
 
 
-def disconnect(session: Session, obis: Obis = DISCONNECT_CONTROL_OBIS) -> Conversation[Supply]:
-    """Switch the supply off and make sure that it is.
+def disconnect(
+    session: Session, obis: Obis = DISCONNECT_CONTROL_OBIS, *, settling: Settling | None = None
+) -> Conversation[Supply]:
+    """Switch the supply off and make sure that it is, at once or while it is `settling`.
 
     Raises:
         MethodRefusedError: the meter does not do it: the client may not, or its control mode is 0.
         NotSwitchedError: the meter says yes and its relay stayed on.
     """
-    return _switch(session, obis, "remote_disconnect", SwitchEvent.REMOTE_DISCONNECT)
+    return _switch(session, obis, SwitchEvent.REMOTE_DISCONNECT, settling)
 
 
-def reconnect(session: Session, obis: Obis = DISCONNECT_CONTROL_OBIS) -> Conversation[Supply]:
+def reconnect(
+    session: Session, obis: Obis = DISCONNECT_CONTROL_OBIS, *, settling: Settling | None = None
+) -> Conversation[Supply]:
     """Let the supply come back: at once in modes 2 and 4, READY_FOR_RECONNECTION by the customer in the others.
 
     Raises as `disconnect` does.
     """
-    return _switch(session, obis, "remote_reconnect", SwitchEvent.REMOTE_RECONNECT)
+    return _switch(session, obis, SwitchEvent.REMOTE_RECONNECT, settling)
 
 
 def set_control_mode(session: Session, mode: int, obis: Obis = DISCONNECT_CONTROL_OBIS) -> Conversation[None]:
@@ -76,14 +96,40 @@ def set_control_mode(session: Session, mode: int, obis: Obis = DISCONNECT_CONTRO
     return named.write(session, DISCONNECT_CONTROL, obis, "control_mode", enum(mode))
 
 
-def _switch(session: Session, obis: Obis, method: str, event: SwitchEvent) -> Conversation[Supply]:
-    yield from named.call(session, DISCONNECT_CONTROL, obis, method)
+def _switch(session: Session, obis: Obis, event: SwitchEvent, settling: Settling | None) -> Conversation[Supply]:
+    try:
+        yield from named.call(session, DISCONNECT_CONTROL, obis, event.name.lower())
+    except MethodRefusedError as refusal:
+        yield from _explain(refusal, session, obis)
+        raise
     supply = yield from read_supply(session, obis)
-    if supply.state not in _expected(supply.mode, event) or supply.output is not (
-        supply.state is ControlState.CONNECTED
-    ):
+    if settling is not None:
+        until = settling.now() + timedelta(seconds=settling.seconds)
+        while not _has_followed(supply, event) and settling.now() < until:
+            yield from _pause(session)
+            supply = yield from read_supply(session, obis)
+    if not _has_followed(supply, event):
         raise NotSwitchedError(event, supply)
     return supply
+
+
+def _pause(session: Session) -> Conversation[None]:
+    """Wait until the line has been silent for long enough, or brings something that nobody asked for."""
+    heard = yield LISTEN
+    if heard:
+        session.journal.overheard(heard)
+
+
+def _has_followed(supply: Supply, event: SwitchEvent) -> bool:
+    stands = supply.output is (supply.state is ControlState.CONNECTED)
+    return stands and supply.state in _expected(supply.mode, event)
+
+
+def _explain(refusal: MethodRefusedError, session: Session, obis: Obis) -> Conversation[None]:
+    """Where the control mode lets nobody switch, that is why it was refused."""
+    with contextlib.suppress(RemoteRefusalError):
+        if (yield from read_supply(session, obis)).mode == ALWAYS_CONNECTED:
+            refusal.next_step = "its control mode is 0, in which it is always connected: set another mode first"
 
 
 def _expected(mode: int, event: SwitchEvent) -> frozenset[ControlState]:

@@ -63,6 +63,11 @@ def set_attribute(
         raise WriteRefusedError(attribute, answer.result)
 
 
+def set_unconfirmed(session: Session, attribute: Attribute, value: Data) -> Conversation[None]:
+    """Write one attribute and wait for no answer; raises as `Session.tell` does."""
+    return session.tell(SetRequestNormal(session.next_unconfirmed_invoke(), attribute, None, value))
+
+
 def set_list(session: Session, assignments: Sequence[Assignment]) -> Conversation[tuple[DataAccessResult, ...]]:
     """Write several attributes; return how each went, for some may be written and others not.
 

@@ -1,9 +1,11 @@
 """M-Bus client (class 72): which sub-meter hangs on a channel and what is captured from it (IEC 62056-6-2, 4.8.3)."""
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+from amity.devices.cosem import fields
 from amity.kernel.obis import Obis
+from amity.protocols.dlms.data import Data, octet_string, structure
 
 _LETTER_BITS = 5
 _LETTER_BASE = 64  # A is 1
@@ -22,6 +24,38 @@ class MBusMedium(IntEnum):
     COOLING = 0x0A
     HOT_WATER = 0x15
     COLD_WATER = 0x16
+
+
+class KeyStatus(IntEnum):
+    """encryption_key_status: which of the two ends has a key, and whether it has been used."""
+
+    NONE = 0
+    SET = 1
+    TRANSFERRED = 2
+    SET_AND_TRANSFERRED = 3
+    IN_USE = 4
+
+
+class DataElement(NamedTuple):
+    """Data for a sub-meter: the DIF and VIF octets that say what it is (EN 13757-3), and the value."""
+
+    data_information: bytes
+    value_information: bytes
+    value: Data
+
+    @classmethod
+    def from_data(cls, data: Data) -> Self:
+        """Read one; raise RemoteProtocolError when it is none."""
+        data_information, value_information, value = fields.parts(data, 3, "data definition")
+        return cls(
+            fields.octets(data_information, "data information block"),
+            fields.octets(value_information, "value information block"),
+            value,
+        )
+
+    def to_data(self) -> Data:
+        """The structure as it travels."""
+        return structure(octet_string(self.data_information), octet_string(self.value_information), self.value)
 
 
 class MBusIdentity(NamedTuple):

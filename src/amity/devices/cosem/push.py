@@ -5,10 +5,14 @@ from typing import NamedTuple, Self
 
 from amity.devices.cosem import fields
 from amity.devices.objects import CaptureObject
-from amity.protocols.dlms.data import Data, Tag, enum, octet_string, structure
+from amity.kernel.errors import ConfigurationError
+from amity.protocols.dlms.data import Data, Tag, array, enum, long_unsigned, null, octet_string, structure
 from amity.protocols.dlms.datetime import CosemDateTime
 
 _OBJECT_PARTS = 4
+_STEADY = 100
+_WITH_GROWTH = 2
+"""The version of the class from which on delays grow, and objects have restrictions and columns."""
 
 
 class PushTransport(IntEnum):
@@ -22,6 +26,7 @@ class PushTransport(IntEnum):
     HDLC = 5
     MBUS = 6
     ZIGBEE = 7
+    DLMS_GATEWAY = 8
 
 
 class PushMessage(IntEnum):
@@ -29,6 +34,45 @@ class PushMessage(IntEnum):
 
     APDU = 0
     APDU_IN_XML = 1
+
+
+class PushOperation(IntEnum):
+    """push_operation_method (version 2): whether pushes ask for a confirmation, and what has them repeated."""
+
+    UNCONFIRMED_UNLESS_SENDING_FAILS = 0
+    UNCONFIRMED_UNLESS_CARRIER_CONFIRMS = 1
+    CONFIRMED = 2
+
+
+class RepetitionDelay(NamedTuple):
+    """How long until a push that failed is sent again.
+
+    Before repetition n it is `shortest_s * (growth_percent / 100) ** (n - 1)`, `longest_s` at most. Versions 0 and 1 of
+    the class know one delay for all repetitions: 100 %.
+    """
+
+    shortest_s: int
+    growth_percent: int = _STEADY
+    longest_s: int = 0xFFFF
+
+    @classmethod
+    def from_data(cls, data: Data) -> Self:
+        """Read one of any version; raise RemoteProtocolError when it is none."""
+        if not data.is_sequence:
+            return cls(fields.number(data, "repetition delay", Tag.LONG_UNSIGNED))
+        numbers = fields.parts(data, 3, "repetition delay")
+        return cls(*(fields.number(number, "repetition delay", Tag.LONG_UNSIGNED) for number in numbers))
+
+    def to_data(self, version: int) -> Data:
+        """As it travels in a version of the class; raise ConfigurationError for growth in one that has none."""
+        if version >= _WITH_GROWTH:
+            return structure(*map(long_unsigned, self))
+        if self.growth_percent != _STEADY:
+            raise ConfigurationError(
+                f"in version {version} of a push set-up the delay between repetitions does not grow",
+                next_step=f"leave growth_percent at {_STEADY}",
+            )
+        return long_unsigned(self.shortest_s)
 
 
 class PushDestination(NamedTuple):
@@ -68,6 +112,14 @@ class PushWindow(NamedTuple):
     def to_data(self) -> Data:
         """The structure as it travels."""
         return structure(octet_string(self.start.to_octets()), octet_string(self.end.to_octets()))
+
+
+def pushed_definition(pushed: CaptureObject, version: int) -> Data:
+    """One entry of push_object_list as it travels in a version of the class: from 2 on unrestricted, all columns."""
+    definition = pushed.definition()
+    if version < _WITH_GROWTH:
+        return definition
+    return structure(*definition.items, structure(enum(0), null()), array(()))
 
 
 def pushed_object(data: Data) -> CaptureObject:

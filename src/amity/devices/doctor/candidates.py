@@ -12,7 +12,7 @@ _WRAPPER_SERVERS = (1, 16, 17, 32, 100)
 # Logical and lower address as IEC 62056-46 has them for a single device, then what makers made of them.
 _HDLC_SERVERS = ((1, None, 0), (1, 17, HDLC_OCTETS_LONG), (1, 17, HDLC_OCTETS_MIDDLE), (16, None, 0), (1, 16, 0))
 _LINES = (
-    (300, SignOn.MODE_E), (9600, SignOn.NONE), (19_200, SignOn.NONE), (2400, SignOn.NONE), (115_200, SignOn.NONE),
+    (9600, SignOn.NONE), (300, SignOn.MODE_E), (19_200, SignOn.NONE), (2400, SignOn.NONE), (115_200, SignOn.NONE),
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from amity.devices.doctor.facts import ListedClient
-from amity.devices.doctor.given import Secret, Secrets, needed_for
+from amity.devices.doctor.given import Secret, Secrets, needed_for, shown_in_request
 from amity.devices.doctor.knock import Knock
 from amity.devices.settings import Authentication, Ciphering, Protection
 from amity.protocols.dlms.acse import Mechanism
@@ -38,38 +38,72 @@ class Way(NamedTuple):
     authentication: Authentication
     ciphering: Ciphering
     protection: Protection
+    suite: int = 0
 
     @property
     def needs(self) -> Secret:
         """The secrets it shows to the meter."""
         return needed_for(self.authentication, self.ciphering)
 
+    def shown_by(self, requests: int) -> Secret:
+        """The secrets that the meter may have judged once it has got so many requests."""
+        if requests > 1:
+            return self.needs
+        return shown_in_request(self.authentication, self.ciphering) if requests else Secret.NONE
+
+    @property
+    def counts(self) -> bool:
+        """True when invocation counters are used up by it."""
+        return Secret.KEYS in self.needs
+
     def __str__(self) -> str:
         """`client 1, hls-gmac, glo, authenticated-encrypted`."""
         words = [f"client {self.client}", f"authentication {self.authentication}"]
         if self.ciphering is not Ciphering.NONE:
             words.append(f"{self.ciphering} {self.protection}")
+        if self.suite:
+            words.append(f"suite {self.suite}")
         return ", ".join(words)
 
 
-def ways(door: Door, secrets: Secrets) -> Iterator[Way]:
-    """What to ask for at a door, the likely first; only what the given secrets can open."""
+def ways(door: Door, secrets: Secrets, suite: int | None = None) -> Iterator[Way]:
+    """What to ask for at a door, the likely first; only what the given secrets can open.
+
+    `suite` is the one that the meter tells of, None where it tells none. It is tried first and not alone: it may be
+    that of another client.
+    """
     for authentication in _authentications(door, secrets):
         for ciphering in _cipherings(door, authentication, secrets):
-            way = Way(door.client, authentication, ciphering, _protection(ciphering, secrets))
-            if way.needs in secrets.held:
-                yield way
+            protection = _protection(ciphering, secrets)
+            for number in _suites(authentication, ciphering, secrets, suite):
+                way = Way(door.client, authentication, ciphering, protection, number)
+                if way.needs in secrets.held:
+                    yield way
+
+
+def _suites(
+    authentication: Authentication, ciphering: Ciphering, secrets: Secrets, told: int | None
+) -> tuple[int, ...]:
+    likely = tuple(sorted(secrets.suites, key=lambda suite: suite != told))
+    if authentication is Authentication.HLS_ECDSA:
+        return tuple(suite for suite in likely if suite)  # there are no signatures in suite 0
+    return likely if Secret.KEYS in needed_for(authentication, ciphering) else likely[:1]
 
 
 def _authentications(door: Door, secrets: Secrets) -> tuple[Authentication, ...]:
+    """HLS before LLS: what is the secret of HLS must not travel in the clear because nobody knew better."""
     if door.open:
         return (Authentication.NONE,)
-    if door.mechanism is not None:
-        return tuple(kind for kind in Authentication if kind.mechanism is door.mechanism)
-    guesses = [Authentication.HLS_GMAC] if Secret.KEYS in secrets.held else []
+    guesses: list[Authentication] = []
+    if Secret.SIGNATURE in secrets.held:
+        guesses.append(Authentication.HLS_ECDSA)
+    if Secret.KEYS in secrets.held:
+        guesses.append(Authentication.HLS_GMAC)
     if Secret.PASSWORD in secrets.held:
-        guesses += [Authentication.LLS, Authentication.HLS_SHA256]
-    return tuple(guesses)
+        guesses += [Authentication.HLS_SHA256, Authentication.HLS2]
+        guesses += [Authentication.HLS_SHA1, Authentication.HLS_MD5] if secrets.broken_digests_allowed else []
+        guesses.append(Authentication.LLS)
+    return tuple(kind for kind in guesses if door.mechanism in {None, kind.mechanism})
 
 
 def _cipherings(door: Door, authentication: Authentication, secrets: Secrets) -> tuple[Ciphering, ...]:
@@ -78,9 +112,12 @@ def _cipherings(door: Door, authentication: Authentication, secrets: Secrets) ->
     wrapped = (Ciphering.GLO, Ciphering.GENERAL_GLO)
     if door.ciphered is not None:
         return wrapped if door.ciphered else (Ciphering.NONE,)
-    if authentication is Authentication.HLS_GMAC:
+    if authentication in _WITH_KEYS:
         return (*wrapped, Ciphering.NONE)
     return (Ciphering.NONE, *wrapped) if Secret.KEYS in secrets.held else (Ciphering.NONE,)
+
+
+_WITH_KEYS = frozenset({Authentication.HLS_GMAC, Authentication.HLS_ECDSA})
 
 
 def _protection(ciphering: Ciphering, secrets: Secrets) -> Protection:

@@ -7,23 +7,26 @@ attempts with a pause before each, and no secret shown twice to a client that ma
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 
 from amity.devices.client.association import release
 from amity.devices.client.conversation import Conversation, Ports
-from amity.devices.client.refusals import AssociationRejectedError, InvocationCounterError
+from amity.devices.client.counters import RisingCounter
+from amity.devices.client.journal import TraceLine
+from amity.devices.client.refusals import InvocationCounterError
 from amity.devices.doctor.candidates import PUBLIC_CLIENT, Known, links, readers
+from amity.devices.doctor.closed import Closed
+from amity.devices.doctor.counters import CounterChoice, choose_counter
 from amity.devices.doctor.doors import Door, Way, ways
 from amity.devices.doctor.facts import Facts, Visit, visit
+from amity.devices.doctor.findings import Finding, Opened
 from amity.devices.doctor.given import Secret, Secrets
-from amity.devices.doctor.knock import Knock, knock
-from amity.devices.doctor.matching import Match, best_matches
+from amity.devices.doctor.knock import Knock, knock, leave
+from amity.devices.doctor.matching import best_matches
 from amity.devices.doctor.steps import Attempt, Examination, Link, Pause, Reached, Result
 from amity.devices.profiles import Catalogue, DeviceProfile
 from amity.devices.settings import AssociationSettings, Authentication, Ciphering, Protection
 from amity.kernel.errors import AmityError, ConfigurationError, LocalProtocolError, RemoteProtocolError, TransportError
 from amity.kernel.obis import Obis
-from amity.protocols.dlms.acse import AssociationResult, SourceDiagnostic
 
 Tell = Callable[[str, str], None]
 """Told what was tried and what the meter answered, line by line as it happens."""
@@ -31,68 +34,21 @@ Tell = Callable[[str, str], None]
 _TITLE_MAKER = b"AMI"
 _TITLE_RANDOM_OCTETS = 5
 _MODELS_ASKED = 2
-_SECRET_NOT_LOOKED_AT = frozenset(
-    {
-        SourceDiagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED,
-        SourceDiagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED,
-        SourceDiagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED,
-        SourceDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED,
-    }
-)
+_AS_PUBLIC = Way(PUBLIC_CLIENT, Authentication.NONE, Ciphering.NONE, Protection.NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Manners:
     """How the meter is treated: pause before each attempt, a longer one when it is busy, and a bound for everything.
 
-    No client is shown a secret twice, and no more than `clients_per_secret` clients are shown wrong ones.
+    No client is shown a secret twice (keys: in one suite), and no more than `clients_per_secret` clients are shown
+    wrong ones.
     """
 
     pause_s: float = 1.0
     busy_pause_s: float = 10.0
     attempts_max: int = 60
     clients_per_secret: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The association that stood: over which link, as what, and what the meter told in it.
-
-    `next_counter` is the first invocation counter not used in it, None where none was; `answers_release` says whether
-    the release was answered.
-    """
-
-    link: Link
-    way: Way
-    suite: int
-    next_counter: int | None
-    facts: Facts
-    answers_release: bool
-
-    @property
-    def uses_password(self) -> bool:
-        """True when it was opened with the password."""
-        return Secret.PASSWORD in self.way.needs
-
-    @property
-    def uses_keys(self) -> bool:
-        """True when it was opened with the keys."""
-        return Secret.KEYS in self.way.needs
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What the examination came to. `opened` is the best association that stood, None when none did.
-
-    `matches` are the profiles that fit, best first. `advice` says what is missing, one sentence each.
-    """
-
-    link: Link
-    opened: Opened | None
-    profile: DeviceProfile
-    matches: tuple[Match, ...]
-    advice: tuple[str, ...]
-    attempts: int
 
 
 class NothingAnswersError(TransportError):
@@ -130,8 +86,10 @@ class Doctor:
         self._first_counter = first_counter
         self._tell = tell
         self._manners = manners or Manners()
-        self._judged: dict[int, Secret] = {}
-        self._doors: list[Door] = []
+        self._closed: dict[int, Closed] = {}
+        self._several_counters = 0
+        self._requests = 0  # of the association that was tried last
+        self._counter = None if secrets.counter is None else RisingCounter(secrets.counter)
         self._attempts = 0
 
     def examine(self) -> Examination[Finding]:
@@ -140,9 +98,10 @@ class Doctor:
         public = yield from self._public(link, first)
         opened = yield from self._search(link, first, public)
         best = opened or public
-        settings = None if best is None else self._settings(best.way, best.suite)
+        settings = None if best is None else self._settings(best.way)
         matches = () if best is None else best_matches(self._profiles, best.facts, settings)
-        profile = matches[0].profile if matches else self._catalogue.profile("generic")
+        fitting = (match.profile for match in matches if not match.lacks_load_profile)
+        profile = next(fitting, None) or self._catalogue.profile("generic")
         advice = self._advice(opened, public)
         return Finding(best.link if best else link, best, profile, matches, advice, self._attempts)
 
@@ -175,7 +134,7 @@ class Doctor:
         return (yield from self._knock_once(link))
 
     def _knock_once(self, link: Link) -> Examination[Knock]:
-        reached = yield from self._try(link, "AARQ without a secret", knock())
+        reached = yield from self._try(link, "AARQ without a secret", knock(), leave)
         answer: Knock = reached.value
         self._tell(f"{link}: AARQ without a secret", answer.said)
         return answer
@@ -197,9 +156,8 @@ class Doctor:
         """What the public client is told; None where there is none."""
         if link.client != PUBLIC_CLIENT or not first.open:
             return None
-        way = Way(PUBLIC_CLIENT, Authentication.NONE, Ciphering.NONE, Protection.NONE)
         try:
-            return (yield from self._visit(link, way, 0, 0))
+            return (yield from self._visit(link, _AS_PUBLIC, RisingCounter(), None))
         except AmityError:
             return None
 
@@ -211,7 +169,7 @@ class Doctor:
             door = yield from self._door(link.as_client(client), first if client == link.client else None, public)
             if door is None:
                 continue
-            self._doors.append(door)
+            self._closed[client] = Closed(door)
             opened = yield from self._enter(link.as_client(client), door, public)
             if opened is not None and opened.way.needs:
                 return opened
@@ -243,53 +201,53 @@ class Doctor:
 
     def _is_enough(self) -> bool:
         """Without secrets one closed door tells what is missing; with them a few wrong ones do."""
-        return not self._secrets.held or len(self._judged) >= self._manners.clients_per_secret
+        judged = sum(bool(closed.judged) for closed in self._closed.values())
+        return not self._secrets.held or judged >= self._manners.clients_per_secret
 
     def _enter(self, link: Link, door: Door, public: Opened | None) -> Examination[Opened | None]:
-        facts = None if public is None else public.facts
-        for way in ways(door, self._secrets):
-            if way.needs & self._judged.get(way.client, Secret.NONE):
+        facts, closed = None if public is None else public.facts, self._closed[door.client]
+        for way in ways(door, self._secrets, None if facts is None else facts.suite):
+            if not closed.is_worth(way):
                 continue
             try:
                 return (yield from self._open(link, way, facts))
-            except AssociationRejectedError as refusal:
-                if _was_judged(refusal):
-                    self._note_judgement(way)
             except NothingAnswersError:
                 return None
             except (LocalProtocolError, ConfigurationError) as unfit:  # no keys of this suite, a digest nobody trusts
                 self._tell(str(way), unfit.what)
-            except AmityError:
-                self._note_judgement(way)
+            except AmityError as error:
+                closed.learn(way, error, self._requests)
         return None
 
     def _open(self, link: Link, way: Way, facts: Facts | None) -> Examination[Opened]:
         """One association; where only the invocation counter is behind, once more with the one the meter expects."""
-        suite = self._secrets.suite if facts is None or facts.suite is None else facts.suite
-        first = self._counter_for(facts)
+        self._requests = 0
+        choice = self._choice(way.client, facts) if way.counts else None
+        counter = self._begun(choice)
+        first = counter.next
         try:
-            return (yield from self._visit(link, way, suite, first))
+            return (yield from self._visit(link, way, counter, choice))
         except InvocationCounterError as behind:
-            if behind.expected is None:
+            if behind.expected is None or behind.expected <= first:
                 raise
-            return (yield from self._visit(link, way, suite, max(behind.expected, first)))
+            counter.raise_to(behind.expected)
+            expected = CounterChoice(behind.expected, None, "the meter said which one it expects")
+        return (yield from self._visit(link, way, counter, expected))
 
-    def _visit(self, link: Link, way: Way, suite: int, first_counter: int) -> Examination[Opened]:
-        counter = count(first_counter)
-        ports = Ports(self._random_octets, counter.__next__)
-        conversation = visit(self._settings(way, suite), ports, self._counter_places())
+    def _visit(self, link: Link, way: Way, counter: RisingCounter, choice: CounterChoice | None) -> Examination[Opened]:
+        self._requests = 0
+        ports = Ports(self._random_octets, counter, self._count_requests)
+        conversation = visit(self._settings(way), ports, self._counter_places())
         reached = yield from self._try(link, str(way), conversation, _farewell)
         found: Visit = reached.value
         self._tell(f"{link}: {way}", f"open: {_introduction(found.facts)}")
-        following = next(counter) if Secret.KEYS in way.needs else None
-        return Opened(link, way, suite, following, found.facts, bool(reached.farewell_answered))
+        following = counter.next if way.counts else None
+        return Opened(link, way, following, found.facts, bool(reached.farewell_answered), choice)
 
-    def _note_judgement(self, way: Way) -> None:
-        """From now on this client does not see these secrets again."""
-        if way.needs:
-            self._judged[way.client] = self._judged.get(way.client, Secret.NONE) | way.needs
+    def _count_requests(self, line: TraceLine) -> None:
+        self._requests += line.direction == "->"
 
-    def _settings(self, way: Way, suite: int) -> AssociationSettings:
+    def _settings(self, way: Way) -> AssociationSettings:
         secrets, keyed = self._secrets, Secret.KEYS in way.needs
         titled = keyed or way.authentication.titled
         held = secrets.protector if keyed or way.authentication.hls else None
@@ -300,49 +258,51 @@ class Doctor:
             client_title=self._client_title() if titled else b"",
             server_title=secrets.server_title if titled else b"",
             password=secrets.password if way.authentication is Authentication.LLS else b"",
-            protector=None if held is None else held(suite),
+            protector=None if held is None else held(way.suite),
+            server_keys=secrets.server_keys,
+            broken_digests_allowed=secrets.broken_digests_allowed,
         )
 
     def _client_title(self) -> bytes:
         return self._secrets.client_title or _TITLE_MAKER + self._random_octets(_TITLE_RANDOM_OCTETS)
 
+    # -------------------------------------------------------------- invocation counters
     def _counter_places(self) -> set[Obis]:
         return {profile.association.invocation_counter for profile in self._profiles}
 
-    def _counter_for(self, facts: Facts | None) -> int:
+    def _choice(self, client: int, facts: Facts | None) -> CounterChoice:
         """Just above what the meter has seen: a jump ahead would shut out whoever else counts up with this key."""
-        if self._secrets.counter is not None:
-            return self._secrets.counter
-        if facts is not None and facts.counters:
-            return max(facts.counters.values()) + 1
-        return self._first_counter
+        if self._counter is not None:
+            return CounterChoice(self._counter.next, None, "as it was given")
+        chosen = None if facts is None else choose_counter(client, facts, self._recognised(facts))
+        if chosen is None:
+            return CounterChoice(self._first_counter, None, "the meter tells of none: by the time of day")
+        self._several_counters = chosen.doubtful
+        if not self._closed[client].tried:
+            self._tell(f"client {client} counts on from {chosen.place}", chosen.why)
+        return chosen
+
+    def _begun(self, choice: CounterChoice | None) -> RisingCounter:
+        """What was given counts through the whole examination: under a title that stays no number comes twice."""
+        if self._counter is not None:
+            return self._counter
+        counter = RisingCounter()
+        if choice is not None:
+            counter.raise_to(choice.first)
+        return counter
+
+    def _recognised(self, facts: Facts) -> list[DeviceProfile]:
+        return [match.profile for match in best_matches(self._profiles, facts, None) if match.recognised]
 
     # -------------------------------------------------------------- what is missing
     def _advice(self, opened: Opened | None, public: Opened | None) -> tuple[str, ...]:
         if opened is not None:
             return ()
-        if self._judged:
-            return tuple(
-                f"client {client} does not accept the {_names(shown)} given; shown once and not again: check it"
-                for client, shown in self._judged.items()
-            )
-        closed = [door for door in self._doors if not door.open]
+        closed = [one for one in self._closed.values() if not one.door.open]
         if not closed:
             return () if public else ("no client that the meter knows was found: give --client",)
-        return tuple(f"client {door.client} wants {_wish(door)}" for door in closed)
-
-
-_SECRET_NAMES = {Secret.PASSWORD: "password", Secret.KEYS: "keys"}
-
-
-def _names(secrets: Secret) -> str:
-    return " and ".join(name for secret, name in _SECRET_NAMES.items() if secret in secrets)
-
-
-def _was_judged(refusal: AssociationRejectedError) -> bool:
-    """False for a meter that was busy, or that proves it has not looked at the secret."""
-    passing = refusal.result is AssociationResult.REJECTED_TRANSIENT
-    return not passing and refusal.diagnostic not in _SECRET_NOT_LOOKED_AT
+        tried = [one for one in closed if one.tried]
+        return tuple(one.advice(self._secrets, self._several_counters) for one in tried or closed)
 
 
 def _farewell(found: Visit) -> Conversation[bool]:
@@ -356,10 +316,3 @@ def _introduction(facts: Facts) -> str:
     parts += [f"counter {obis} at {value}" for obis, value in facts.counters.items()]
     parts += [f"{len(facts.objects)} objects"] if facts.objects else []
     return ", ".join(parts)
-
-
-def _wish(door: Door) -> str:
-    named = "" if door.mechanism is None else f" ({door.mechanism.name.lower().replace('_', '-')})"
-    if door.ciphered:
-        return f"a ciphered association{named}: give --key and --auth-key"
-    return f"authentication{named}: give --password, or --key and --auth-key"

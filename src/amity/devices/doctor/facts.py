@@ -35,11 +35,12 @@ class ListedObject(NamedTuple):
 
 
 class ListedClient(NamedTuple):
-    """Another association of the meter, as its own object tells: the client, and what it must come with."""
+    """Another association of the meter, as its own object tells: the client, what it must come with, whose keys."""
 
     client: int
     ciphered: bool | None
     mechanism: Mechanism | None
+    security_setup: Obis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ class Facts:
     objects: tuple[ListedObject, ...]
     conformance: Conformance
     max_pdu_octets: int
+
+    @property
+    def measures(self) -> bool:
+        """True when it lists something measured for this client: an object of a medium (value group A)."""
+        return any(listed.obis[0] for listed in self.objects)
+
+    def lists(self, obis: Obis) -> bool:
+        """True when the object is in the list that this client is shown."""
+        return any(listed.obis == obis for listed in self.objects)
 
 
 class Visit(NamedTuple):
@@ -144,7 +154,8 @@ def _clients(session: Session, objects: tuple[ListedObject, ...]) -> Conversatio
             continue
         context = yield from _value(session, _of_association(obis, "application_context_name"))
         mechanism = yield from _value(session, _of_association(obis, "authentication_mechanism_name"))
-        clients.append(ListedClient(client, _ciphered(context), _mechanism(mechanism)))
+        setup = yield from _value(session, _of_association(obis, "security_setup_reference"))
+        clients.append(ListedClient(client, _ciphered(context), _mechanism(mechanism), _name_in(setup)))
     return tuple(clients)
 
 
@@ -182,6 +193,11 @@ def _ciphered(context: Data | None) -> bool | None:
 def _mechanism(name: Data | None) -> Mechanism | None:
     number = _last_arc(name)
     return Mechanism(number) if number is not None and number in list(Mechanism) else None
+
+
+def _name_in(reference: Data | None) -> Obis | None:
+    value = None if reference is None else reference.value
+    return Obis(value) if isinstance(value, bytes) and len(value) == _OBIS_OCTETS else None
 
 
 def _last_arc(name: Data | None) -> int | None:

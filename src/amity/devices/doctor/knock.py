@@ -13,6 +13,8 @@ from amity.protocols.dlms.acse import (
     AssociationResult,
     Mechanism,
     ProviderDiagnostic,
+    Rlre,
+    Rlrq,
     SourceDiagnostic,
 )
 from amity.protocols.dlms.apdu import ConfirmedServiceError, ExceptionResponse, InitiateRequest
@@ -82,11 +84,19 @@ def knock() -> Conversation[Knock]:
     raise RemoteProtocolError("something else than an AARE answers", tried="AARQ", answer=answer[:16].hex(" "))
 
 
+def leave(answer: Knock) -> Conversation[bool]:
+    """Release what the knock has opened: where no connection is closed (UDP), the meter would stay in use."""
+    if answer.result is not AssociationResult.ACCEPTED:
+        return False
+    said = yield Rlrq().encode()
+    return said[:1] == bytes([Rlre.TAG])
+
+
 def _told(aare: Aare) -> Knock:
     words = [f"AARE {_label(aare.result.name)}"]
     if aare.diagnostic:
         words.append(_label(aare.diagnostic.name))
-    if aare.context.ciphered:
+    if aare.context is not None and aare.context.ciphered:
         words.append("names the ciphered context")
     return Knock(aare.result, aare.diagnostic, aare.context, aare.mechanism, ", ".join(words))
 

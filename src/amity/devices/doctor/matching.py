@@ -16,11 +16,18 @@ _SHARE_MIN = 0.5  # a few objects that every meter has speak for nothing
 
 
 class Match(NamedTuple):
-    """How well a profile fits: more points fit better, `reasons` say where they come from."""
+    """How well a profile fits: more points fit better, `reasons` say where they come from.
+
+    `recognised`: the meter's name or its objects speak for this model itself, not just what many models have.
+
+    `lacks_load_profile`: the meter lists what it measures and not the load profile that this model would be read by.
+    """
 
     profile: DeviceProfile
     points: float
     reasons: tuple[str, ...]
+    recognised: bool = False
+    lacks_load_profile: bool = False
 
 
 def best_matches(
@@ -34,15 +41,22 @@ def best_matches(
 
 def _match(profile: DeviceProfile, facts: Facts, settings: AssociationSettings | None) -> Match:
     listed = {found.obis for found in facts.objects}
-    evidence = (
+    of_its_own = (
         *_by_name(profile, facts.name or ""),
         *_by_share("known objects", _OBJECT_POINTS, profile.recognised_by.objects, listed),
+    )
+    evidence = (
+        *of_its_own,
         *_by_share("load profiles", _COLUMN_POINTS, [profile.load_profile.obis], listed),
         *_by_association(profile, settings),
     )
     if profile.recognised_by.names and not _by_name(profile, facts.name or ""):
         evidence = ()  # a maker's model whose maker it is not
-    return Match(profile, sum(points for points, _ in evidence), tuple(reason for _, reason in evidence if reason))
+    reasons = [reason for _, reason in evidence if reason]
+    lacks = facts.measures and profile.load_profile.obis not in listed
+    if lacks:
+        reasons.append(f"but its load profile {profile.load_profile.obis} is not among the meter's objects")
+    return Match(profile, sum(points for points, _ in evidence), tuple(reasons), bool(of_its_own), lacks)
 
 
 def _by_name(profile: DeviceProfile, name: str) -> list[tuple[float, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from amity.devices.cosem import fields
 from amity.devices.cosem.limits import (
@@ -13,6 +13,8 @@ from amity.devices.cosem.limits import (
     MonitoredValue,
     ScriptCall,
 )
+from amity.devices.equipment.minutes import Minutes
+from amity.devices.equipment.script_table import Run
 from amity.devices.equipment.stored import Accept, StoredObject
 from amity.devices.interface_classes import LIMITER
 from amity.kernel.obis import Obis
@@ -26,11 +28,7 @@ from amity.protocols.dlms.data import (
     structure,
 )
 
-_STEP = timedelta(minutes=1)
-_CATCH_UP_MAX = timedelta(days=1)  # what lies further back is not looked at step by step any more
-
 Measure = Callable[[datetime], int]
-Run = Callable[[ScriptCall, datetime], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +53,17 @@ class Limiter:
         self.limits = limits
         self._measure = measure
         self._run = run
-        self._looked_at = started
+        self._minutes = Minutes(started)
         self._above = False  # the side that the last script was run for
         self._turned_at: datetime | None = None  # since when the value has been on the other side
 
     def advance(self, now: datetime) -> None:
         """Look at every minute until `now`; without anything to do there is nothing to look for."""
         if self.limits.over == self.limits.under == NOTHING:
-            self._looked_at = now
+            self._minutes.skip_to(now)
             return
-        self._looked_at = max(self._looked_at, now - _CATCH_UP_MAX)
-        while self._looked_at + _STEP <= now:
-            self._looked_at += _STEP
-            self._look(self._looked_at)
+        for minute in self._minutes.until(now):
+            self._look(minute)
 
     def emergency_active(self, now: datetime) -> bool:
         """True while an emergency profile of one of this meter's groups is in force."""

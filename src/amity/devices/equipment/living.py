@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import cached_property
 from itertools import chain
 from typing import Protocol
 
@@ -56,11 +55,15 @@ class LivingObjects(ObjectTree):
 
 
 class LateObjects:
-    """The objects that are read every day, and `build` for the others: most meters of a large fleet never need them."""
+    """The objects that are read every day, and `build` for the others: most meters of a large fleet never need them.
 
-    def __init__(self, daily: ObjectModel, build: Callable[[], ObjectModel]) -> None:
+    Once they are there they go on whatever is asked for: what is read every day may depend on them.
+    """
+
+    def __init__(self, daily: ObjectModel, build: Callable[[], LivingObjects]) -> None:
         self._daily = daily
         self._build = build
+        self._built: LivingObjects | None = None
 
     def find(self, obis: Obis) -> CosemObject | None:
         """The object of a logical name, None when there is none."""
@@ -68,25 +71,35 @@ class LateObjects:
 
     def attribute(self, attribute: Attribute, access: Access | None, now: datetime) -> Answer:
         """The value at `now`."""
-        return self._holder(attribute.obis).attribute(attribute, access, now)
+        return self._holder(attribute.obis, now).attribute(attribute, access, now)
 
     def set_attribute(
         self, attribute: Attribute, access: Access | None, value: Data, now: datetime
     ) -> DataAccessResult:
         """Write one attribute."""
-        return self._holder(attribute.obis).set_attribute(attribute, access, value, now)
+        return self._holder(attribute.obis, now).set_attribute(attribute, access, value, now)
 
     def act(self, method: Method, parameters: Data | None, now: datetime) -> ActionOutcome:
         """Call one method."""
-        return self._holder(method.obis).act(method, parameters, now)
+        return self._holder(method.obis, now).act(method, parameters, now)
 
     def objects(self) -> Iterable[CosemObject]:
         """Every object."""
         return chain(self._daily.objects(), self._late.objects())
 
-    @cached_property
-    def _late(self) -> ObjectModel:
-        return self._build()
+    def advance(self, now: datetime) -> None:
+        """Let what is there go on until `now`."""
+        if self._built is not None:
+            self._built.advance(now)
 
-    def _holder(self, obis: Obis) -> ObjectModel:
-        return self._late if self._daily.find(obis) is None else self._daily
+    @property
+    def _late(self) -> LivingObjects:
+        if self._built is None:
+            self._built = self._build()
+        return self._built
+
+    def _holder(self, obis: Obis, now: datetime) -> ObjectModel:
+        if self._daily.find(obis) is None:
+            return self._late
+        self.advance(now)
+        return self._daily

@@ -209,6 +209,9 @@ def charge_object(account: Account, number: int) -> StoredObject:
     def set_remaining(value: Data, _now: datetime) -> None:
         charge.owe(fields.number(value, "amount", _AMOUNT))
 
+    def collect(_: Data, now: datetime) -> ActionResult:
+        return ActionResult.SUCCESS if account.collect(charge, now) else ActionResult.OTHER_REASON
+
     def add_remaining(value: Data, _now: datetime) -> None:
         charge.owe(charge.remaining + fields.number(value, "amount", _AMOUNT))
 
@@ -226,7 +229,7 @@ def charge_object(account: Account, number: int) -> StoredObject:
         methods={
             "update_unit_charge": update_price,
             "activate_passive_unit_charge": lambda _, now: charge.activate_passive(account.count(now)),
-            "collect": lambda _, now: account.collect(charge, now),
+            "collect": collect,
             "update_total_amount_remaining": add_remaining,
             "set_total_amount_remaining": set_remaining,
         },

@@ -195,10 +195,13 @@ class Account:
         while self.advanced_to + stride <= now:
             self._tick(self.advanced_to, self.advanced_to + stride)
 
-    def collect(self, charge: Charge, now: datetime) -> None:
-        """Collect one charge at once."""
+    def collect(self, charge: Charge, now: datetime) -> bool:
+        """Collect one charge at once; False for an account that is not open: nothing falls due in it."""
+        if self.status is not AccountStatus.ACTIVE:
+            return False
         self._pay(charge, charge.due(self.advanced_to, now, self.count), now)
         self.settle(now)
+        return True
 
     def top_up(self, amount: int, now: datetime) -> None:
         """Take a payment: its share goes to charges on payments, then emergency credit is paid back, then the rest."""

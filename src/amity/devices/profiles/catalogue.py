@@ -20,7 +20,7 @@ class Catalogue:
     """
 
     def __init__(self, own: Mapping[str, str] | None = None) -> None:
-        self._own = dict(own or {})
+        self._own = own or {}
         self._known: dict[str, DeviceProfile] = {}
 
     def names(self) -> tuple[str, ...]:

@@ -1,14 +1,19 @@
 """Every mistake of a profile file with its line, not just the first (`amity profile check`)."""
 
 import tomllib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from amity.devices.profiles.catalogue import Catalogue
-from amity.devices.profiles.loader import content_of, merged, profile_from
+from amity.devices.profiles.loader import content_of, merged, overlaid, parsed, profile_from
+from amity.devices.profiles.model import DeviceProfile
 from amity.devices.profiles.table import ProfileError
 from amity.kernel.errors import ConfigurationError
 
 _MISTAKES_MAX = 100
+_ROOT = "base"
+
+Build = Callable[[str, dict[str, Any]], DeviceProfile]
 
 
 class Mistake(NamedTuple):
@@ -33,11 +38,30 @@ def mistakes_of(key: str, catalogue: Catalogue) -> list[Mistake]:
         content = merged(key, catalogue.text)
         healthy = merged(_parent(key, catalogue), catalogue.text)
     except ConfigurationError as error:
-        return [_of_chain(key, catalogue, error)]
+        return [_of_chain(key, catalogue, error), *_without_parent(key, catalogue)]
+    return _mistakes(key, catalogue, content, healthy, profile_from)
+
+
+def _without_parent(key: str, catalogue: Catalogue) -> list[Mistake]:
+    """What is wrong in the file itself, whatever it would inherit; nothing where it is no TOML."""
+    try:
+        own = content_of(key, catalogue.text(key))
+    except ConfigurationError:
+        return []
+    own.pop("inherit", None)
+    healthy = merged(_ROOT, catalogue.text)
+    found = _mistakes(key, catalogue, overlaid(healthy, own), healthy, parsed)
+    return [mistake for mistake in found if mistake.line is not None and mistake.file == f"{key}.toml"]
+
+
+def _mistakes(
+    key: str, catalogue: Catalogue, content: dict[str, Any], healthy: dict[str, Any], build: Build
+) -> list[Mistake]:
+    """Build, note what is refused, mend it by what is inherited, and build again."""
     found: list[Mistake] = []
     while len(found) < _MISTAKES_MAX:
         try:
-            profile_from(key, content)
+            build(key, content)
         except ProfileError as error:
             file, line = _place(key, catalogue, error.path)
             found.append(Mistake(f"{file}.toml", line, error.path, error.reason, error.next_step))
@@ -69,23 +93,29 @@ def line_of(text: str, path: str) -> int | None:
 def _of_chain(key: str, catalogue: Catalogue, error: ConfigurationError) -> Mistake:
     """The files do not even come together: one is no TOML, or inherits from nothing."""
     if not isinstance(error, ProfileError):
-        return Mistake(f"{key}.toml", line_of(catalogue.text(key), "inherit"), "inherit", error.what, error.next_step)
+        return Mistake(f"{key}.toml", None, "", error.what, error.next_step)
     line = error.line or line_of(catalogue.text(error.file.removesuffix(".toml")), error.path)
     return Mistake(error.file, line, error.path, error.reason, error.next_step)
 
 
 def _parent(key: str, catalogue: Catalogue) -> str:
-    return str(content_of(key, catalogue.text(key)).get("inherit", "base"))
+    return str(content_of(key, catalogue.text(key)).get("inherit", _ROOT))
 
 
 def _place(key: str, catalogue: Catalogue, path: str) -> tuple[str, int | None]:
     """The file and line that give a key its value: the profile's own, or the nearest it inherits from."""
     file: object = key
-    while isinstance(file, str):
-        text = catalogue.text(file)
+    passed: set[str] = set()
+    while isinstance(file, str) and file not in passed:
+        passed.add(file)
+        try:
+            text = catalogue.text(file)
+            above = content_of(file, text).get("inherit")
+        except ConfigurationError:
+            break  # where the chain breaks is told elsewhere
         if line := line_of(text, path):
             return file, line
-        file = content_of(file, text).get("inherit")
+        file = above
     return key, None
 
 

@@ -31,6 +31,7 @@ from amity.devices.profiles.model import (
 )
 from amity.devices.profiles.table import ProfileError, Table
 from amity.devices.settings import PDU_OCTETS_MAX, Authentication, Ciphering, Protection
+from amity.kernel.errors import ConfigurationError
 from amity.kernel.units import Unit
 from amity.protocols.dlms.data import Tag
 
@@ -74,7 +75,17 @@ def merged(key: str, text_of: TextOf, depth: int = _INHERITANCE_DEPTH_MAX) -> di
         return content
     if depth == 0 or not isinstance(parent, str):
         raise ProfileError(f"{key}.toml", "inherit", f"{parent!r} does not lead to a file without `inherit`")
-    return _overlay(merged(parent, text_of, depth - 1), content)
+    return overlaid(_inherited(key, parent, text_of, depth), content)
+
+
+def _inherited(key: str, parent: str, text_of: TextOf, depth: int) -> dict[str, Any]:
+    """What a file inherits; a parent that is not there, or cannot be read, is a mistake of the line that names it."""
+    try:
+        return merged(parent, text_of, depth - 1)
+    except ProfileError:
+        raise
+    except ConfigurationError as error:
+        raise ProfileError(f"{key}.toml", "inherit", error.what, error.next_step) from error
 
 
 def content_of(key: str, text: str) -> dict[str, Any]:
@@ -87,16 +98,24 @@ def content_of(key: str, text: str) -> dict[str, Any]:
         raise ProfileError(f"{key}.toml", "", str(error), "correct the line the message names", line=line) from error
 
 
-def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """One content over another, table by table."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        merged[key] = _overlay(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+        merged[key] = overlaid(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return merged
 
 
 def profile_from(key: str, content: dict[str, Any]) -> DeviceProfile:
     """The profile that merged content describes; raise ProfileError for the first key that cannot be used."""
+    profile = parsed(key, content)
+    _check_columns(profile)
+    return profile
+
+
+def parsed(key: str, content: dict[str, Any]) -> DeviceProfile:
+    """The same key by key; whether columns and objects go together is not looked at."""
     root = Table(f"{key}.toml", "", content)
     flag = root.text("flag")
     if len(flag) != _FLAG_LETTERS or not flag.isascii() or not flag.isupper():
@@ -118,7 +137,6 @@ def profile_from(key: str, content: dict[str, Any]) -> DeviceProfile:
         objects=_objects(root.table("objects")),
     )
     root.finish()
-    _check_columns(profile, root)
     return profile
 
 
@@ -251,8 +269,8 @@ def _looked_up(table: Table, key: str, known: dict[str, _Found]) -> _Found:
     return known[word]
 
 
-def _check_columns(profile: DeviceProfile, root: Table) -> None:
-    columns = profile.load_profile.columns
+def _check_columns(profile: DeviceProfile) -> None:
+    columns, root = profile.load_profile.columns, Table(f"{profile.key}.toml", "", {})
     if CLOCK_COLUMN not in columns:
         raise root.refusal("load_profile.columns", f"has no {CLOCK_COLUMN!r}: a row without time cannot be placed")
     names = {measured.name for measured in profile.objects}

@@ -89,6 +89,7 @@ class Quirk(StrEnum):
     ONE_ASSOCIATION = "one-association"
     DEDICATED_KEY_COUNTER = "dedicated-key-counter"
     NULL_TIMESTAMPS = "null-timestamps"
+    SEQUENCE_LEFT_BEHIND = "sequence-left-behind"
 
 
 class Selector(StrEnum):

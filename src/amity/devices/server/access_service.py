@@ -7,6 +7,7 @@ from itertools import repeat
 from amity.devices.objects import Answer
 from amity.devices.server.action_service import Act
 from amity.devices.server.get_service import Read
+from amity.devices.server.long_transfers import LISTED_OCTETS_MAX
 from amity.devices.server.set_service import Write
 from amity.protocols.dlms.access_service import BREAK_ON_ERROR, CONFIRMED, SELF_DESCRIPTIVE
 from amity.protocols.dlms.apdu import (
@@ -20,7 +21,7 @@ from amity.protocols.dlms.apdu import (
     DataAccessResult,
     Method,
 )
-from amity.protocols.dlms.data import Data, Tag, decode_all
+from amity.protocols.dlms.data import Data, Tag, decode_all, encode
 from amity.protocols.dlms.data_types import NULL_DATA
 
 _Done = tuple[AccessOutcome, Data]
@@ -51,13 +52,17 @@ class AccessService:
         )
 
     def _done(self, request: AccessRequest, now: datetime) -> Iterator[_Done]:
-        """Each part with its result; once a part has failed, the others are not done if the client wants it so."""
+        """Each part with its result; once a part has failed, the others are not done if the client wants it so.
+
+        Neither are they once the answer is as long as an answer to a list may be.
+        """
         stops = bool(request.long_invoke_id_and_priority & BREAK_ON_ERROR)
         paired = len(request.specifications) == len(request.data)  # else nobody can say which value is for what
-        failed = not paired
+        failed, listed_octets = not paired, 0
         for one, data in zip(request.specifications, request.data if paired else repeat(NULL_DATA), strict=False):
             outcome, returned = _not_done(one) if failed else self._one(one, data, now)
-            failed = failed or (stops and outcome.result != 0)
+            listed_octets += len(encode(returned))
+            failed = failed or (stops and outcome.result != 0) or listed_octets >= LISTED_OCTETS_MAX
             yield outcome, returned
 
     def _one(self, one: AccessSpecification, data: Data, now: datetime) -> _Done:

@@ -5,6 +5,8 @@ IDLE       PROVING, OPEN or IDLE      exception             exception           
 PROVING    as in IDLE                 OPEN, IDLE if wrong   exception               IDLE
 OPEN       as in IDLE                 read-write-denied     answer                  IDLE
 
+An AARQ that is rejected changes nothing, and in a ciphered association neither does an RLRQ without the proof of its
+keys: else anybody on the line could end it.
 In general blocks a request is one when its last block is there. Below the policy, replayed or undecipherable requests,
 and those longer than the meter takes, are answered with an exception in every state and change none.
 """
@@ -14,8 +16,8 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol
 
-from amity.devices.interface_classes import CURRENT_ASSOCIATION, REPLY_TO_HLS
-from amity.devices.message_security import DowngradeError, Received, ReplayError
+from amity.devices.interface_classes import ASSOCIATION_LN, CURRENT_ASSOCIATION, REPLY_TO_HLS, SECURITY_SETUP, Role
+from amity.devices.message_security import DowngradeError, Received, ReplayError, is_broadcast
 from amity.devices.objects import Answer, AttributeObject, CosemObject, attribute_of
 from amity.devices.server.general_blocks import GeneralBlocks
 from amity.devices.server.opening import Judge, Opened, RejectedError
@@ -26,7 +28,7 @@ from amity.devices.server.services import Services
 from amity.devices.server.settings import ClientAccess, MeterSettings
 from amity.kernel.errors import LocalProtocolError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import acse, apdu
-from amity.protocols.dlms.acse import Aarq, AssociationResult, Rlre, Rlrq, SourceDiagnostic
+from amity.protocols.dlms.acse import Aarq, AssociationResult, ReleaseReason, Rlre, Rlrq, SourceDiagnostic
 from amity.protocols.dlms.apdu import (
     ActionOutcome,
     ActionRequestNormal,
@@ -38,15 +40,21 @@ from amity.protocols.dlms.apdu import (
     DataAccessResult,
     ExceptionResponse,
     GeneralBlockTransfer,
+    InitiateRequest,
     Method,
     ServiceError,
+    SetRequestNormal,
     StateError,
 )
 from amity.protocols.dlms.block_stream import MESSAGE_OCTETS_MAX
+from amity.protocols.dlms.ciphered import GENERAL_PROTECTION_TAGS
 from amity.protocols.dlms.ciphering import COUNTER_MAX
 from amity.protocols.dlms.data import Data, octet_string
 from amity.protocols.dlms.general_protection import UNKNOWN_KEYS
 from amity.protocols.dlms.selective_access import Access
+
+_GENERAL_PROTECTION = frozenset(bytes([tag]) for tag in GENERAL_PROTECTION_TAGS)
+_NEVER_BY_ALL = frozenset({ASSOCIATION_LN.class_id, SECURITY_SETUP.class_id})
 
 
 class State(Enum):
@@ -162,15 +170,15 @@ class MeterAssociation:
         access = self._meter.access_of(self.client)
         if access is None:
             return _unknown_client()
-        self.close()
         try:
             return self._begin(self._judged(acse.decode(octets), access, now))
         except RejectedError as error:
-            self.close()
-            return error.aare.encode()
+            refusal = error.aare.encode()
         except ReplayError as error:
-            self.close()
-            return _counter_error(error)
+            refusal = _counter_error(error)
+        if self._opened is None:
+            self._meter.let_go(self)
+        return refusal
 
     def _judged(self, aarq: acse.AcseApdu, access: ClientAccess, now: datetime) -> Opened:
         if not isinstance(aarq, Aarq):
@@ -182,9 +190,14 @@ class MeterAssociation:
     def _begin(self, opened: Opened) -> bytes:
         meter = self._meter
         self._opened = opened
-        self._services = Services(self, _served(opened))
-        if opened.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
-            self._blocks = GeneralBlocks(opened.max_pdu_octets, meter.settings.block_window)
+        self._services = Services(
+            self,
+            _served(opened),
+            ciphered=opened.security is not None,
+            answers_unconfirmed=meter.settings.answers_unconfirmed,
+        )
+        in_blocks = bool(opened.conformance & Conformance.GENERAL_BLOCK_TRANSFER)
+        self._blocks = GeneralBlocks(opened.max_pdu_octets, meter.settings.block_window) if in_blocks else None
         self._object = association_object(meter.settings, opened, lambda: meter.objects_for(opened.access))
         self.state = State.PROVING if opened.our_challenge else State.OPEN
         return meter.judge.aare(opened)
@@ -192,9 +205,21 @@ class MeterAssociation:
     def _release(self, octets: bytes) -> bytes | None:
         if not self._meter.settings.answers_release:
             return None
-        acse.decode(octets)
+        if not self._may_release(acse.decode(octets)):
+            return Rlre(ReleaseReason.URGENT_OR_NOT_FINISHED).encode()
         self.close()
         return Rlre().encode()
+
+    def _may_release(self, request: acse.AcseApdu) -> bool:
+        """Who releases a ciphered association shows in an InitiateRequest that he has the keys: else anybody could."""
+        security = None if self._opened is None else self._opened.security
+        if security is None:
+            return True
+        try:
+            plain = security.open_initiate(request.user_information or b"") if isinstance(request, Rlrq) else b""
+        except (SecurityError, RemoteProtocolError):
+            return False
+        return plain[:1] == bytes([InitiateRequest.TAG])
 
     # -------------------------------------------------------------- services
     def _serve_whole(self, octets: bytes, now: datetime) -> bytes | None:
@@ -217,7 +242,7 @@ class MeterAssociation:
         if opened is None:
             return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OPERATION_NOT_POSSIBLE)
         if blocks is None:
-            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.SERVICE_NOT_SUPPORTED)
+            return _unsupported()
         request = blocks.take(octets)
         answer = None if request is None else self._serve(request, opened, now, MESSAGE_OCTETS_MAX)
         if self._opened is None:  # the client has been sent away
@@ -236,14 +261,15 @@ class MeterAssociation:
         security = opened.security
         if security is None:
             return self._answer(apdu.decode(octets), opened, now, limit_octets)
+        if octets[:1] in _GENERAL_PROTECTION and not opened.conformance & Conformance.GENERAL_PROTECTION:
+            return None if is_broadcast(octets) else _unsupported()
         try:
             plain = security.open(octets)
-        except ReplayError as error:
-            return _counter_error(error)
-        except DowngradeError:
-            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON)
-        except SecurityError:
-            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.DECIPHERING_ERROR)
+        except SecurityError as error:
+            return None if is_broadcast(octets) else _disbelieved(error)
+        if security.came_to_all:
+            self._obey(plain, opened, now)
+            return None
         room_octets = max(limit_octets - security.overhead_octets, 1)
         answer = self._answer_or_exception(plain, opened, now, room_octets)
         if answer is not None and answer[0] != ExceptionResponse.TAG:  # that one has no glo-* tag
@@ -251,14 +277,30 @@ class MeterAssociation:
         self._follow(opened)
         return answer
 
+    def _obey(self, plain: bytes, opened: Opened, now: datetime) -> None:
+        """What everybody is told at once: done where a management client may, and answered by nobody.
+
+        Every meter of the field holds the broadcast key, so it neither switches anything nor touches security.
+        """
+        request = apdu.decode(plain)
+        match request:
+            case ActionRequestNormal(method=Method(class_id=class_id)):
+                pass
+            case SetRequestNormal(attribute=Attribute(class_id=class_id)):
+                pass
+            case _:
+                return
+        obeyed = self.state is State.OPEN and opened.access.role is Role.MANAGEMENT and class_id not in _NEVER_BY_ALL
+        if obeyed and self._services is not None:
+            self._services.answer(request, now, MESSAGE_OCTETS_MAX)
+
     def _follow(self, opened: Opened) -> None:
         """Keys and policy that this request changed hold from the next one on; its answer still went by the old."""
         access, security = self._meter.access_of(self.client), opened.security
         if access is None or access is opened.access or security is None or access.protector is None:
             return
         security.rekey(access.protector)
-        security.policy, security.signed = access.protection, access.signed
-        security.answer_control = access.answer_protection.control
+        access.rule(security)
         self._opened = opened._replace(access=access) if self._opened is opened else self._opened
 
     def _answer_or_exception(self, plain: bytes, opened: Opened, now: datetime, room_octets: int) -> bytes | None:
@@ -311,6 +353,14 @@ class MeterAssociation:
         return self._meter.act(opened.access, method, parameters, now)
 
 
+def _disbelieved(error: SecurityError) -> bytes:
+    if isinstance(error, ReplayError):
+        return _counter_error(error)
+    downgraded = isinstance(error, DowngradeError)
+    reason = ServiceError.OTHER_REASON if downgraded else ServiceError.DECIPHERING_ERROR
+    return _exception(StateError.SERVICE_NOT_ALLOWED, reason)
+
+
 def _served(opened: Opened) -> Conformance:
     """What was granted; whoever proved himself by a broken digest may read, and nothing else."""
     changing = Conformance.SET | Conformance.ACTION | Conformance.ACCESS
@@ -329,6 +379,10 @@ def _counter_error(error: ReplayError) -> bytes:
 
 def _exception(state: StateError, service: ServiceError) -> bytes:
     return ExceptionResponse(state, service).encode()
+
+
+def _unsupported() -> bytes:
+    return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.SERVICE_NOT_SUPPORTED)
 
 
 def _unknown_client() -> bytes:

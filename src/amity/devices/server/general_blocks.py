@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from amity.devices.server.long_transfers import REQUEST_OCTETS_MAX
 from amity.kernel.errors import RemoteProtocolError
 from amity.protocols.dlms.apdu import GeneralBlockTransfer, decode
 from amity.protocols.dlms.block_stream import BlockDialogue
@@ -34,7 +35,7 @@ class GeneralBlocks:
             raise RemoteProtocolError(f"a block was due and {type(block).__name__} came")
         if block.block_number == 1 and block.data and octets != self._opening:
             self._opening = octets
-            self._dialogue = BlockDialogue(self._room_octets, self._window)
+            self._dialogue = BlockDialogue(self._room_octets, self._window, REQUEST_OCTETS_MAX)
         if self._dialogue is None:
             raise RemoteProtocolError("a block came that belongs to no transfer")
         return self._received(self._dialogue, block)
@@ -42,7 +43,7 @@ class GeneralBlocks:
     def give(self, answer: bytes) -> None:
         """Begin to answer, also to a request that came in one APDU."""
         if self._dialogue is None:
-            self._dialogue = BlockDialogue(self._room_octets, self._window)
+            self._dialogue = BlockDialogue(self._room_octets, self._window, REQUEST_OCTETS_MAX)
         self._waiting = deque(self._dialogue.send(answer))
 
     def next(self) -> bytes | None:

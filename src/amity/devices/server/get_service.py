@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from amity.devices.objects import Answer
-from amity.devices.server.long_transfers import LongAnswer
+from amity.devices.server.long_transfers import LISTED_OCTETS_MAX, LongAnswer
 from amity.protocols.dlms import fields
 from amity.protocols.dlms.apdu import (
     Attribute,
@@ -56,10 +56,13 @@ class GetService:
 
     def _with_list(self, request: GetRequestWithList, now: datetime, room_octets: int) -> bytes:
         invoke = request.invoke_id_and_priority
-        results = [fields.data_result(self._read(attribute, access, now)) for attribute, access in request.attributes]
-        listed = encode_length(len(results)) + b"".join(results)
+        listed = bytearray(encode_length(len(request.attributes)))
+        for attribute, access in request.attributes:
+            room_left = len(listed) < LISTED_OCTETS_MAX
+            answer = self._read(attribute, access, now) if room_left else DataAccessResult.OTHER_REASON
+            listed += fields.data_result(answer)
         response = fields.head(GetResponseWithList.TAG, _LIST_CHOICE, invoke) + listed
-        return self._sized(response, listed, invoke, room_octets)
+        return self._sized(response, bytes(listed), invoke, room_octets)
 
     def _sized(self, response: bytes, octets: bytes, invoke: int, room_octets: int) -> bytes:
         if len(response) <= room_octets or not self._blocks_granted:

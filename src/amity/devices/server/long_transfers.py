@@ -3,10 +3,16 @@
 from typing import Final, Generic, TypeVar
 
 from amity.protocols.dlms.apdu import DataBlock
-from amity.protocols.dlms.block_stream import MESSAGE_OCTETS_MAX
 from amity.protocols.dlms.block_transfer import piece_octets
 
 Target = TypeVar("Target")
+
+REQUEST_OCTETS_MAX: Final = 1 << 18
+"""A request in blocks is cut off here: no object takes a value that long, and it is held as it comes and decoded."""
+
+LISTED_OCTETS_MAX: Final = 1 << 20
+"""Once the answers to a list are as long as this, the rest is refused: a short list can ask for the whole store twice
+over and again. A single answer may be longer."""
 
 
 class LongAnswer:
@@ -62,7 +68,7 @@ class LongRequest(Generic[Target]):
             return False
         self._pieces.append(block.raw)
         self._octet_count += len(block.raw)
-        return self._octet_count <= MESSAGE_OCTETS_MAX
+        return self._octet_count <= REQUEST_OCTETS_MAX
 
     @property
     def octets(self) -> bytes:

@@ -1,6 +1,6 @@
 """The meter side of DLMS/COSEM without I/O: one logical device, one association at a time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -10,6 +10,7 @@ from amity.devices.objects import Answer, CosemObject, ObjectModel, ObjectTree
 from amity.devices.server.access_rights import attribute_rights, may_call
 from amity.devices.server.association import MeterAssociation
 from amity.devices.server.client_book import ClientBook
+from amity.devices.server.gateway import GatewayAssociation, Neighbour
 from amity.devices.server.opening import Judge
 from amity.devices.server.own_objects import own_objects
 from amity.devices.server.security_setup import Client
@@ -40,15 +41,22 @@ class MeterServer:
         next_invocation_counter: Callable[[], int],
     ) -> None:
         self.settings = settings
-        self.judge = Judge(settings, random_octets, next_invocation_counter)
-        self._clients = ClientBook(settings.clients, self._peer)
+        self._clients = ClientBook(settings.clients, self._peer, settings.certificate)
+        self.judge = Judge(settings, random_octets, next_invocation_counter, self._clients.shown_to)
         self._own = ObjectTree(own_objects(settings, self._clients))
         self._objects = objects
         self._holder: MeterAssociation | None = None
+        self._neighbours: dict[Neighbour, MeterServer] = {}
 
     def open_association(self, client: int) -> MeterAssociation:
         """What a new connection from a client talks to; the association itself opens with the AARQ."""
+        if self._neighbours:
+            return GatewayAssociation(self, client, self._neighbours)
         return MeterAssociation(self, client)
+
+    def hand_on_to(self, neighbours: Mapping[Neighbour, "MeterServer"]) -> None:
+        """Be the gateway of these meters too: what comes with a gateway prefix is for them."""
+        self._neighbours = dict(neighbours)
 
     # -------------------------------------------------------------- for the associations of this meter
     def take(self, association: MeterAssociation, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from amity.devices.challenges import fresh_challenge
-from amity.devices.message_security import MessageSecurity, Received, ReplayError, is_system_title
+from amity.devices.message_security import MessageSecurity, Received, ReplayError, is_encrypted, is_system_title
 from amity.devices.server.settings import ClientAccess, MeterSettings
 from amity.devices.settings import CHALLENGE_OCTETS_MIN, CHANGING, Authentication
 from amity.kernel.errors import AmityError, LocalProtocolError, RemoteProtocolError, SecurityError
@@ -53,11 +53,15 @@ class Opened(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """What is needed to judge a request: the meter's settings and its sources of chance and counters."""
+    """What is needed to judge a request: the meter's settings and its sources of chance and counters.
+
+    `certificate_for` gives the meter's own certificate that a client is shown, empty without one.
+    """
 
     settings: MeterSettings
     random_octets: Callable[[int], bytes]
     next_counter: Callable[[], int]
+    certificate_for: Callable[[int], bytes]
 
     def open(self, aarq: Aarq, access: ClientAccess, received: Received) -> Opened:
         """Let the client in, or raise RejectedError (ReplayError when only its invocation counter is too low).
@@ -97,7 +101,7 @@ class Judge(NamedTuple):
             mechanism=access.authentication.mechanism if hls else None,
             authentication_value=opened.our_challenge or None,
             responding_ap_title=self.settings.system_title if access.titled else None,
-            responding_ae_qualifier=self.settings.certificate or None,
+            responding_ae_qualifier=self.certificate_for(access.client) or None,
         ).encode()
 
     def _client_title(self, aarq: Aarq, access: ClientAccess) -> bytes:
@@ -121,7 +125,7 @@ class Judge(NamedTuple):
             received=received,
             answers_in_kind=True,
         )
-        security.signed, security.answer_control = access.signed, access.answer_protection.control
+        access.rule(security)
         return security
 
     def _granted(self, proposed: InitiateRequest, access: ClientAccess) -> Conformance:
@@ -170,9 +174,8 @@ def _check_mechanism(aarq: Aarq, access: ClientAccess) -> None:
 
 
 def _check_password(aarq: Aarq, access: ClientAccess) -> None:
-    if access.authentication is Authentication.LLS and not hmac.compare_digest(
-        aarq.authentication_value or b"", access.password
-    ):
+    given = aarq.authentication_value or b""
+    if access.authentication is Authentication.LLS and not (given and hmac.compare_digest(given, access.password)):
         raise RejectedError(access, SourceDiagnostic.AUTHENTICATION_FAILURE)
 
 
@@ -201,6 +204,8 @@ def _proposed(aarq: Aarq, access: ClientAccess, security: MessageSecurity | None
         information = aarq.user_information or b""
         request = apdu.decode(information if security is None else security.open_initiate(information))
         if security is not None and isinstance(request, InitiateRequest) and request.dedicated_key is not None:
+            if not is_encrypted(information):
+                raise SecurityError("a dedicated key came that everybody could read")
             security.give_dedicated_key(request.dedicated_key)
     except ReplayError:
         raise

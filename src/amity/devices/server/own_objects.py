@@ -58,7 +58,11 @@ def own_objects(settings: MeterSettings, clients: ClientBook) -> list[CosemObjec
         keys = SharedKeys(clients, group)
         version = settings.security_setup_version
         version = int(keys.protector.suite > 0) if version is None else version
-        objects.append(SecuritySetup(version, security_setup_obis(position), keys, settings.system_title))
+        setup = SecuritySetup(
+            version, security_setup_obis(position), keys, settings.system_title,
+            certificate=settings.certificate, trust=keys.trust,
+        )  # fmt: skip
+        objects.append(setup)
     return objects
 
 

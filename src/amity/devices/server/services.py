@@ -13,6 +13,8 @@ from amity.protocols.dlms.action_service import ActionRequest
 from amity.protocols.dlms.apdu import (
     AccessRequest,
     ActionOutcome,
+    ActionRequestNormal,
+    ActionRequestWithList,
     Apdu,
     Attribute,
     Conformance,
@@ -20,9 +22,12 @@ from amity.protocols.dlms.apdu import (
     ExceptionResponse,
     Method,
     ServiceError,
+    SetRequestNormal,
+    SetRequestWithList,
     StateError,
 )
 from amity.protocols.dlms.data import Data
+from amity.protocols.dlms.fields import CONFIRMED_SERVICE
 from amity.protocols.dlms.get_service import GetRequest
 from amity.protocols.dlms.selective_access import Access
 from amity.protocols.dlms.set_service import SetRequest
@@ -47,10 +52,14 @@ class Objects(Protocol):
 class Services:
     """Answers the service requests of one association with plain responses."""
 
-    __slots__ = ("_access", "_actions", "_conformance", "_gets", "_sets")
+    __slots__ = ("_access", "_actions", "_answers_unconfirmed", "_ciphered", "_conformance", "_gets", "_sets")
 
-    def __init__(self, objects: Objects, conformance: Conformance) -> None:
+    def __init__(
+        self, objects: Objects, conformance: Conformance, *, ciphered: bool = False, answers_unconfirmed: bool = True
+    ) -> None:
         self._conformance = conformance
+        self._ciphered = ciphered
+        self._answers_unconfirmed = answers_unconfirmed
         self._gets = GetService(objects.read, conformance)
         self._sets = SetService(objects.write)
         self._actions = ActionService(objects.act, conformance)
@@ -59,17 +68,24 @@ class Services:
     def answer(self, request: Apdu, now: datetime, room_octets: int) -> bytes | None:
         """The plain response; it may be longer than `room_octets` where no service-specific blocks were granted.
 
-        None where the client wants no answer. GET, SET and ACTION are always answered: clients in the field clear the
-        bit for "confirmed" and wait for an answer all the same.
+        None where the client wants no answer. A SET or ACTION in one APDU without the bit for "confirmed" is done in
+        silence, unless this meter answers all the same; a GET, and what goes in blocks, always has an answer.
         """
-        needed = granted.needs(request)
+        needed = granted.needs(request, ciphered=self._ciphered)
         if not needed or needed & ~self._conformance:
             return ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceError.SERVICE_NOT_SUPPORTED).encode()
         if isinstance(request, GetRequest):
             return self._gets.answer(request, now, room_octets)
         if isinstance(request, SetRequest):
-            return self._sets.answer(request, now).encode()
+            return self._wanted(request, self._sets.answer(request, now).encode())
         if isinstance(request, ActionRequest):
-            return self._actions.answer(request, now, room_octets)
+            return self._wanted(request, self._actions.answer(request, now, room_octets))
         response = self._access.answer(request, now) if isinstance(request, AccessRequest) else None
         return None if response is None else response.encode()
+
+    def _wanted(self, request: SetRequest | ActionRequest, answer: bytes) -> bytes | None:
+        unconfirmed = isinstance(request, _IN_ONE_APDU) and not request.invoke_id_and_priority & CONFIRMED_SERVICE
+        return None if unconfirmed and not self._answers_unconfirmed else answer
+
+
+_IN_ONE_APDU = SetRequestNormal | SetRequestWithList | ActionRequestNormal | ActionRequestWithList

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from amity.devices.interface_classes import Role
-from amity.devices.message_security import is_system_title
+from amity.devices.message_security import MessageSecurity, is_system_title
 from amity.devices.settings import Authentication, Ciphering, PeerTrust, Protection
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
@@ -42,7 +42,9 @@ class ClientAccess:
     `protection` is the least that is accepted of a request, and `signed` whether it must bear the client's signature:
     `client_keys` are its public keys, or `trust` vouches for the certificate in its AARQ. `protector` holds the keys
     and the HLS secret, `password` is for LLS alone. Answers are protected as the request was and with
-    `answer_protection` at the least. `client_title`, where set, is the only one accepted.
+    `answer_protection` at the least; they are signed where requests are, unless `answers_signed` says otherwise.
+    `client_title`, where set, is the only one accepted.
+    `takes_broadcast`: requests under the broadcast key are obeyed, as far as a management client may, and not answered.
     `visible` are the logical names this client may read, None for all of them. `role` says what it may change.
     """
 
@@ -55,8 +57,10 @@ class ClientAccess:
     answer_protection: Protection = Protection.NONE
     client_title: bytes = b""
     signed: bool = False
+    answers_signed: bool | None = None
     client_keys: PublicKeys = UNKNOWN_KEYS
     trust: PeerTrust | None = None
+    takes_broadcast: bool = False
     visible: frozenset[Obis] | None = None
     role: Role = Role.READING
 
@@ -64,6 +68,11 @@ class ClientAccess:
     def ciphered(self) -> bool:
         """True when the association needs the ciphered context."""
         return self.ciphering is not Ciphering.NONE
+
+    @property
+    def signs_answers(self) -> bool:
+        """True when answers bear the meter's signature."""
+        return self.signed if self.answers_signed is None else self.answers_signed
 
     @property
     def keyed(self) -> bool:
@@ -75,13 +84,21 @@ class ClientAccess:
         """True when system titles take part."""
         return self.ciphered or self.authentication.titled
 
+    def rule(self, security: MessageSecurity) -> None:
+        """Have an association's messages protected as this says."""
+        security.policy, security.answer_control = self.protection, self.answer_protection.control
+        security.demands_signature, security.signs = self.signed, self.signs_answers
+        security.takes_broadcast = self.takes_broadcast
+
     def __post_init__(self) -> None:
         """Raise ConfigurationError for an access that could never be used."""
         if self.keyed and self.protector is None:
             raise ConfigurationError(f"client {self.client}: ciphering and high level security need keys")
+        if self.authentication is Authentication.LLS and not self.password:
+            raise ConfigurationError(f"client {self.client}: LLS needs a password, and none is no password")
         if self.ciphered != (self.protection is not Protection.NONE):
             raise ConfigurationError(f"client {self.client}: ciphering and protection go together")
-        if self.signed and not self.ciphered:
+        if (self.signed or self.signs_answers) and not self.ciphered:
             raise ConfigurationError(f"client {self.client}: signatures need the ciphered context")
 
 
@@ -91,6 +108,9 @@ class MeterSettings:
 
     `certificate` (DER), where there is one, is shown to clients. `security_setup_version` is that of class 64; unless
     it is said, suite 0 has version 0 and the others version 1.
+
+    `answers_unconfirmed`: a SET or ACTION that asks for no answer gets one all the same, for clients in the field that
+    clear the bit for "confirmed" and wait; the standard has it done in silence.
 
     `remembers_counters`: invocation counters of clients must rise from one association to the next, as meters in the
     field demand. A meter on a laboratory bench may forget those of HLS clients, so that a simple one can start from 1
@@ -105,6 +125,7 @@ class MeterSettings:
     block_window: int = 8
     conformance: Conformance = SERVER_CONFORMANCE
     answers_release: bool = True
+    answers_unconfirmed: bool = True
     inactivity_timeout_s: int = INACTIVITY_TIMEOUT_S
     certificate: bytes = b""
     remembers_counters: bool = True

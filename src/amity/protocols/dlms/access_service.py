@@ -8,7 +8,7 @@ from amity.protocols.dlms import fields
 from amity.protocols.dlms.attributes import Attribute, Method, descriptor_octets
 from amity.protocols.dlms.cursor import Cursor
 from amity.protocols.dlms.data import Data, DecodeError, encode_length
-from amity.protocols.dlms.results import ActionResult, DataAccessResult, access_result, action_result
+from amity.protocols.dlms.results import ActionResult, DataAccessResult
 from amity.protocols.dlms.selective_access import Access
 
 REQUEST_TAG = 0xD9
@@ -127,5 +127,4 @@ def _read_specification(cursor: Cursor) -> AccessSpecification:
 
 def _read_outcome(cursor: Cursor) -> AccessOutcome:
     kind, code = _kind(cursor), cursor.unsigned()
-    named = action_result if kind is AccessKind.ACTION else access_result
-    return AccessOutcome(kind, named(code, cursor.offset - 1))
+    return AccessOutcome(kind, ActionResult(code) if kind is AccessKind.ACTION else DataAccessResult(code))

@@ -1,13 +1,14 @@
 """Association control (ISO/IEC 8650-1 as used by IEC 62056-5-3, 7.2): AARQ, AARE, RLRQ, RLRE in BER."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
 from amity.kernel.errors import LocalProtocolError
 from amity.protocols.dlms.cursor import Cursor
 from amity.protocols.dlms.data import DecodeError, encode_length
+from amity.protocols.dlms.results import Code
 
 AARQ_TAG, AARE_TAG, RLRQ_TAG, RLRE_TAG = 0x60, 0x61, 0x62, 0x63
 _OID_CONTEXT = bytes.fromhex("608574050801")
@@ -16,10 +17,11 @@ _OID = 0x06
 _INTEGER = 0x02
 _OCTET_STRING = 0x04
 _CHARSTRING = 0x80
+_USER, _PROVIDER = 0xA1, 0xA2  # whose diagnostic it is: acse-service-user, acse-service-provider
 _AUTHENTICATION_REQUIRED = bytes.fromhex("0780")
 
 
-class ApplicationContext(IntEnum):
+class ApplicationContext(Code):
     """Logical or short names, with or without ciphering."""
 
     LN = 1
@@ -33,7 +35,7 @@ class ApplicationContext(IntEnum):
         return self in {ApplicationContext.LN_CIPHERED, ApplicationContext.SN_CIPHERED}
 
 
-class Mechanism(IntEnum):
+class Mechanism(Code):
     """How the two sides prove who they are."""
 
     LOWEST = 0
@@ -46,7 +48,7 @@ class Mechanism(IntEnum):
     HLS_ECDSA = 7
 
 
-class AssociationResult(IntEnum):
+class AssociationResult(Code):
     """Whether the server opens the association."""
 
     ACCEPTED = 0
@@ -54,7 +56,7 @@ class AssociationResult(IntEnum):
     REJECTED_TRANSIENT = 2
 
 
-class SourceDiagnostic(IntEnum):
+class SourceDiagnostic(Code):
     """Why not (acse-service-user), or that a second step of authentication follows."""
 
     NULL = 0
@@ -74,7 +76,7 @@ class SourceDiagnostic(IntEnum):
     AUTHENTICATION_REQUIRED = 14
 
 
-class ProviderDiagnostic(IntEnum):
+class ProviderDiagnostic(Code):
     """Why not (acse-service-provider)."""
 
     NULL = 0
@@ -94,14 +96,14 @@ class ReleaseReason(IntEnum):
 class Aarq:
     """A request to open an association; `user_information` is the InitiateRequest, ciphered or not.
 
-    `other_fields` keeps what came and has no name here, tag by tag, so that nothing is lost.
+    `other_fields` keeps what came and has no name here, or another form than ours, tag by tag: nothing is lost.
     """
 
     TAG: ClassVar[int] = AARQ_TAG
     user_information: bytes | None
     context: ApplicationContext = ApplicationContext.LN
     mechanism: Mechanism | None = None
-    authentication_value: bytes | None = None
+    authentication_value: bytes | None = field(default=None, repr=False)
     calling_ap_title: bytes | None = None
     calling_ae_qualifier: bytes | None = None
     calling_ae_invocation_id: int | None = None
@@ -130,13 +132,16 @@ class Aarq:
 
 @dataclass(frozen=True, slots=True)
 class Aare:
-    """The answer to an AARQ; `user_information` is the InitiateResponse (some meters leave it out)."""
+    """The answer to an AARQ; `user_information` is the InitiateResponse (some meters leave it out).
+
+    `context` is None where the server names none, or one of another family.
+    """
 
     TAG: ClassVar[int] = AARE_TAG
     result: AssociationResult
     diagnostic: SourceDiagnostic | ProviderDiagnostic
     user_information: bytes | None
-    context: ApplicationContext = ApplicationContext.LN
+    context: ApplicationContext | None = ApplicationContext.LN
     mechanism: Mechanism | None = None
     authentication_value: bytes | None = None
     responding_ap_title: bytes | None = None
@@ -150,16 +155,21 @@ class Aare:
         """True when the association is open, or waits for the second step of authentication."""
         return self.result is AssociationResult.ACCEPTED
 
+    @property
+    def ciphered(self) -> bool:
+        """True when the server names a context with ciphering."""
+        return self.context is not None and self.context.ciphered
+
     def encode(self) -> bytes:
         """The octets of the APDU."""
         requested = (
             self.mechanism is not None if self.authentication_requested is None else self.authentication_requested
         )
         provider = isinstance(self.diagnostic, ProviderDiagnostic)
-        diagnostic = _field(0xA2 if provider else 0xA1, _field(_INTEGER, bytes([self.diagnostic])))
+        diagnostic = _field(_PROVIDER if provider else _USER, _field(_INTEGER, bytes([self.diagnostic])))
         return _apdu(AARE_TAG, [
             (0x80, self.protocol_version),
-            (0xA1, _oid(_OID_CONTEXT, self.context)),
+            (0xA1, None if self.context is None else _oid(_OID_CONTEXT, self.context)),
             (0xA2, _field(_INTEGER, bytes([self.result]))),
             (0xA3, diagnostic),
             (0xA4, _wrapped(_OCTET_STRING, self.responding_ap_title)),
@@ -207,9 +217,9 @@ def encode(apdu: AcseApdu) -> bytes:
 
 
 def decode(buffer: bytes) -> AcseApdu:
-    """The ACSE APDU that fills the buffer; raise DecodeError for any other octets."""
+    """The ACSE APDU that fills the buffer, but for zeros that pad it; raise DecodeError for any other octets."""
     apdu, end = decode_prefix(buffer)
-    if end != len(buffer):
+    if buffer[end:].strip(b"\0"):
         raise DecodeError(f"{len(buffer) - end} octets are left over after the association APDU", end)
     return apdu
 
@@ -303,10 +313,16 @@ class _Fields:
         content = self.take(tag)
         if content is None:
             return None
-        cursor = Cursor(content)
-        found, octets = cursor.unsigned(), cursor.octets()
-        if found != inner_tag or cursor.remaining:
+        octets = _only(inner_tag, content)
+        if octets is None:
             raise self.error(tag, "holds something unexpected")
+        return octets
+
+    def optional(self, tag: int) -> bytes | None:
+        """The octet string inside a field that may have other forms too; in one of these it is left among the rest."""
+        octets = _only(_OCTET_STRING, self._by_tag.get(tag, b""))
+        if octets is not None:
+            del self._by_tag[tag]
         return octets
 
     def number(self, tag: int) -> int | None:
@@ -314,23 +330,30 @@ class _Fields:
         octets = self.inner(tag, _INTEGER)
         return None if octets is None else int.from_bytes(octets, "big")
 
-    def named(self, tag: int, octets: bytes | None, prefix: bytes) -> int | None:
-        """The last octet of an object identifier that begins as it must."""
-        if octets is None:
-            return None
-        if len(octets) != len(prefix) + 1 or not octets.startswith(prefix):
-            raise self.error(tag, f"holds an unknown object identifier {octets.hex()}")
-        return octets[-1]
+    def code(self, tag: int, octets: bytes | None) -> int:
+        """The number that an integer of this field holds; every code of ACSE fits one octet."""
+        stripped = b"" if octets is None else octets.lstrip(b"\0") or b"\0"
+        if len(stripped) != 1:
+            raise self.error(tag, "holds no code")
+        return stripped[0]
 
-    def context(self) -> ApplicationContext:
-        """The application context name."""
-        number = self.named(0xA1, self.inner(0xA1, _OID), _OID_CONTEXT)
-        return ApplicationContext(self.among(0xA1, number, ApplicationContext))
+    def context(self) -> ApplicationContext | None:
+        """The application context name; one of another family than COSEM's is left among the rest."""
+        octets = _only(_OID, self._by_tag.get(0xA1, b""))
+        if octets is None or octets[:-1] != _OID_CONTEXT:
+            return None
+        del self._by_tag[0xA1]
+        return ApplicationContext(octets[-1])
 
     def mechanism(self, tag: int) -> Mechanism | None:
-        """The mechanism name, an object identifier without a tag of its own."""
-        number = self.named(tag, self.take(tag), _OID_MECHANISM)
-        return None if number is None else Mechanism(self.among(tag, number, Mechanism))
+        """The mechanism name, an object identifier without a tag of its own; some servers write the tag again."""
+        content = self.take(tag)
+        if content is None:
+            return None
+        octets = _only(_OID, content) or content
+        if octets[:-1] != _OID_MECHANISM:
+            raise self.error(tag, f"holds an unknown object identifier {octets.hex()}")
+        return Mechanism(octets[-1])
 
     def authentication_value(self, tag: int) -> bytes | None:
         """Password or challenge; sent as charstring, rarely as bitstring or external."""
@@ -348,12 +371,6 @@ class _Fields:
         content = self.take(tag)
         return None if content is None else bool(content and content[-1] & 0x80)
 
-    def among(self, tag: int, number: int | None, names: type[IntEnum]) -> int:
-        """A number that the standard has a name for."""
-        if number is None or number not in names.__members__.values():
-            raise self.error(tag, f"holds {number}, which names no {names.__name__}")
-        return number
-
     def rest(self) -> tuple[tuple[int, bytes], ...]:
         """The fields that nobody took."""
         return tuple(self._by_tag.items())
@@ -363,12 +380,28 @@ class _Fields:
         return DecodeError(f"field {tag:#04x} {what}", self._offsets.get(tag, 0))
 
 
+def _only(tag: int, octets: bytes) -> bytes | None:
+    """The content of the element that fills these octets; None when they are something else."""
+    if octets[:1] != bytes([tag]):
+        return None
+    try:
+        cursor = Cursor(octets, 1)
+        content = cursor.octets()
+        cursor.finish()
+    except DecodeError:
+        return None
+    return content
+
+
 def _read_aarq(fields: _Fields) -> Aarq:
+    context = fields.context()
+    if context is None:
+        raise fields.error(0xA1, "names no application context of COSEM")
     return Aarq(
         protocol_version=fields.take(0x80),
-        context=fields.context(),
-        calling_ap_title=fields.inner(0xA6, _OCTET_STRING),
-        calling_ae_qualifier=fields.inner(0xA7, _OCTET_STRING),
+        context=context,
+        calling_ap_title=fields.optional(0xA6),
+        calling_ae_qualifier=fields.optional(0xA7),
         calling_ae_invocation_id=fields.number(0xA9),
         authentication_requested=fields.requested(0x8A),
         mechanism=fields.mechanism(0x8B),
@@ -382,10 +415,10 @@ def _read_aare(fields: _Fields) -> Aare:
     return Aare(
         protocol_version=fields.take(0x80),
         context=fields.context(),
-        result=AssociationResult(fields.among(0xA2, fields.number(0xA2), AssociationResult)),
+        result=AssociationResult(fields.code(0xA2, fields.inner(0xA2, _INTEGER))),
         diagnostic=_read_diagnostic(fields),
-        responding_ap_title=fields.inner(0xA4, _OCTET_STRING),
-        responding_ae_qualifier=fields.inner(0xA5, _OCTET_STRING),
+        responding_ap_title=fields.optional(0xA4),
+        responding_ae_qualifier=fields.optional(0xA5),
         authentication_requested=fields.requested(0x88),
         mechanism=fields.mechanism(0x89),
         authentication_value=fields.authentication_value(0xAA),
@@ -399,14 +432,8 @@ def _read_diagnostic(fields: _Fields) -> SourceDiagnostic | ProviderDiagnostic:
     if content is None:
         return SourceDiagnostic.NULL
     cursor = Cursor(content)
-    choice = cursor.unsigned()
-    inner = Cursor(cursor.octets())
-    if inner.unsigned() != _INTEGER:
-        raise fields.error(0xA3, "holds no number")
-    number = int.from_bytes(inner.octets(), "big")
-    if choice == 0xA2:  # noqa: PLR2004 - acse-service-provider
-        return ProviderDiagnostic(fields.among(0xA3, number, ProviderDiagnostic))
-    return SourceDiagnostic(fields.among(0xA3, number, SourceDiagnostic))
+    names = ProviderDiagnostic if cursor.unsigned() == _PROVIDER else SourceDiagnostic
+    return names(fields.code(0xA3, _only(_INTEGER, cursor.octets())))
 
 
 def _read_release(buffer: bytes) -> tuple[int | None, bytes | None]:

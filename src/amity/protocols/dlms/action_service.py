@@ -8,10 +8,11 @@ from amity.protocols.dlms.attributes import Method, descriptor_octets
 from amity.protocols.dlms.cursor import Cursor
 from amity.protocols.dlms.data import Data, DecodeError, decode_all, encode_length
 from amity.protocols.dlms.fields import DataBlock
-from amity.protocols.dlms.results import ActionResult, DataAccessResult, action_result
+from amity.protocols.dlms.results import ActionResult, DataAccessResult
 
 REQUEST_TAG = 0xC3
 RESPONSE_TAG = 0xC7
+_LAST_CHOICE = b"\x01"  # of Get-Data-Result: data (0) or a result (1)
 
 
 class ActionOutcome(NamedTuple):
@@ -187,10 +188,19 @@ def _read_method_list(cursor: Cursor) -> tuple[Method, ...]:
 
 
 def _read_outcome(cursor: Cursor) -> ActionOutcome:
-    result = action_result(cursor.unsigned(), cursor.offset - 1)
+    result = ActionResult(cursor.unsigned())
     if not cursor.remaining:  # gurux-dlms 1.0.203 leaves out even the mark that nothing is returned
         return ActionOutcome(result)
-    return ActionOutcome(result, fields.read_data_result(cursor) if cursor.flag() else None)
+    return ActionOutcome(result, _read_returned(cursor, result) if cursor.flag() else None)
+
+
+def _read_returned(cursor: Cursor, result: ActionResult) -> Data | DataAccessResult | None:
+    """Get-Data-Result; some meters leave out its choice, others say success in place of nothing."""
+    choice = cursor.buffer[cursor.offset : cursor.offset + 1]
+    if result is ActionResult.SUCCESS and choice > _LAST_CHOICE:
+        return cursor.data()
+    returned = fields.read_data_result(cursor)
+    return None if returned is DataAccessResult.SUCCESS else returned
 
 
 def outcome_octets(outcome: ActionOutcome) -> bytes:
@@ -210,9 +220,11 @@ def decode_outcome(octets: bytes) -> ActionOutcome:
     """
     try:
         cursor = Cursor(octets)
-        outcome = _read_outcome(cursor)
+        outcome: ActionOutcome | None = _read_outcome(cursor)
         cursor.finish()
     except DecodeError:
+        outcome = None
+    if outcome is None or not outcome.result.named:
         return ActionOutcome(ActionResult.SUCCESS, decode_all(octets))
     return outcome
 

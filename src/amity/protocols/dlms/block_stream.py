@@ -34,7 +34,7 @@ class BlockDialogue:
 
     __slots__ = (
         "_acknowledged", "_all_out", "_came", "_came_last", "_came_octets", "_first", "_next_number", "_octets_max",
-        "_out", "_peer_window", "_reported", "_room_octets", "_rounds", "_window", "came_until",
+        "_out", "_peer_window", "_reported", "_room_octets", "_rounds", "_streamed_in_vain", "_window", "came_until",
     )  # fmt: skip
 
     def __init__(self, room_octets: int, window: int, octets_max: int = MESSAGE_OCTETS_MAX) -> None:
@@ -50,7 +50,7 @@ class BlockDialogue:
         self._came_octets = 0
         self._came_last: int | None = None
         self._reported = -1
-        self._rounds = 0
+        self._rounds = self._streamed_in_vain = 0
         self.came_until = 0
         """The last block of the other party before the first gap."""
 
@@ -91,6 +91,7 @@ class BlockDialogue:
         self._take_data(block)
         progress = before != (self._acknowledged, self.came_until)
         if block.streaming:
+            self._count_streamed(progress=progress)
             return ()
         self._count_round(progress=progress)
         if not self.acknowledged:
@@ -116,6 +117,8 @@ class BlockDialogue:
         if self._reported != self.came_until:  # saying the same again keeps its number
             self._reported = self.came_until
             self._next_number += 1
+            if self._next_number > _NUMBER_MAX:
+                raise RemoteProtocolError("a message comes in more blocks than can be acknowledged")
             self._out = []
             self._first = self._next_number
             self._acknowledged = self._first - 1
@@ -151,14 +154,24 @@ class BlockDialogue:
         while self.came_until + 1 in self._came:
             self.came_until += 1
 
+    def _count_streamed(self, *, progress: bool) -> None:
+        """A window may come once more for the sake of one block in it; whoever streams longer does not mean to end."""
+        self._streamed_in_vain = 0 if progress else self._streamed_in_vain + 1
+        if self._streamed_in_vain > WINDOW_MAX:
+            raise self._stuck()
+
     def _count_round(self, *, progress: bool) -> None:
+        self._streamed_in_vain = 0
         self._rounds = 0 if progress else self._rounds + 1
         if self._rounds > _ROUNDS_WITHOUT_PROGRESS_MAX:
-            raise RemoteProtocolError(
-                "a block transfer does not come forward",
-                tried=f"general block transfer, blocks up to {self.came_until} came",
-                next_step="the line loses too much: try a smaller window or a smaller PDU",
-            )
+            raise self._stuck()
+
+    def _stuck(self) -> RemoteProtocolError:
+        return RemoteProtocolError(
+            "a block transfer does not come forward",
+            tried=f"general block transfer, blocks up to {self.came_until} came",
+            next_step="the line loses too much: try a smaller window or a smaller PDU",
+        )
 
 
 def unconfirmed_blocks(message: bytes, room_octets: int) -> Burst:

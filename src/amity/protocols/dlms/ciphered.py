@@ -171,6 +171,12 @@ def general_header(*strings: bytes) -> bytes:
     return b"".join(map(fields.octet_string, strings))
 
 
+GENERAL_PROTECTION_TAGS = frozenset(
+    {int(CipherTag.GENERAL_GLO), int(CipherTag.GENERAL_DED), GeneralCiphering.TAG, GeneralSigning.TAG}
+)
+"""The wrappings of any APDU, which both sides must have agreed on (conformance bit 1: general protection)."""
+
+
 def read_ciphered(tag: CipherTag, cursor: Cursor) -> Ciphered:
     """What follows the tag of a ciphered APDU."""
     title = cursor.octets() if tag.general else None

@@ -65,6 +65,11 @@ class Cursor:
         """How many octets are left."""
         return len(self.buffer) - self.offset
 
+    def skip_padding(self) -> None:
+        """Step over zeros, where nothing else is left: some servers send their buffer as it is."""
+        if not self.buffer[self.offset :].strip(b"\0"):
+            self.offset = len(self.buffer)
+
     def finish(self) -> None:
         """Raise DecodeError when octets are left over."""
         if self.offset != len(self.buffer):

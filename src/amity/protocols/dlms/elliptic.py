@@ -31,6 +31,11 @@ def fresh_private_key(suite: Suite, random_octets: Callable[[int], bytes]) -> ec
     return ec.derive_private_key(number % (_curve(suite).group_order - 1) + 1, _curve(suite))
 
 
+def private_octets(key: ec.EllipticCurvePrivateKey, suite: Suite) -> bytes:
+    """The number that `private_key` makes the key of again; for whoever keeps keys."""
+    return key.private_numbers().private_value.to_bytes(suite.coordinate_octets, "big")
+
+
 def public_key(suite: Suite, octets: bytes) -> ec.EllipticCurvePublicKey:
     """The point of these octets; raise SecurityError when it does not lie on the suite's curve.
 

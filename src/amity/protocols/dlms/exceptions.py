@@ -1,25 +1,24 @@
 """How a server says that it cannot serve at all (IEC 62056-5-3, Exception-Response and confirmedServiceError)."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import ClassVar
 
 from amity.protocols.dlms import fields
 from amity.protocols.dlms.cursor import Cursor
-from amity.protocols.dlms.data_types import DecodeError
+from amity.protocols.dlms.results import Code
 
 RESPONSE_TAG = 0xD8
 SERVICE_ERROR_TAG = 0x0E
 
 
-class StateError(IntEnum):
+class StateError(Code):
     """Why the state of the server does not allow the service."""
 
     SERVICE_NOT_ALLOWED = 1
     SERVICE_UNKNOWN = 2
 
 
-class ServiceError(IntEnum):
+class ServiceError(Code):
     """Why the service failed."""
 
     OPERATION_NOT_POSSIBLE = 1
@@ -61,11 +60,7 @@ class ConfirmedServiceError:
 
 def read_exception(cursor: Cursor) -> ExceptionResponse:
     """What follows the tag of an Exception-Response."""
-    codes = cursor.take(2)
-    try:
-        state, service = StateError(codes[0]), ServiceError(codes[1])
-    except ValueError:
-        raise DecodeError(f"{codes.hex()} is no exception that the standard has", 1) from None
+    state, service = StateError(cursor.unsigned()), ServiceError(cursor.unsigned())
     counter = None
     if service is ServiceError.INVOCATION_COUNTER_ERROR and cursor.remaining:
         counter = cursor.unsigned(4)

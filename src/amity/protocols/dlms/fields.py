@@ -6,9 +6,11 @@ from amity.kernel.errors import LocalProtocolError
 from amity.protocols.dlms.attributes import DESCRIPTOR_OCTETS, Attribute, Method, descriptor_fields, descriptor_octets
 from amity.protocols.dlms.cursor import Cursor
 from amity.protocols.dlms.data import Data, DecodeError, encode, encode_length
-from amity.protocols.dlms.results import DataAccessResult, access_result
+from amity.protocols.dlms.results import DataAccessResult
 from amity.protocols.dlms.selective_access import Access, parse_access
 
+CONFIRMED_SERVICE = 0x40
+"""The bit of invoke-id-and-priority by which a client asks for an answer."""
 DEFAULT_INVOKE = 0xC1  # invoke id 1, confirmed service, high priority
 _ABSENT = b"\x00"
 _PRESENT = b"\x01"
@@ -123,7 +125,7 @@ def read_data_result(cursor: Cursor) -> Data | DataAccessResult:
 
 def read_access_result(cursor: Cursor) -> DataAccessResult:
     """Data-Access-Result."""
-    return access_result(cursor.unsigned(), cursor.offset - 1)
+    return DataAccessResult(cursor.unsigned())
 
 
 def read_data_list(cursor: Cursor) -> tuple[Data, ...]:

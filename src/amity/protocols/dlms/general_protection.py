@@ -92,6 +92,19 @@ def number_of(message: GeneralCiphering) -> tuple[bool, int]:
     return False, int.from_bytes(message.transaction_id, "big")
 
 
+def one_time_key_of(message: GeneralCiphering, suite: Suite) -> bytes:
+    """What tells the key of one message from those of all others; empty where a key is used again and again.
+
+    Of an ephemeral point x alone: with -y it makes the same key.
+    """
+    key_info = message.key_info
+    if isinstance(key_info, WrappedMessageKey):
+        return key_info.octets
+    if isinstance(key_info, AgreedKey) and key_info.parameters == ONE_PASS_DH:
+        return key_info.octets[: suite.coordinate_octets]
+    return b""
+
+
 def key_use_of(message: GeneralCiphering) -> KeyUse:
     """How the key of a message came about, for whoever answers in kind."""
     key_info = message.key_info

@@ -7,13 +7,12 @@ from amity.protocols.dlms import fields
 from amity.protocols.dlms.attributes import Attribute
 from amity.protocols.dlms.cursor import Cursor
 from amity.protocols.dlms.data import Data, DecodeError, decode_all, encode, encode_length
-from amity.protocols.dlms.results import DataAccessResult, access_result
+from amity.protocols.dlms.results import DataAccessResult
 from amity.protocols.dlms.selective_access import Access
 
 REQUEST_TAG = 0xC0
 RESPONSE_TAG = 0xC4
 _NORMAL, _BLOCK, _LIST = 1, 2, 3
-_RESULT_OFFSET = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ def _normal_response(cursor: Cursor, invoke: int) -> GetResponseNormal:
     if choice == 0:
         return GetResponseNormal(invoke, cursor.rest())
     if choice == 1:
-        return GetResponseNormal(invoke, access_result(cursor.unsigned(), _RESULT_OFFSET))
+        return GetResponseNormal(invoke, fields.read_access_result(cursor))
     raise DecodeError(f"{choice} is neither data (0) nor a result (1)", cursor.offset - 1)
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from amity.kernel.errors import LocalProtocolError, SecurityError
-from amity.protocols.dlms import elliptic
+from amity.kernel.errors import LocalProtocolError, RemoteProtocolError, SecurityError
+from amity.protocols.dlms import apdu, elliptic
 from amity.protocols.dlms.acse import Mechanism
 from amity.protocols.dlms.ciphering import SUITE_MAX, TAG_OCTETS, SecurityControl
 from amity.protocols.dlms.protector import Protector
@@ -16,6 +16,7 @@ from amity.protocols.dlms.suites import suite_of
 CHALLENGE_OCTETS = range(8, 65)
 """The lengths that the standard allows; ours have 16 at least."""
 
+_WRAPPINGS = apdu.Ciphered | apdu.GeneralCiphering | apdu.GeneralSigning | apdu.GeneralBlockTransfer
 _AES_OCTETS = 16
 _GMAC_HEAD_OCTETS = 5  # security control, invocation counter
 
@@ -35,8 +36,16 @@ class Proof(NamedTuple):
 
 
 def prove(mechanism: Mechanism, protector: Protector, proof: Proof, invocation_counter: int) -> bytes:
-    """f(challenge); only mechanism 5 uses the invocation counter. Raises what the protector raises."""
+    """f(challenge); only mechanism 5 uses the invocation counter.
+
+    Raises what the protector raises, and SecurityError for a challenge that nobody should answer.
+    """
     if mechanism is Mechanism.HLS_GMAC:
+        if reads_as_apdu(proof.challenge):
+            raise SecurityError(
+                "the challenge is a message: our answer would be its authentication tag",
+                next_step="somebody may be in between who would have us sign it; chance does this once in 50,000 times",
+            )
         return gmac_proof(protector, proof.prover, invocation_counter, proof.challenge)
     if mechanism is Mechanism.HLS_ECDSA:
         return protector.sign(proof.message)
@@ -86,6 +95,14 @@ def _enciphered(secret: bytes, challenge: bytes) -> bytes:
 
 
 # ------------------------------------------------------------------ mechanism 5
+def reads_as_apdu(challenge: bytes) -> bool:
+    """True when these octets ask, answer or report something; wrappings, which need a key of their own, do not."""
+    try:
+        return not isinstance(apdu.decode(challenge), _WRAPPINGS)
+    except RemoteProtocolError:
+        return False
+
+
 def gmac_proof(protector: Protector, prover: bytes, invocation_counter: int, challenge: bytes) -> bytes:
     """SC, IC and the GMAC of the challenge: the tag of an authenticated-only message."""
     control = SecurityControl.AUTHENTICATED | protector.suite

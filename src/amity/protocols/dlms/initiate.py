@@ -1,6 +1,6 @@
 """Opening the xDLMS context (IEC 62056-5-3, InitiateRequest and InitiateResponse)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import ClassVar
 
@@ -53,10 +53,15 @@ class InitiateRequest:
     TAG: ClassVar[int] = REQUEST_TAG
     conformance: Conformance
     max_pdu_octets: int
-    dedicated_key: bytes | None = None
+    dedicated_key: bytes | None = field(default=None, repr=False)
     response_allowed: bool = True
     quality_of_service: int | None = None
     version: int = DLMS_VERSION
+
+    def around_key(self, octets: int) -> tuple[bytes, bytes]:
+        """The octets of the APDU before and after a dedicated key of so many, for whoever puts it there unseen."""
+        before = bytes([REQUEST_TAG, 1, octets])
+        return before, replace(self, dedicated_key=None).encode()[2:]
 
     def encode(self) -> bytes:
         """The octets of the APDU."""
@@ -113,7 +118,9 @@ def read_response(cursor: Cursor) -> InitiateResponse:
     quality = cursor.unsigned() if cursor.flag() else None
     version = cursor.unsigned()
     conformance = _read_conformance(cursor)
-    return InitiateResponse(conformance, cursor.unsigned(2), cursor.unsigned(2), quality, version)
+    response = InitiateResponse(conformance, cursor.unsigned(2), cursor.unsigned(2), quality, version)
+    cursor.skip_padding()
+    return response
 
 
 def _optional_octet(value: int | None) -> bytes:

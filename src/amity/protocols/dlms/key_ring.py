@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from amity.kernel.errors import LocalProtocolError, SecurityError
 from amity.protocols.dlms import elliptic
+from amity.protocols.dlms.certificate_requests import certificate_request
+from amity.protocols.dlms.certificates import Purpose
 from amity.protocols.dlms.ciphering import CipherKeys, check_key_length
 from amity.protocols.dlms.hls import secret_digest
 from amity.protocols.dlms.key_agreement import derived_key
@@ -20,7 +22,7 @@ class Keys:
     """The octets of every key a party may hold, None for what it lacks; no repr shows them.
 
     Symmetric keys have 16 octets (suite 2: 32), private keys as many as a coordinate of the suite's curve. `secret` is
-    the HLS secret of mechanisms 2, 3, 4 and 6.
+    the HLS secret of mechanisms 2, 3, 4 and 6. `next_signing` and `next_agreement` wait for their certificates.
     """
 
     unicast: bytes | None = None
@@ -30,6 +32,8 @@ class Keys:
     secret: bytes | None = None
     signing: bytes | None = None
     agreement: bytes | None = None
+    next_signing: bytes | None = None
+    next_agreement: bytes | None = None
 
     def changed(self, keys: Mapping[KeyId, bytes]) -> "Keys":
         """The same keys but these."""
@@ -42,6 +46,8 @@ _NAMES = {
     KeyId.AUTHENTICATION: "authentication",
     KeyId.MASTER: "master",
 }
+_PAIRS = {Purpose.SIGNING: ("signing", "next_signing"), Purpose.AGREEMENT: ("agreement", "next_agreement")}
+"""Where a private key stands while it is in use, and before."""
 
 
 class KeyRing(CipherKeys):
@@ -93,6 +99,30 @@ class KeyRing(CipherKeys):
         private = elliptic.fresh_private_key(suite_of(self.suite), self._chance())
         return EphemeralKey(elliptic.public_octets(private.public_key()), private, self)
 
+    def generate(self, purpose: Purpose) -> "KeyRing":
+        """A new private key from the injected chance."""
+        suite = suite_of(self.suite)
+        private = elliptic.fresh_private_key(suite, self._chance())
+        return self._holding(**{_PAIRS[purpose][1]: elliptic.private_octets(private, suite)})
+
+    def certificate_request(self, purpose: Purpose, system_title: bytes) -> bytes:
+        """Signed with the deterministic nonce of RFC 6979."""
+        in_use, waiting = self._pairs(purpose)
+        octets = waiting or in_use
+        if octets is None:
+            raise SecurityError(f"no key pair for {purpose} is held", next_step="generate one first")
+        suite = suite_of(self.suite)
+        return certificate_request(elliptic.private_key(suite, octets), suite, system_title)
+
+    def put_in_use(self, purpose: Purpose, public: bytes) -> "KeyRing":
+        """The pair that waits takes the place of the one in use, whose private key is forgotten."""
+        suite, (in_use, waiting) = suite_of(self.suite), self._pairs(purpose)
+        for octets in filter(None, (waiting, in_use)):
+            if elliptic.public_octets(elliptic.private_key(suite, octets).public_key()) == public:
+                still_waiting = None if octets == waiting else waiting
+                return self._holding(**dict(zip(_PAIRS[purpose], (octets, still_waiting), strict=True)))
+        raise SecurityError(f"this public key for {purpose} belongs to no key pair that is held")
+
     def renew(self, key_ids: Sequence[KeyId]) -> KeyTransfer:
         """New keys from the injected chance, wrapped with the master key (RFC 3394)."""
         master, chance, octets = self._master(), self._chance(), suite_of(self.suite).key_octets
@@ -119,6 +149,14 @@ class KeyRing(CipherKeys):
 
     def _with(self, keys: Mapping[KeyId, bytes]) -> "KeyRing":
         return KeyRing(self.suite, self._keys.changed(keys), self._random_octets)
+
+    def _holding(self, **keys: bytes | None) -> "KeyRing":
+        return KeyRing(self.suite, replace(self._keys, **keys), self._random_octets)
+
+    def _pairs(self, purpose: Purpose) -> tuple[bytes | None, bytes | None]:
+        """The private keys in use and waiting."""
+        in_use, waiting = _PAIRS[purpose]
+        return getattr(self._keys, in_use), getattr(self._keys, waiting)
 
     def _master(self) -> bytes:
         if self._keys.master is None:

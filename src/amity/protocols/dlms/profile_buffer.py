@@ -9,10 +9,19 @@ from numpy.typing import NDArray
 
 from amity.kernel.errors import RemoteProtocolError
 from amity.protocols.dlms import profile_rows, profile_runs, profile_template
+from amity.protocols.dlms.data import Tag, encode_length
 from amity.protocols.dlms.profile_columns import EMPTY, ClockReading, Column, ProfileColumns
 from amity.protocols.dlms.profile_template import Template, buffer_span, compile_template
 
-__all__ = ["ClockReading", "JoinedProfiles", "ProfileColumns", "TemplateCache", "compile_template", "decode_columns"]
+__all__ = [
+    "ClockReading",
+    "JoinedProfiles",
+    "ProfileColumns",
+    "TemplateCache",
+    "column_octets",
+    "compile_template",
+    "decode_columns",
+]
 
 _TEMPLATES_MAX = 4096
 _DEFAULT_CLOCK = ClockReading()
@@ -59,6 +68,20 @@ def _by_template(template: Template, raw: bytes, clock: ClockReading, *, null_re
     if len(raw) - span.start == span.rows * template.row_octets:
         return profile_template.read_rows(template, raw, span.start, span.rows, clock)
     return profile_runs.read_rows(template, raw, span, clock, null_repeats=null_repeats)
+
+
+def column_octets(raw: bytes, number: int) -> bytes:
+    """One column of a buffer as the A-XDR octets of an array of its cells, just as they came.
+
+    Raises:
+        RemoteProtocolError: the octets are no profile buffer, or its rows have no such column.
+    """
+    template, span = compile_template(raw), buffer_span(raw)
+    if template is not None and span is not None and number < len(template.cells):
+        cells = profile_template.cells(template, raw, span, number)
+        if cells is not None:
+            return bytes([Tag.ARRAY]) + encode_length(span.rows) + cells
+    return profile_rows.column_octets(raw, number)
 
 
 class TemplateCache:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from amity.kernel.errors import RemoteProtocolError
 from amity.kernel.time import epoch_s
-from amity.protocols.dlms.data import CompactArray, Data, DecodeError, Tag, Value, decode_all
+from amity.protocols.dlms.data import CompactArray, Data, DecodeError, Tag, Value, array, decode_all, encode
 from amity.protocols.dlms.datetime import OCTETS as CLOCK_OCTETS
 from amity.protocols.dlms.datetime import CosemDateTime
 from amity.protocols.dlms.profile_columns import EMPTY, STATUS_NOT_SPECIFIED, ClockReading, Column, ProfileColumns
@@ -41,6 +41,14 @@ def read_rows(raw: bytes, clock: ClockReading, *, null_repeats: bool) -> Profile
     values = tuple(seconds if number == place else column for number, (column, _) in enumerate(read))
     missing = tuple(None if number == place else mask for number, (_, mask) in enumerate(read))
     return ProfileColumns(len(rows), seconds, status, values, tuple(map(_tag_of, columns)), missing)
+
+
+def column_octets(raw: bytes, number: int) -> bytes:
+    """One column as an encoded array of its cells; raise DecodeError for rows that have no such column."""
+    rows = _rows(raw)
+    if rows and not 0 <= number < len(rows[0]):
+        raise DecodeError(f"the rows have {len(rows[0])} columns and no number {number}", 0)
+    return encode(array([row[number] for row in rows]))
 
 
 def _rows(raw: bytes) -> list[tuple[Data, ...]]:

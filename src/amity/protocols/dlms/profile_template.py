@@ -1,5 +1,6 @@
 """Profile rows by template: row 0 is walked once, then every row is cut by offsets while all its tags are compared."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +18,11 @@ _NUMBER_FORMS: dict[Tag, str] = {
     Tag.BCD: "u1", Tag.FLOATING_POINT: ">f4", Tag.FLOAT32: ">f4", Tag.FLOAT64: ">f8",
 }  # fmt: skip
 _FLOATS = frozenset({Tag.FLOATING_POINT, Tag.FLOAT32, Tag.FLOAT64})
+WHOLE_NUMBERS = frozenset(_NUMBER_FORMS) - _FLOATS
+DELTA_FORMS = {
+    Tag.DELTA_INTEGER: "i1", Tag.DELTA_LONG: ">i2", Tag.DELTA_DOUBLE_LONG: ">i4",
+    Tag.DELTA_UNSIGNED: "u1", Tag.DELTA_LONG_UNSIGNED: ">u2", Tag.DELTA_DOUBLE_LONG_UNSIGNED: ">u4",
+}  # fmt: skip
 _STRINGS = frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING})
 _INT64_MAX = np.iinfo(np.int64).max
 _JOINED_CHECK_ROWS = 4096  # rows compared at a time, so that the work stays in the processor's cache
@@ -41,7 +47,10 @@ class BufferSpan(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """The shape of one row; `fixed` holds its tags and lengths, `mask` is 0xFF where they stand."""
+    """The shape of one row; `fixed` holds its tags and lengths, `mask` is 0xFF where they stand.
+
+    `octets_of` says for each cell how many octets it takes by the tag it travels under: its own, null-data, a delta.
+    """
 
     cells: tuple[Cell, ...]
     clock: int
@@ -51,6 +60,7 @@ class Template:
     fixed: NDArray[np.uint8]
     mask: NDArray[np.uint8]
     tags: tuple[Tag, ...]
+    octets_of: tuple[Mapping[int, int], ...]
 
 
 def buffer_span(raw: bytes) -> BufferSpan | None:
@@ -123,13 +133,22 @@ def _build(raw: bytes, start: int, cells: tuple[Cell, ...], clock: int) -> Templ
     numbers = [cell for cell in cells if cell.tag in _NUMBER_FORMS]
     return Template(
         cells, clock, row_octets,
-        dtype=_layout([(cell.name, _NUMBER_FORMS[cell.tag], cell.offset) for cell in numbers], row_octets),
-        clock_dtype=_layout([(n, form, cells[clock].offset + at) for n, form, at in CLOCK_FIELDS], row_octets),
+        dtype=rows_dtype([(cell.name, _NUMBER_FORMS[cell.tag], cell.offset) for cell in numbers], row_octets),
+        clock_dtype=rows_dtype([(n, form, cells[clock].offset + at) for n, form, at in CLOCK_FIELDS], row_octets),
         fixed=fixed, mask=mask, tags=tuple(cell.tag for cell in cells),
+        octets_of=tuple(map(_octets_of, cells)),
     )  # fmt: skip
 
 
-def _layout(fields: list[tuple[str, str, int]], row_octets: int) -> np.dtype[Any]:
+def _octets_of(cell: Cell) -> dict[int, int]:
+    octets = {int(Tag.NULL): 1, int(cell.tag): cell.offset + cell.octets - cell.start}
+    if cell.tag in WHOLE_NUMBERS:
+        octets |= {int(tag): 1 + FIXED_OCTETS[tag] for tag in DELTA_FORMS}
+    return octets
+
+
+def rows_dtype(fields: list[tuple[str, str, int]], row_octets: int) -> np.dtype[Any]:
+    """Rows of so many octets with these fields (name, form, offset) in each."""
     names, forms, offsets = zip(*fields, strict=True) if fields else ((), (), ())
     return np.dtype({"names": names, "formats": forms, "offsets": offsets, "itemsize": row_octets})
 
@@ -139,7 +158,7 @@ def read_rows(template: Template, octets: bytes, start: int, rows: int, clock: C
 
     Also None for a time that is no instant and for an unsigned number beyond 63 bits: the generic reader handles those.
     """
-    if len(octets) - start != rows * template.row_octets or not _same_shape(template, octets, start, rows):
+    if len(octets) - start != rows * template.row_octets or not same_shape(template, octets, start, rows):
         return None
     clocks = np.frombuffer(octets, template.clock_dtype, rows, start)
     seconds = clock_seconds(clocks, clock.default_deviation_min, deviation_inverted=clock.deviation_inverted)
@@ -156,13 +175,25 @@ def read_rows(template: Template, octets: bytes, start: int, rows: int, clock: C
     return ProfileColumns(rows, seconds, clocks["status"].copy(), tuple(columns), template.tags, missing)
 
 
-def _same_shape(template: Template, octets: bytes, start: int, rows: int) -> bool:
+def same_shape(template: Template, octets: bytes, start: int, rows: int) -> bool:
+    """True when every tag and length of rows that fill the octets from `start` on is that of the template."""
     grid = np.frombuffer(octets, np.uint8, rows * template.row_octets, start).reshape(rows, template.row_octets)
     for first in range(0, rows, _JOINED_CHECK_ROWS):
         fixed = grid[first : first + _JOINED_CHECK_ROWS] & template.mask
         if (fixed != template.fixed).any():
             return False
     return True
+
+
+def cells(template: Template, octets: bytes, span: BufferSpan, number: int) -> bytes | None:
+    """One cell of each row, tags included, one after the other; None when a row differs from the template."""
+    if len(octets) - span.start != span.rows * template.row_octets:
+        return None
+    if not same_shape(template, octets, span.start, span.rows):
+        return None
+    cell = template.cells[number]
+    grid = np.frombuffer(octets, np.uint8, offset=span.start).reshape(span.rows, template.row_octets)
+    return grid[:, cell.start : cell.offset + cell.octets].tobytes()
 
 
 def read_column(cell: Cell, numbers: NDArray[np.void], octets: bytes, start: int) -> Column | None:

@@ -1,10 +1,17 @@
 """The port through which keys reach the stack (IEC 62056-5-3, 5.3): whoever implements it decides where they live."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from hmac import compare_digest
 from typing import NamedTuple, NoReturn, Protocol
 
 from amity.kernel.errors import SecurityError
+from amity.protocols.dlms.certificates import Purpose
+from amity.protocols.dlms.suites import suite_of
+
+_ENCRYPTED = 0x20  # the security control without the suite
+_NOBODY = bytes(8)  # a system title that no manufacturer gives
+_PROBE = bytes(16)
 
 
 class KeyId(IntEnum):
@@ -63,6 +70,24 @@ class Protector(Protocol):
         del key
         _lacks("no dedicated keys")
 
+    def dedicate(
+        self,
+        security_control: int,
+        system_title: bytes,
+        invocation_counter: int,
+        around: tuple[bytes, bytes],
+        random_octets: Callable[[int], bytes],
+    ) -> tuple[bytes, "Protector"]:
+        """A new dedicated key between these octets, protected, and who protects under that key from then on.
+
+        A holder of keys elsewhere draws the key from his own chance, so that nobody here ever sees it; whoever holds
+        keys in memory may use the chance given.
+        """
+        before, after = around
+        key = random_octets(suite_of(self.suite).key_octets)
+        payload = self.protect(security_control, system_title, invocation_counter, before + key + after)
+        return payload, self.dedicated(key)
+
     def digest(self, mechanism: int, message: bytes) -> bytes:
         """The HLS secret and a message made into an answer as authentication mechanism 2, 3, 4 or 6 has it."""
         del mechanism, message
@@ -85,6 +110,22 @@ class Protector(Protocol):
     def offer(self) -> "KeyOffer":
         """A fresh ephemeral key pair."""
         _lacks("no ephemeral keys")
+
+    # -------------------------------------------------------------- key pairs of one's own
+    def generate(self, purpose: Purpose) -> "Protector":
+        """A new key pair waits beside the one in use until `put_in_use` names it; an older one that waits is gone."""
+        del purpose
+        _lacks("no key pairs of their own making")
+
+    def certificate_request(self, purpose: Purpose, system_title: bytes) -> bytes:
+        """PKCS #10 in DER for the pair that waits, else for the one in use; the private key stays where it is."""
+        del purpose, system_title
+        _lacks("no key pairs to be certified")
+
+    def put_in_use(self, purpose: Purpose, public: bytes) -> "Protector":
+        """From now on the pair with this point (x and y); raise SecurityError when none has it, in use or waiting."""
+        del purpose, public
+        _lacks("no key pairs of their own")
 
     # -------------------------------------------------------------- change of keys
     def renew(self, key_ids: Sequence[KeyId]) -> "KeyTransfer":
@@ -116,6 +157,17 @@ class KeyTransfer(NamedTuple):
 
     wrapped: tuple[WrappedKey, ...]
     renewed: Protector
+
+
+def same_unicast_key(one: Protector, other: Protector) -> bool:
+    """True when both hold the same global unicast key, as far as their work shows.
+
+    Both encipher the same octets under a nonce that no party uses, and what comes of it leaves nobody's hands.
+    """
+    control = _ENCRYPTED | one.suite
+    return one.suite == other.suite and compare_digest(
+        one.protect(control, _NOBODY, 0, _PROBE), other.protect(control, _NOBODY, 0, _PROBE)
+    )
 
 
 def _lacks(what: str) -> NoReturn:

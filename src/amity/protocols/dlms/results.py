@@ -1,11 +1,34 @@
 """Result codes that a server gives back (IEC 62056-5-3, Data-Access-Result and Action-Result)."""
 
 from enum import IntEnum
+from typing import Self
 
-from amity.protocols.dlms.data_types import DecodeError
+_OCTET_MAX = 0xFF
 
 
-class DataAccessResult(IntEnum):
+class Code(IntEnum):
+    """A code of one octet; one that the standard does not name keeps its number, and is a refusal all the same."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, int) or not 0 <= value <= _OCTET_MAX:
+            return None
+        unnamed = int.__new__(cls, value)
+        unnamed._name_, unnamed._value_ = f"UNKNOWN_{value}", value
+        return unnamed
+
+    @property
+    def named(self) -> bool:
+        """True for a code that the standard names."""
+        return self.name in type(self).__members__
+
+    @property
+    def label(self) -> str:
+        """`object-undefined` and so on, `unknown-5` for a code without a name."""
+        return self.name.lower().replace("_", "-")
+
+
+class DataAccessResult(Code):
     """How reading or writing an attribute went."""
 
     SUCCESS = 0
@@ -25,13 +48,8 @@ class DataAccessResult(IntEnum):
     DATA_BLOCK_NUMBER_INVALID = 19
     OTHER_REASON = 250
 
-    @property
-    def label(self) -> str:
-        """`object-undefined` and so on."""
-        return self.name.lower().replace("_", "-")
 
-
-class ActionResult(IntEnum):
+class ActionResult(Code):
     """How calling a method went."""
 
     SUCCESS = 0
@@ -47,24 +65,3 @@ class ActionResult(IntEnum):
     LONG_ACTION_ABORTED = 15
     NO_LONG_ACTION_IN_PROGRESS = 16
     OTHER_REASON = 250
-
-    @property
-    def label(self) -> str:
-        """`object-undefined` and so on."""
-        return self.name.lower().replace("_", "-")
-
-
-def access_result(code: int, offset: int) -> DataAccessResult:
-    """The named result of a code; raise DecodeError for a code that the standard does not have."""
-    try:
-        return DataAccessResult(code)
-    except ValueError:
-        raise DecodeError(f"{code} is no data access result", offset) from None
-
-
-def action_result(code: int, offset: int) -> ActionResult:
-    """The named result of a code; raise DecodeError for a code that the standard does not have."""
-    try:
-        return ActionResult(code)
-    except ValueError:
-        raise DecodeError(f"{code} is no action result", offset) from None

@@ -20,7 +20,7 @@ class Suite:
 
     number: int
     key_octets: int
-    digest: hashes.HashAlgorithm
+    digest: hashes.SHA256 | hashes.SHA384
     curve: ec.EllipticCurve | None
     gcm: bytes
     wrap: bytes

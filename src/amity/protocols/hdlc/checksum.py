@@ -31,5 +31,13 @@ def holds_after_check(octets: bytes) -> bool:
     return crc_hqx(octets.translate(_MIRRORED), _AFTER_A_CHECK) == _AFTER_A_CHECK
 
 
+def both_hold(octets: bytes, head_octets: int) -> bool:
+    """True when a head of so many octets ends with its check sequence, and so does all of it: mirrored once."""
+    mirrored = octets.translate(_MIRRORED)
+    if crc_hqx(mirrored[:head_octets], _START) != _AFTER_A_CHECK:
+        return False
+    return crc_hqx(mirrored[head_octets:], _AFTER_A_CHECK) == _AFTER_A_CHECK
+
+
 def _sequence(register: int) -> bytes:
     return (register ^ _START).to_bytes(2, "big").translate(_MIRRORED)

@@ -1,12 +1,19 @@
 """HDLC frames of type 3 (IEC 62056-46, 6.4): format with length, addresses, control, checks, information."""
 
+import re
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
 from amity.kernel.errors import LocalProtocolError, RemoteProtocolError
 from amity.protocols.hdlc.address import Address, decode_address
-from amity.protocols.hdlc.checksum import check_sequence, check_sequence_after_check, holds, holds_after_check
+from amity.protocols.hdlc.checksum import (
+    both_hold,
+    check_sequence,
+    check_sequence_after_check,
+    holds,
+    holds_after_check,
+)
 
 FLAG = 0x7E
 _FLAG = bytes([FLAG])
@@ -21,6 +28,13 @@ _LENGTH_MIN = 7  # format 2, addresses 1 + 1, control 1, frame check 2
 _CHECK_OCTETS = 2
 POLL_FINAL = 0x10
 UI_CONTROL = 0x03
+
+_OPENING = re.compile(rb"\x7e(?=[\xa0-\xaf]|\Z)")
+"""A flag behind which a frame may begin: the others of a noisy line are stepped over unseen."""
+_EVEN, _ODD = (rb"[" + re.escape(bytes(range(first, 256, 2))) + rb"]" for first in (0, 1))
+_ADDRESS = rb"(?:%b|%b|%b)" % (_ODD, _EVEN + _ODD, 3 * _EVEN + _ODD)
+_HEAD = re.compile(rb"[\xa0-\xaf]." + _ADDRESS + _ADDRESS + rb"...", re.DOTALL)
+"""Format, two addresses, control and the check of these."""
 
 
 class HdlcError(RemoteProtocolError):
@@ -240,13 +254,21 @@ def _plain_frame(buffer: bytes, length: int) -> Found | None:
     end = 1 + length
     if len(buffer) < end:
         return None
+    closed = buffer[end : end + 1] == _FLAG
+    if not (_head_holds(buffer) or (closed and FLAG not in buffer[1:end])):
+        return None  # unseen what stands in it: on a noisy line every few octets announce 2 KB
     frame = _parse(buffer[1:end], stuffed=False)
     if frame is None:
         return None
-    if buffer[end : end + 1] == _FLAG:  # the flag stays: it may open the next frame
+    if closed:  # the flag stays: it may open the next frame
         return Found(frame, end) if frame.fcs_ok or frame.hcs_ok else None
     # A lost closing flag (or an abort after the frame) does not make a frame wrong whose check holds.
     return Found(frame, end) if frame.fcs_ok else None
+
+
+def _head_holds(buffer: bytes) -> bool:
+    head = _HEAD.match(buffer, 1)
+    return head is not None and holds(head[0])
 
 
 def _stuffed_frame(buffer: bytes) -> Found | None:
@@ -309,20 +331,24 @@ class Reader:
         frames: list[Frame] = []
         buffer = bytes(self._buffer)
         offset = 0
-        while (flag := buffer.find(FLAG, offset)) >= 0:
-            self.noise_octets += flag - offset
-            found = self._next_like_the_last(buffer, flag) or self._found(buffer, flag, complete=complete)
-            offset = flag
+        while (opening := _OPENING.search(buffer, offset)) is not None:
+            flag = opening.start()
+            self._step_over(buffer, offset, flag)
+            offset = self._frames_like_the_last(buffer, flag, frames)
+            found = self._found(buffer, offset, complete=complete)
             if found is None:
                 break
             offset += found.end
             if found.frame is not None:
                 frames.append(found.frame)
         else:
-            self.noise_octets += len(buffer) - offset
+            self._step_over(buffer, offset, len(buffer))
             offset = len(buffer)
         del self._buffer[:offset]
         return frames
+
+    def _step_over(self, buffer: bytes, start: int, end: int) -> None:
+        self.noise_octets += end - start - buffer.count(FLAG, start, end)
 
     def _found(self, buffer: bytes, flag: int, *, complete: bool) -> Found | None:
         found = find(buffer[flag : flag + 2 * LENGTH_MAX], complete=complete)
@@ -330,15 +356,27 @@ class Reader:
             self._addresses = _addresses(buffer[flag + 1 : flag + found.end])
         return found
 
-    def _next_like_the_last(self, buffer: bytes, flag: int) -> Found | None:
-        """The short way to a sound frame that goes between the same stations as the one before it."""
+    def _frames_like_the_last(self, buffer: bytes, flag: int, frames: list[Frame]) -> int:
+        """The short way through sound frames between the same stations as the one before; the place of the flag behind.
+
+        What is done for each frame is kept together here: a call costs as much as the check of 30 octets.
+        """
         known = self._addresses
-        if known is None or not buffer.startswith(known.octets, flag + 3):
-            return None
-        form = buffer[flag + 1] << 8 | buffer[flag + 2]
-        end = flag + 1 + (form & _LENGTH_MASK)
-        shortest = flag + 3 + len(known.octets) + 1 + _CHECK_OCTETS
-        if form & _FORMAT_TYPE_MASK != _FORMAT_TYPE or not shortest <= end < len(buffer) or buffer[end] != FLAG:
-            return None
-        frame = _frame(buffer[flag + 1 : end], known, stuffed=False)
-        return Found(frame, end - flag) if frame.fcs_ok else None
+        if known is None:
+            return flag
+        source, destination, address_octets = known.source, known.destination, known.octets
+        control_at = 2 + len(address_octets)
+        while buffer.startswith(address_octets, flag + 3):
+            form = buffer[flag + 1] << 8 | buffer[flag + 2]
+            start, end = flag + control_at + 4, flag + 1 + (form & _LENGTH_MASK)
+            if form & _FORMAT_TYPE_MASK != _FORMAT_TYPE or not start <= end < len(buffer) or buffer[end] != FLAG:
+                break
+            if not both_hold(buffer[flag + 1 : end], control_at + 3):
+                break
+            control, segmented = buffer[flag + 1 + control_at], form & _SEGMENTED != 0
+            if start == end:
+                frames.append(Frame(source, destination, control, b"", segmented, True, None))
+            else:
+                frames.append(Frame(source, destination, control, buffer[start : end - 2], segmented))
+            flag = end + buffer.startswith(_FLAG, end + 1)  # one flag between two frames, or one for each
+        return flag

@@ -11,7 +11,7 @@ INFORMATION_OCTETS_MAX = 2030
 WINDOW_DEFAULT = 1
 WINDOW_MAX = 7
 
-_FORMAT, _GROUP = 0x81, 0x80
+_FORMAT, _GROUP, _USER_DATA = 0x81, 0x80, 0xF0
 _TRANSMIT_OCTETS, _RECEIVE_OCTETS, _TRANSMIT_WINDOW, _RECEIVE_WINDOW = 0x05, 0x06, 0x07, 0x08
 _HEAD_OCTETS = 3
 _ONE_OCTET_MAX = 0xFF
@@ -81,12 +81,16 @@ def _window(name: int, value: int) -> bytes:
 def decode_parameters(information: bytes) -> Parameters:
     """What the other station says in SNRM or UA; defaults for what it leaves out; raise HdlcError when it is malformed.
 
-    A value above what HDLC knows is taken as the most there is; one below the least as the least.
+    A value above what HDLC knows is taken as the most there is; one below the least as the least. User data may follow
+    the group of parameters (ISO/IEC 13239, 5.5.3.2); nothing is asked of it.
     """
     if not information:
         return Parameters()
-    head, fields = information[:_HEAD_OCTETS], information[_HEAD_OCTETS:]
-    if head[:2] != bytes([_FORMAT, _GROUP]) or len(head) < _HEAD_OCTETS or head[2] != len(fields):
+    head, following = information[:_HEAD_OCTETS], information[_HEAD_OCTETS:]
+    if head[:2] != bytes([_FORMAT, _GROUP]) or len(head) < _HEAD_OCTETS or head[2] > len(following):
+        raise _malformed(information)
+    fields, user_data = following[: head[2]], following[head[2] :]
+    if user_data and user_data[0] != _USER_DATA:
         raise _malformed(information)
     said = dict(_fields(fields, information))
     return Parameters(

@@ -121,16 +121,16 @@ class Primary(Station):
     def _is_for_us(self, frame: Frame) -> bool:
         if frame.destination.station != self.client.station or frame.source.upper != self.server.upper:
             return False
-        asked = self.server.lower
-        return asked is None or asked in CALLED_LOWER or frame.source.lower == asked
+        asked, answering = self.server.lower, frame.source.lower
+        # Some meters write the short form of their address, whatever form they were called by.
+        return asked is None or asked in CALLED_LOWER or answering is None or answering == asked
 
     def _on_connected(self, frame: Frame) -> None:
-        """UA to our SNRM."""
+        """UA to our SNRM; where its parameters do not decode, the least of the standard suits every meter."""
         try:
             theirs = decode_parameters(frame.information)
-        except HdlcError as error:
-            self._end(Ending.VIOLATED, error.what)
-            return
+        except HdlcError:
+            theirs = DEFAULT_PARAMETERS
         self.parameters = self.settings.parameters.limited_by(theirs)
         self._outgoing, self._incoming, self._peer_busy = Outgoing(), Incoming(), False
         self._enter(State.READY)

@@ -99,7 +99,7 @@ class Incoming:
         if frame.send_number != self.expected:
             self.gap = True
             return False
-        self._octets += len(frame.information)
+        self._octets += len(frame.information) or 1  # else empty frames could come without end
         if self._octets > APDU_OCTETS_MAX:
             raise HdlcError(f"more than {APDU_OCTETS_MAX} octets came in the segments of one APDU")
         self.expected = (self.expected + 1) % _MODULO
@@ -117,5 +117,5 @@ class Incoming:
     def take(self) -> list[bytes]:
         """Give out what is whole."""
         finished, self._finished = self._finished, []
-        self._octets = sum(map(len, self._parts))
+        self._octets = sum(len(part) or 1 for part in self._parts)
         return finished

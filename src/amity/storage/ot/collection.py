@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from amity.domain.collection import Delivery, Outcome
-from amity.headend.ports import Progress, QueuedDelivery, Standing
+from amity.headend.ports import Heard, Progress, QueuedDelivery, Saving, Standing
 from amity.headend.urgency import subject_of, urgency_of
 from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.ot.tables import delivery as delivery_table
@@ -35,17 +35,26 @@ class SqlCollection:
         self, delivery: Delivery, subject: str, body: bytes, *, progress: Progress, unmapped: Progress = _NOWHERE
     ) -> None:
         """In one transaction: queue the encoded delivery, keep its frames, move the meter's progress forward."""
+        self.save_all([Saving(delivery, subject, body, progress, unmapped)])
+
+    def save_all(self, savings: Sequence[Saving]) -> None:
+        """All of them in one transaction, each table gone through once."""
         with self._transactions.write() as connection:
-            inserted = connection.execute(
-                insert_or_ignore(connection, delivery_table), _delivery_row(delivery, subject, body)
-            )
-            if inserted.rowcount == 1:
-                _move(connection, delivery, progress, unmapped)
+            fresh = _fresh(connection, savings)
+            if not fresh:
+                return
+            connection.execute(insert_or_ignore(connection, delivery_table), list(map(_delivery_row, fresh)))
+            standings = _stored(connection, [one.delivery.meter_id for one in fresh])
+            for one in fresh:
+                meter_id = one.delivery.meter_id
+                standings[meter_id] = _moved(standings.get(meter_id, Standing()), one)
+            rows = [_standing_row(meter_id, standing) for meter_id, standing in standings.items()]
+            connection.execute(insert_or_update(connection, standing_table), rows)
 
     def rewind(self, meter_id: str, mapping_version: str) -> Progress:
         """Go back to where another mapping than this first left columns raw; return how far the meter is read then."""
         with self._transactions.write() as connection:
-            before = _stored(connection, meter_id)
+            before = _stored(connection, [meter_id]).get(meter_id, Standing())
             if not before.is_behind(mapping_version):
                 return before.progress
             progress = _combined(_earlier, before.progress, before.unmapped)
@@ -80,7 +89,16 @@ class SqlCollection:
             return gone.rowcount
 
 
-def _delivery_row(delivery: Delivery, subject: str, body: bytes) -> dict[str, Any]:
+def _fresh(connection: Connection, savings: Sequence[Saving]) -> list[Saving]:
+    """Those that are not stored yet, each once."""
+    by_id = {one.delivery.message_id: one for one in savings}
+    column = delivery_table.c.message_id
+    stored = set(connection.execute(select(column).where(column.in_(by_id))).scalars())
+    return [one for message_id, one in by_id.items() if message_id not in stored]
+
+
+def _delivery_row(saving: Saving) -> dict[str, Any]:
+    delivery = saving.delivery
     return {
         "message_id": delivery.message_id,
         "meter_id": delivery.meter_id,
@@ -88,22 +106,22 @@ def _delivery_row(delivery: Delivery, subject: str, body: bytes) -> dict[str, An
         "outcome": delivery.outcome,
         "detail": delivery.detail,
         "attempts": delivery.attempts,
-        "subject": subject_of(delivery, subject),
-        "body": body,
+        "subject": subject_of(delivery, saving.subject),
+        "body": saving.body,
         "sent": 0,
         "urgency": urgency_of(delivery),
     }
 
 
-def _move(connection: Connection, delivery: Delivery, progress: Progress, unmapped: Progress) -> None:
-    before = _stored(connection, delivery.meter_id)
-    after = replace(
+def _moved(before: Standing, saving: Saving) -> Standing:
+    delivery, unmapped = saving.delivery, saving.unmapped
+    return replace(
         _last_word(before, delivery),
-        progress=_combined(_later, before.progress, progress),
+        progress=_combined(_later, before.progress, saving.progress),
         unmapped=_combined(_earlier, before.unmapped, unmapped),
         unmapped_by=before.unmapped_by or (delivery.mapping_version if unmapped != _NOWHERE else ""),
+        heard=_highest(before.heard, saving.heard),
     )
-    connection.execute(insert_or_update(connection, standing_table), _standing_row(delivery.meter_id, after))
 
 
 def _last_word(before: Standing, delivery: Delivery) -> Standing:
@@ -112,6 +130,12 @@ def _last_word(before: Standing, delivery: Delivery) -> Standing:
         return before
     failures = 0 if delivery.outcome.answered else before.failures_in_a_row + 1
     return replace(before, outcome=delivery.outcome, attempted_at=delivery.collected_at, failures_in_a_row=failures)
+
+
+def _highest(before: Heard | None, now: Heard | None) -> Heard | None:
+    if before is None or now is None or before.key_name != now.key_name:
+        return now or before
+    return max(before, now)
 
 
 def _combined(choose: Callable[..., datetime | None], one: Progress, other: Progress) -> Progress:
@@ -127,11 +151,10 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 # ------------------------------------------------------------------ standings and their rows
-def _stored(connection: Connection, meter_id: str) -> Standing:
-    """The meter's standing, locked for this transaction where the database locks rows."""
-    query = select(standing_table).where(standing_table.c.meter_id == meter_id).with_for_update()
-    row = connection.execute(query).mappings().one_or_none()
-    return standing_of(row) if row else Standing()
+def _stored(connection: Connection, meter_ids: Sequence[str]) -> dict[str, Standing]:
+    """The standings that these meters have, locked for this transaction where the database locks rows."""
+    query = select(standing_table).where(standing_table.c.meter_id.in_(meter_ids)).with_for_update()
+    return {row["meter_id"]: standing_of(row) for row in connection.execute(query).mappings()}
 
 
 def standing_of(row: Mapping[Any, Any]) -> Standing:
@@ -143,16 +166,20 @@ def standing_of(row: Mapping[Any, Any]) -> Standing:
         row["failures_in_a_row"],
         Progress(*(row[f"unmapped_{name}"] for name in _PROGRESS)),
         row["unmapped_by"],
+        None if row["heard_key"] is None else Heard(row["heard_key"], row["heard_counter"]),
     )
 
 
 def _standing_row(meter_id: str, standing: Standing) -> dict[str, Any]:
+    key_name, counter = standing.heard or (None, None)
     return {
         "meter_id": meter_id,
         "outcome": standing.outcome,
         "attempted_at": standing.attempted_at,
         "failures_in_a_row": standing.failures_in_a_row,
         "unmapped_by": standing.unmapped_by,
+        "heard_key": key_name,
+        "heard_counter": counter,
         **{name: getattr(standing.progress, name) for name in _PROGRESS},
         **{f"unmapped_{name}": getattr(standing.unmapped, name) for name in _PROGRESS},
     }

@@ -1,14 +1,20 @@
-"""The fleet in the OT database."""
+"""The fleet in the OT database; the route to a meter is kept as the document that the fleet document has of it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 from sqlalchemy import select
 
+from amity.headend.fields import Fields
 from amity.headend.ports import Endpoint
+from amity.headend.route_document import read_route, route_document
 from amity.storage.dialect import insert_or_update
 from amity.storage.ot.tables import endpoint
 from amity.storage.transactions import Transactions
+
+_AS_THEY_ARE = tuple(field.name for field in fields(Endpoint) if field.name != "route")
 
 
 class SqlEndpoints:
@@ -21,11 +27,20 @@ class SqlEndpoints:
         """Every endpoint, by meter id."""
         with self._transactions.read() as connection:
             rows = connection.execute(select(endpoint).order_by(endpoint.c.meter_id))
-            return [Endpoint(**row) for row in rows.mappings()]
+            return [_endpoint(row) for row in rows.mappings()]
 
     def put(self, endpoints: Iterable[Endpoint]) -> None:
         """Add or replace endpoints by meter id, all or none."""
-        rows = [asdict(one) for one in endpoints]
+        rows = [_row(one) for one in endpoints]
         if rows:
             with self._transactions.write() as connection:
                 connection.execute(insert_or_update(connection, endpoint), rows)
+
+
+def _row(one: Endpoint) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in _AS_THEY_ARE} | {"route": json.dumps(route_document(one.route))}
+
+
+def _endpoint(row: Mapping[Any, Any]) -> Endpoint:
+    route = read_route(Fields(f"the stored route of meter {row['meter_id']}", json.loads(row["route"])))
+    return Endpoint(route=route, **{name: row[name] for name in _AS_THEY_ARE})

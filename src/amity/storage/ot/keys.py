@@ -12,11 +12,11 @@ from amity.headend.ports import MeterSecrets
 from amity.kernel.errors import ConfigurationError
 from amity.security.private_files import read_private, write_private
 
-_FIELDS: Final = ("password", "guek", "gak")
+_FIELDS: Final = ("password", "guek", "gak", "signing", "meter_signing")
 
 
 class KeyFile:
-    """Implements `headend.ports.Keys`: one object per meter id with `password`, `guek` and `gak` in hexadecimal.
+    """Implements `headend.ports.Keys`: one object per meter id, the fields of `MeterSecrets` in hexadecimal.
 
     A meter that is not known may have been added by another process since: the file is then read again, if it changed.
     """

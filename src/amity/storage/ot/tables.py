@@ -1,6 +1,18 @@
 """The OT zone's tables, in SQLAlchemy Core; the migrations bring a database to exactly this shape."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+)
 
 from amity.storage.columns import Instant, JsonTuple
 
@@ -16,8 +28,6 @@ endpoint = Table(
     "endpoint",
     metadata,
     Column("meter_id", String, primary_key=True),
-    Column("host", String, nullable=False),
-    Column("port", Integer, nullable=False),
     Column("client", Integer, nullable=False),
     Column("server", Integer, nullable=False),
     Column("auth", String, nullable=False),
@@ -25,6 +35,12 @@ endpoint = Table(
     Column("system_title", LargeBinary, nullable=False),
     Column("ciphering", String, nullable=False),
     Column("protection", String, nullable=False),
+    # JSON: see `headend.route_document`.
+    Column("route", String, nullable=False, server_default="{}"),
+    Column("suite", Integer),
+    Column("signed", Boolean, nullable=False, server_default=false()),
+    Column("general_blocks", Boolean, nullable=False, server_default=false()),
+    Column("legacy_allowed", Boolean, nullable=False, server_default=false()),
 )
 
 # The lowest invocation counter that was never handed out.
@@ -68,6 +84,9 @@ standing = Table(
     Column("unmapped_registers_until", Instant),
     Column("unmapped_events_until", Instant),
     Column("unmapped_by", String, nullable=False, server_default=""),
+    # The highest invocation counter that the meter used in a session, and the name of the key.
+    Column("heard_key", LargeBinary),
+    Column("heard_counter", BigInteger),
 )
 
 # Outbox and raw frames are one thing: the encoded delivery waits here (`sent` is 0), then stays for a while.

@@ -1,14 +1,16 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from amity.devices.client.counters import RESYNC_MAX
 from amity.devices.doctor import Known, NothingAnswersError, Secrets
 from amity.devices.profiles import Framing
 from amity.devices.server import ClientAccess, MeterServer
 from amity.devices.settings import Authentication, Ciphering, Protection
 from amity.protocols.dlms.ciphering import CipherKeys
-from tests.unit.devices.conversing import ALL_OTHER_KEYS, KEYS, PASSWORD, PUBLIC, SECRET, access, meter
+from tests.unit.devices.conversing import ALL_OTHER_KEYS, CLIENT_TITLE, KEYS, PASSWORD, PUBLIC, SECRET, access, meter
 from tests.unit.devices.doctor.examining import RIGHT, Street, given
 
 HLS = access(Authentication.HLS_GMAC, Ciphering.GLO, Protection.AUTHENTICATED_ENCRYPTED)
@@ -116,6 +118,44 @@ def test_a_counter_that_is_behind_is_raised_once_to_the_one_the_meter_expects():
     finding = place.examine(secrets=given(keys=KEYS))
     assert finding.opened.next_counter > 3_000_000_000
     assert sum("invocation-counter-error" in answer for _, answer in place.told) == 1
+
+
+def test_a_counter_that_would_spend_the_key_is_not_believed_but_explained():
+    server = meter(HLS, public=HLS)
+    server.received(HLS.client).counter = RESYNC_MAX + 5
+    finding = street(server).examine(secrets=given(keys=KEYS))
+    assert finding.opened is None
+    assert "--counter" in finding.advice[0]
+    assert str(RESYNC_MAX + 6) in finding.advice[0]
+    assert "does not accept" not in finding.advice[0]
+
+
+def test_a_counter_that_was_given_goes_on_from_attempt_to_attempt():
+    """Under a title that stays, a number that came twice would give the authentication key away."""
+    reader = access(Authentication.HLS_GMAC, Ciphering.GLO, Protection.AUTHENTICATED_ENCRYPTED, 32)
+    place = street(meter(replace(HLS, protector=ALL_OTHER_KEYS), reader))
+    secrets = replace(given(keys=KEYS), client_title=CLIENT_TITLE, counter=77)
+    assert place.examine(secrets=secrets).opened.link.client == 32
+    initiates = (re.search(rb"\x21.\x30(....)", request, re.DOTALL) for _, request in place.sent if request[0] == 0x60)
+    counters = [int.from_bytes(found[1], "big") for found in initiates if found]
+    assert counters[0] == 77
+    assert len(counters) > 1
+    assert counters == sorted(set(counters))
+
+
+def test_what_a_knock_has_opened_is_released():
+    place = street(meter(LLS))
+    place.examine(secrets=RIGHT)
+    first, second, *_ = (request[0] for _, request in place.sent)
+    assert (first, second) == (0x60, 0x62)
+
+
+def test_the_counter_of_the_association_is_taken_not_the_highest():
+    server = meter(HLS, access(Authentication.HLS_GMAC, Ciphering.GLO, Protection.AUTHENTICATED_ENCRYPTED, 2))
+    server.received(HLS.client).counter, server.received(2).counter = 100, 3_000_000_000
+    finding = street(server).examine(secrets=given(keys=KEYS))
+    assert finding.opened.next_counter - 100 < 40
+    assert "lowest of 2" in finding.opened.counter.why
 
 
 def test_a_meter_that_is_silent_to_the_release_is_noted():

@@ -28,7 +28,7 @@ def test_objects_find_a_companion_specification():
     names = [str(obis) for obis in packaged_profile("is15959").recognised_by.objects]
     best, *_ = best_matches(CATALOGUE, facts("SEC0000000000001", *names), None)
     assert best.profile.key == "is15959"
-    assert best.reasons == ("it has 5 of 5 known objects",)
+    assert best.reasons[0] == "it has 5 of 5 known objects"
 
 
 def test_another_makers_profile_never_fits():

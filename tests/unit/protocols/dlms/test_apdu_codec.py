@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from amity.kernel.errors import LocalProtocolError
@@ -62,6 +65,7 @@ from amity.protocols.dlms.apdu import (
 )
 from amity.protocols.dlms.datetime import CosemDateTime
 from amity.protocols.dlms.key_info import AgreedKey, IdentifiedKey, WrappedMessageKey
+from amity.protocols.dlms.results import Code
 
 ENERGY = Attribute(3, Obis.parse("1.0.1.8.0.255"), 2)
 PROFILE = Attribute(7, Obis.parse("1.0.99.1.0.255"), 2)
@@ -188,9 +192,6 @@ def completely(octets: bytes) -> Apdu:
         ("99", "no APDU"),
         ("c009c1", "no choice 9"),
         ("c401c102", "neither data"),
-        ("c401c1014d", "no data access result"),
-        ("c701c14d00", "no action result"),
-        ("d80909", "no exception"),
         ("d9000000000001" + "09" * 12, "no kind of access"),
         ("0100000006aabbccdd", "conformance"),
         ("cc02c101", "too short"),
@@ -201,6 +202,61 @@ def completely(octets: bytes) -> Apdu:
 def test_malformed_apdus_say_what_is_wrong(octets: str, why: str):
     with pytest.raises(data.DecodeError, match=why):
         apdu.decode(bytes.fromhex(octets))
+
+
+@pytest.mark.parametrize(
+    ("octets", "code", "label"),
+    [
+        ("c401c10105", lambda one: one.error, "unknown-5"),
+        ("c403c10200060000000101ff", lambda one: one.results[1], "unknown-255"),
+        ("c501c107", lambda one: one.result, "unknown-7"),
+        ("c505c1020007", lambda one: one.results[1], "unknown-7"),
+        ("c701c10500", lambda one: one.result, "unknown-5"),
+        ("da400000010000010001034d", lambda one: one.outcomes[0].result, "unknown-77"),
+        ("d80000", lambda one: one.state_error, "unknown-0"),
+        ("d80107", lambda one: one.service_error, "unknown-7"),
+    ],
+)
+def test_a_code_that_the_standard_does_not_name_keeps_its_number(octets: str, code: Callable[[Any], Code], label: str):
+    one = apdu.decode(bytes.fromhex(octets))
+    assert code(one).label == label
+    assert not code(one).named
+    assert one.encode() == bytes.fromhex(octets)
+
+
+def test_a_code_has_one_octet():
+    assert DataAccessResult(5) == DataAccessResult(5) != DataAccessResult.SUCCESS
+    assert DataAccessResult(4) is DataAccessResult.OBJECT_UNDEFINED
+    with pytest.raises(ValueError, match="256"):
+        DataAccessResult(256)
+
+
+@pytest.mark.parametrize(
+    ("octets", "returned"),
+    [
+        ("c701c10000", None),
+        ("c701c100", None),
+        ("c701c100010100", None),
+        ("c701c10001000f05", data.integer(5)),
+        ("c701c100010906aabbccddeeff", data.octet_string(bytes.fromhex("aabbccddeeff"))),
+        ("c701c10001010b", DataAccessResult.OBJECT_UNAVAILABLE),
+    ],
+)
+def test_what_a_method_returns_in_every_form_of_the_field(octets: str, returned: object):
+    one = apdu.decode(bytes.fromhex(octets))
+    assert isinstance(one, ActionResponseNormal)
+    assert (one.result, one.return_value) == (ActionResult.SUCCESS, returned)
+
+
+def test_padding_behind_an_initiate_response_is_stepped_over():
+    plain = InitiateResponse(Conformance.GET, 500)
+    assert apdu.decode(plain.encode() + bytes(3)) == plain
+    with pytest.raises(data.DecodeError, match="left over"):
+        apdu.decode(plain.encode() + b"\x00\x01")
+
+
+def test_secrets_are_in_no_repr():
+    assert "SECRET" not in repr(InitiateRequest(Conformance.GET, 500, dedicated_key=b"SECRETSECRETSECR"))
 
 
 def test_a_profile_buffer_stays_undecoded_until_asked():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from amity.kernel.errors import LocalProtocolError, RemoteProtocolError
 from amity.protocols.dlms.apdu import GeneralBlockTransfer, decode
-from amity.protocols.dlms.block_stream import MESSAGE_OCTETS_MAX, BlockDialogue, unconfirmed_blocks
+from amity.protocols.dlms.block_stream import MESSAGE_OCTETS_MAX, WINDOW_MAX, BlockDialogue, unconfirmed_blocks
 from amity.protocols.dlms.block_transfer import piece_octets
 
 ROUNDS_MAX = 20_000
@@ -109,6 +109,35 @@ def test_a_message_without_end_is_cut_off():
         party.receive(GeneralBlockTransfer(False, True, 1, number, 0, bytes(MESSAGE_OCTETS_MAX // 300)))
     with pytest.raises(RemoteProtocolError, match="does not come to an end"):
         party.receive(GeneralBlockTransfer(False, True, 1, 300, 0, bytes(MESSAGE_OCTETS_MAX // 100)))
+
+
+@pytest.mark.parametrize("number", [1, 5_000])
+def test_a_stream_that_does_not_come_forward_is_cut_off_after_one_window(number: int):
+    party = BlockDialogue(0, 8)
+    party.send(b"request")
+    party.receive(GeneralBlockTransfer(False, True, 8, 1, 1, b"x"))
+    in_vain = GeneralBlockTransfer(False, True, 8, number, 1, b"x")
+    for _ in range(WINDOW_MAX):
+        assert party.receive(in_vain) == ()
+    with pytest.raises(RemoteProtocolError, match="does not come forward"):
+        party.receive(in_vain)
+
+
+def take_blocks_without_data(count: int, *, streaming: bool) -> None:
+    party = BlockDialogue(0, 8)
+    party.send(b"request")
+    for number in range(1, count + 1):
+        party.receive(GeneralBlockTransfer(False, streaming, 8, number & 0xFFFF, 1, b""))
+
+
+def test_blocks_without_data_come_to_an_end_too():
+    with pytest.raises(RemoteProtocolError, match="does not come forward"):
+        take_blocks_without_data(0x1_0100, streaming=True)
+
+
+def test_more_blocks_than_we_can_acknowledge_are_the_fault_of_their_sender():
+    with pytest.raises(RemoteProtocolError, match="than can be acknowledged"):
+        take_blocks_without_data(0xFFFF, streaming=False)
 
 
 def test_blocks_far_ahead_are_not_kept():

@@ -10,7 +10,13 @@ from amity.kernel.time import epoch_s
 from amity.protocols.dlms import data, profile_rows
 from amity.protocols.dlms.data import Data, Tag, TypeDescription
 from amity.protocols.dlms.datetime import CosemDateTime
-from amity.protocols.dlms.profile_buffer import ClockReading, TemplateCache, compile_template, decode_columns
+from amity.protocols.dlms.profile_buffer import (
+    ClockReading,
+    TemplateCache,
+    column_octets,
+    compile_template,
+    decode_columns,
+)
 from amity.protocols.dlms.profile_rows import read_rows
 
 FIRST = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # the night the clocks go forward
@@ -229,6 +235,54 @@ def test_delta_values_are_added_up():
     assert columns.tags[1] is Tag.DOUBLE_LONG_UNSIGNED
     with pytest.raises(RemoteProtocolError, match="no value stands before"):
         decode_columns(encoded(rows[1:]), CLOCK)
+
+
+DELTAS = [Tag.DELTA_INTEGER, Tag.DELTA_LONG, Tag.DELTA_DOUBLE_LONG, Tag.DELTA_UNSIGNED, Tag.DELTA_LONG_UNSIGNED,
+          Tag.DELTA_DOUBLE_LONG_UNSIGNED]  # fmt: skip
+CELLS = st.one_of(
+    st.just(data.null()), st.builds(Data, st.sampled_from(DELTAS), st.integers(0, 127)),
+    st.integers(0, 9).map(data.unsigned), st.integers(0, 1 << 31).map(data.double_long_unsigned),
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=40), st.booleans())
+def test_differences_and_gaps_read_the_same_in_both_ways(cells: list[list[Data]], null_repeats: bool):
+    first = [data.double_long_unsigned(7), data.unsigned(3), data.double_long_unsigned(9)]
+    rows = [data.structure(clock(row), *values) for row, values in enumerate([first, *cells])]
+    same(encoded(rows), CLOCK, null_repeats=null_repeats)
+
+
+@pytest.mark.parametrize("widths", [[Tag.DELTA_UNSIGNED], [Tag.DELTA_UNSIGNED, Tag.DELTA_LONG]])
+def test_a_day_of_differences_is_read_by_template(widths: list[Tag], monkeypatch: pytest.MonkeyPatch):
+    rows = [data.structure(clock(0), data.double_long_unsigned(1000), data.long64_unsigned(5))]
+    rows += [
+        data.structure(data.null(), Data(widths[row % len(widths)], row), Data(Tag.DELTA_INTEGER, -1))
+        for row in range(1, ROWS)
+    ]
+    monkeypatch.setattr(profile_rows, "read_rows", None)
+    columns = decode_columns(encoded(rows), CLOCK)
+    assert columns.timestamps_s.tolist() == instants()
+    assert columns.columns[1].tolist() == [1000 + sum(range(row + 1)) for row in range(ROWS)]
+    assert columns.columns[2].tolist() == [5 - row for row in range(ROWS)]
+    assert columns.missing == (None,) * 3
+
+
+def test_a_difference_of_nothing_to_nothing_is_refused_too():
+    rows = [data.structure(clock(0), data.null()), data.structure(clock(1), Data(Tag.DELTA_UNSIGNED, 0))]
+    cache = TemplateCache()
+    cache.decode("model", encoded([data.structure(clock(0), data.unsigned(5))]), CLOCK)
+    with pytest.raises(RemoteProtocolError, match="no value stands before"):
+        cache.decode("model", encoded([*rows, data.structure(clock(2), data.unsigned(5))]), CLOCK)
+
+
+def test_one_column_as_it_came():
+    rows = day(4)
+    as_array = data.encode(data.array([row.items[2] for row in rows]))
+    assert column_octets(encoded(rows), 2) == as_array
+    gap = with_cell(rows, 1, 2, data.null())
+    assert column_octets(encoded(gap), 2) == data.encode(data.array([row.items[2] for row in gap]))
+    with pytest.raises(RemoteProtocolError, match="no number 9"):
+        column_octets(encoded(rows), 9)
 
 
 def test_compact_array_buffer():

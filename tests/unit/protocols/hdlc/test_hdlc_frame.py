@@ -1,6 +1,8 @@
 import pytest
 
 from amity.kernel.errors import LocalProtocolError
+from amity.protocols.hdlc import checksum
+from amity.protocols.hdlc import frame as frame_module
 from amity.protocols.hdlc.address import Address, decode_address
 from amity.protocols.hdlc.checksum import check_sequence
 from amity.protocols.hdlc.frame import (
@@ -144,6 +146,26 @@ def test_an_unfinished_frame_is_waited_for_and_given_up_at_the_end():
     assert reader.finish() == []
     assert reader.noise_octets == len(FRAME) - 4 - 1  # a flag alone is no noise
     assert reader.pending_octets == 0
+
+
+@pytest.mark.parametrize(
+    "noise", [b"\x7e\xa7\xff", b"\x7e\xa7\xfd", b"\x7e\xa7\xff\x7d\x03", b"\x7e\xa7\xfe\x03\x03\x13"]
+)
+def test_noise_that_announces_long_frames_is_not_gone_through_again_and_again(
+    noise: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    checked = 0
+
+    def holds(octets: bytes) -> bool:
+        nonlocal checked
+        checked += len(octets)
+        return checksum.holds(octets)
+
+    monkeypatch.setattr(frame_module, "holds", holds)
+    reader, octets = Reader(), noise * 7_000
+    for at in range(0, len(octets), 1460):
+        assert reader.feed(octets[at : at + 1460]) == []
+    assert checked < 10 * len(octets)
 
 
 def test_endless_noise_is_not_collected():
