@@ -5,6 +5,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+SEEDS ?= 100
+FROM ?= 1
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -43,6 +45,10 @@ bench: $(VENV)/.dev .interop/gurux/.done .interop/dlms-cosem/.done  ## speed, si
 .PHONY: services-test
 services-test: $(VENV)/.dev  ## independent programs of Debian's packages read our traffic (tshark); what is missing is skipped with its reason
 	@$(BIN)/pytest -m services tests/services -rs $(ARGS)
+
+.PHONY: simulate
+simulate: $(VENV)/.dev  ## the whole head-end on virtual time with every fault, a world per seed (SEEDS=1000 FROM=1)
+	@$(BIN)/python -m amity.simulation.campaign --seeds $(SEEDS) --from $(FROM) $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev  ## coverage-guided fuzzing of every decoder and both ends of a session (ARGS="--seconds 60")

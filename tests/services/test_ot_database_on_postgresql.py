@@ -16,6 +16,7 @@ from amity.storage.postgres import open_postgres
 from tests.services import postgres
 from tests.unit.headend.jobs.test_scheduler import *  # noqa: F403 - every test of that module, on this database
 from tests.unit.headend.jobs.test_worker import *  # noqa: F403 - as above
+from tests.unit.storage_ot.test_job_log_and_measures import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_store import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_ot_collection import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_workers_are_killed import *  # noqa: F403 - as above

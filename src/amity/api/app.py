@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
-from amity.api import collection, events, health, login, meters, readings, town, vee, why
+from amity.api import collection, events, health, login, meters, readings, sla, town, vee, why
 from amity.api.access import IDENTITY
 from amity.api.gate import LOOPBACK_HOSTS, Gate, SecurityHeaders
 from amity.api.nowhere import Nowhere
@@ -32,7 +32,7 @@ def create_app(services: Services, *, allowed_hosts: Collection[str] = LOOPBACK_
     app.state.services = services
     for public in (health, login):
         app.include_router(public.router)
-    for noun in (town, meters, readings, why, collection, vee, events):
+    for noun in (town, meters, readings, why, collection, vee, events, sla):
         app.include_router(noun.router, dependencies=IDENTITY)
     app.router.routes.append(Route("/api/{path:path}", Nowhere(app.routes), include_in_schema=False))
     answer_with_problems(app)

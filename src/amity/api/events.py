@@ -8,7 +8,9 @@ from pydantic import BaseModel
 from amity.api.access import Asked
 from amity.api.models import EventModel
 from amity.api.problems import PROBLEM_RESPONSES
-from amity.usecases.findings import recent_events
+from amity.domain.events import EventClass, Severity
+from amity.usecases.findings import events_of
+from amity.usecases.ports import EventQuery
 
 router = APIRouter(prefix="/api/v1", tags=["events"], responses=PROBLEM_RESPONSES)
 
@@ -23,8 +25,12 @@ class EventsModel(BaseModel):
 
 @router.get("/events")
 def get_events(
-    services: Asked, meter_id: str | None = None, limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 200
+    services: Asked,
+    meter_id: str | None = None,
+    event_class: Annotated[list[EventClass] | None, Query()] = None,
+    severity: Annotated[list[Severity] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 200,
 ) -> EventsModel:
-    """Events and alarms of all meters or of one."""
-    stored = recent_events(services, meter_id, limit=limit)
+    """Events and alarms of all meters or of one, of these classes and severities."""
+    stored = events_of(services, EventQuery(meter_id, frozenset(event_class or ()), frozenset(severity or ()), limit))
     return EventsModel(events=[EventModel.of(event) for event in stored])

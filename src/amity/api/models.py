@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from amity.domain.blocks import Channel
 from amity.domain.collection import Outcome
+from amity.domain.events import EventClass, Severity, event_id
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
 from amity.kernel.time import from_epoch_s
@@ -99,11 +100,20 @@ class MeterModel(BaseModel):
 
 
 class EventModel(BaseModel):
-    """One entry of a meter's event log, or an alarm that it pushed; `code` is the meter's own number."""
+    """One entry of a meter's event log, or an alarm that it pushed; `code` is the meter's own number.
 
+    `event_id` is the same whatever told it. `text` is empty for a code that no table knows. `log` is where the meter
+    keeps it, `alarm-1` or `alarm-2` when `code` is a bit of an alarm register.
+    """
+
+    event_id: str
     meter_id: str
     kind: str
+    event_class: EventClass
+    severity: Severity
     code: int
+    log: str
+    occurrence: int
     at: datetime
     text: str
     pushed: bool
@@ -113,9 +123,14 @@ class EventModel(BaseModel):
         """From a use case."""
         event = stored.event
         return cls(
+            event_id=event_id(stored.meter_id, event),
             meter_id=stored.meter_id,
             kind=event.kind,
+            event_class=event.event_class,
+            severity=event.severity,
             code=event.code,
+            log=event.log,
+            occurrence=event.occurrence,
             at=event.at,
             text=event.text,
             pushed=event.pushed,

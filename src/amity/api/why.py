@@ -117,6 +117,7 @@ class SourceModel(BaseModel):
     attempts: int
     profile: str
     mapping_version: str
+    correlation_id: str
     value: int
     quality: list[str]
     row_count: int
@@ -135,6 +136,7 @@ class SourceModel(BaseModel):
             attempts=source.attempts,
             profile=source.profile,
             mapping_version=source.mapping_version,
+            correlation_id=source.correlation_id,
             value=source.value,
             quality=source.quality.words(),
             row_count=source.evidence.row_count,

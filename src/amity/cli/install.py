@@ -19,7 +19,7 @@ from amity.runtime.install.material import KeyKind, make_material, material
 from amity.runtime.install.survey import Change, Verb, read_memory, survey
 from amity.runtime.installation import look_at_gateway
 
-_HIDDEN_FROM_THE_SERVICE = ("/home/", "/root/", "/tmp/", "/var/tmp/", "/run/user/")  # noqa: S108 - names, not files
+_HIDDEN_FROM_THE_SERVICE = ("home", "root", "tmp", "var/tmp", "run/user")
 _HERE = Path("/")
 
 
@@ -72,7 +72,7 @@ def _print_firewall(place: Place, kind: Firewall) -> None:
 
 def _check_program(place: Place) -> None:
     """The unit hides home and temporary folders from the service: a program there would not be found."""
-    if place.root == _HERE and str(place.program).startswith(_HIDDEN_FROM_THE_SERVICE):
+    if place.root == _HERE and any(map(place.program.is_relative_to, map(_HERE.joinpath, _HIDDEN_FROM_THE_SERVICE))):
         raise ConfigurationError(
             f"the service could not see {place.program}",
             next_step="install Amity into /opt/amity (python3 -m venv /opt/amity) and run its amity, or give --program",

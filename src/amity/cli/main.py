@@ -4,19 +4,23 @@ import sys
 
 import typer
 
+from amity.cli.collector import collector_app
 from amity.cli.decode import decode
 from amity.cli.demo import demo
 from amity.cli.doctor import doctor
 from amity.cli.errors import exit_status, report
+from amity.cli.events import events_app
 from amity.cli.import_readings import import_file
 from amity.cli.install import install
 from amity.cli.jobs import jobs_app
 from amity.cli.meter import meter_app
 from amity.cli.profile import profile_app
+from amity.cli.pushes import pushes_app
 from amity.cli.read import read
 from amity.cli.schedules import schedules_app
 from amity.cli.serve import serve
 from amity.cli.simulate import simulate
+from amity.cli.sla import sla_app
 from amity.kernel.errors import AmityError
 
 app = typer.Typer(
@@ -38,7 +42,11 @@ app.command()(doctor)
 app.add_typer(meter_app, name="meter")
 app.add_typer(profile_app, name="profile")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(collector_app, name="collector")
 app.add_typer(schedules_app, name="schedules")
+app.add_typer(events_app, name="events")
+app.add_typer(pushes_app, name="pushes")
+app.add_typer(sla_app, name="sla")
 
 
 def main() -> None:

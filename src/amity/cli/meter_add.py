@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,17 +12,19 @@ from amity.cli.options import address, hex_octets, password_octets
 from amity.devices.settings import SYSTEM_TITLE_OCTETS
 from amity.headend.ports import Endpoint, MeterSecrets
 from amity.headend.provisioning import Provision, read_fleet_document
+from amity.headend.routes import CallsIn, HdlcLink, Route, WrapperLink, over_tcp
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.authentication_level import level_of
 from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
-from amity.storage.ot.database import open_database
+from amity.runtime.ot_database import open_ot_database
+from amity.runtime.settings import HeadendSettings
 from amity.storage.ot.keys import KeyFile
 
 
 def add(  # noqa: PLR0913, PLR0917 - an option each
     meter: Annotated[str | None, typer.Argument(help="The meter's logical device name.")] = None,
-    where: Annotated[str | None, typer.Argument(metavar="HOST:PORT")] = None,
+    where: Annotated[str | None, typer.Argument(metavar="[HOST:PORT]")] = None,
     fleet: Annotated[Path | None, typer.Option(help="A fleet document, as `amity simulate --json` prints it.")] = None,
     client: Annotated[int, typer.Option(min=0, help="Client address; 0: as configured.")] = 0,
     server: Annotated[int, typer.Option(min=0, help="Logical device; 0: as configured.")] = 0,
@@ -32,6 +34,10 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
     password: Annotated[str | None, typer.Option(envvar="AMITY_PASSWORD", help="Password; 0x… for octets.")] = None,
     key: Annotated[str | None, typer.Option(envvar="AMITY_KEY", help="Global unicast encryption key (GUK).")] = None,
     auth_key: Annotated[str | None, typer.Option(envvar="AMITY_AUTH_KEY", help="Authentication key.")] = None,
+    calls_in: Annotated[
+        bool, typer.Option("--calls-in", help="The meter opens the connection; without HOST:PORT, or with HOST alone.")
+    ] = False,
+    hdlc: Annotated[bool, typer.Option("--hdlc", help="With --calls-in: it speaks HDLC.")] = False,
     configuration: Annotated[Path | None, typer.Option("--config", help="Default: /etc/ami-gateway.")] = None,
     directory: Annotated[Path | None, typer.Option("--dir", help="An installation in one folder.")] = None,
 ) -> None:
@@ -42,17 +48,25 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
     """
     if fleet is not None:
         wanted = _fleet(fleet)
-    elif meter is not None and where is not None:
+    elif meter is not None and (where is not None or calls_in):
         secrets = MeterSecrets(password_octets(password), hex_octets("--key", key), hex_octets("--auth-key", auth_key))
-        host, port = address(where)
         title = hex_octets("--system-title", system_title, SYSTEM_TITLE_OCTETS if system_title else None)
-        endpoint = Endpoint(meter, host, port, client, server, "", profile, title)
+        endpoint = Endpoint(meter, _route(where, calls_in=calls_in, hdlc=hdlc), client, server, "", profile, title)
         wanted = Provision((_with_level(endpoint, level),), {meter: secrets})
     else:
-        raise ConfigurationError("no meter is named", next_step="give METER and HOST:PORT, or --fleet FILE")
-    folder, _ = find_installation(configuration, directory)
-    _keep(folder, wanted.endpoints, wanted.secrets)
+        raise ConfigurationError(
+            "no meter is named", next_step="give METER and HOST:PORT, METER and --calls-in, or --fleet FILE"
+        )
+    folder, settings = find_installation(configuration, directory)
+    _keep(folder, settings.headend, wanted)
     print(f"{len(wanted.endpoints)} meter(s) known; next: amity meter ping {wanted.endpoints[0].meter_id}")
+
+
+def _route(where: str | None, *, calls_in: bool, hdlc: bool) -> Route:
+    if not calls_in and where is not None:
+        return over_tcp(*address(where))
+    at = CallsIn(where or "")
+    return Route(HdlcLink(at) if hdlc else WrapperLink(at))
 
 
 def _with_level(endpoint: Endpoint, text: str | None) -> Endpoint:
@@ -63,10 +77,9 @@ def _with_level(endpoint: Endpoint, text: str | None) -> Endpoint:
         level = level_of(text)
     except ValueError as error:
         raise ConfigurationError(f"--level: {error}", next_step="choose one of these") from error
-    return Endpoint(
-        endpoint.meter_id, endpoint.host, endpoint.port, endpoint.client, endpoint.server, level.authentication.value,
-        endpoint.profile, endpoint.system_title, level.ciphering.value, level.protection.value,
-    )  # fmt: skip
+    return replace(
+        endpoint, auth=level.authentication.value, ciphering=level.ciphering.value, protection=level.protection.value
+    )
 
 
 def _fleet(path: Path) -> Provision:
@@ -79,8 +92,8 @@ def _fleet(path: Path) -> Provision:
     return wanted
 
 
-def _keep(folder: Folder, endpoints: tuple[Endpoint, ...], secrets: Mapping[str, MeterSecrets]) -> None:
+def _keep(folder: Folder, settings: HeadendSettings, wanted: Provision) -> None:
     folder.create()
-    KeyFile(folder.keys).put(secrets)
-    with contextlib.closing(open_database(folder.ot_database)) as database:
-        database.endpoints.put(endpoints)
+    KeyFile(folder.keys).put(wanted.secrets)
+    with contextlib.closing(open_ot_database(folder, settings)) as database:
+        database.endpoints.put(wanted.endpoints)

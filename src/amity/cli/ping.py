@@ -37,7 +37,7 @@ def ping(
     configure_logs(quiet=True)
     word = correlation or os.urandom(_CORRELATION_OCTETS).hex()
     structlog.contextvars.bind_contextvars(**{CORRELATION: word})
-    delivery = asyncio.run(read_meter_now(folder, settings, meter))
+    delivery = asyncio.run(read_meter_now(folder, settings, meter, word))
     print(json.dumps(_document(delivery, word), indent=2) if as_json else "\n".join(_lines(delivery, word, folder)))
     if not delivery.outcome.answered:
         raise typer.Exit(_NO_ANSWER_STATUS)

@@ -25,8 +25,11 @@ from amity.security.private_files import read_private, write_private
 from amity.simulation.awkward import AWKWARD, serve_awkward
 from amity.simulation.carriers import Carried
 from amity.simulation.counters import Reservation
+from amity.simulation.dialling import DialIn, Greeting
 from amity.simulation.faults import FaultKind, demo_mix, parse_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
+from amity.simulation.mqtt_certificates import AUTHORITY, MeterCertificates
+from amity.simulation.outgoing_ways import Over
 from amity.simulation.push_schedule import Destination
 from amity.simulation.serving import serve_fleet
 
@@ -58,6 +61,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         list[str] | None, typer.Option(help=f"name=share, may be repeated; names: {', '.join(FaultKind)}.")
     ] = None,
     push_to: Annotated[str | None, typer.Option(help="HOST:PORT that meters call with alarms and intervals.")] = None,
+    push_over: Annotated[Over, typer.Option(help="What carries pushes.")] = Over.TCP,
+    mqtt_ca: Annotated[
+        Path | None, typer.Option(help="Folder of the simulated authority whose certificates MQTT pushes show.")
+    ] = None,
+    dial_in: Annotated[
+        str | None, typer.Option(help="HOST:PORT that every meter opens a connection to; it is read on that.")
+    ] = None,
+    greeting: Annotated[Greeting, typer.Option(help="How a meter that dials in begins.")] = Greeting.NAME,
     push_confirmed: Annotated[
         bool, typer.Option("--push-confirmed", help="Meters call again until a push is confirmed.")
     ] = False,
@@ -107,13 +118,23 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         clock=SystemClock(),
         host=host,
         port_base=port_base,
-        push_to=Destination(*address(push_to, "--push-to"), push_confirmed) if push_to else None,
+        push_to=_destination(push_to, push_over, mqtt_ca, confirmed=push_confirmed) if push_to else None,
+        dial_in=DialIn(*address(dial_in, "--dial-in"), greeting, carried.framing) if dial_in else None,
         remembers_counters=strict_counters,
         reservation=_reservation(state) if state else None,
         carried=carried,
         behind_gateway=behind_gateway,
     )
     asyncio.run(_serve(serving, partial(_summary, fleet), as_json=as_json, with_parent=with_parent))
+
+
+def _destination(push_to: str, over: Over, mqtt_ca: Path | None, *, confirmed: bool) -> Destination:
+    if over is Over.MQTT and mqtt_ca is None:
+        raise ConfigurationError("MQTT needs certificates", next_step="name the folder of an authority with --mqtt-ca")
+    certificates = None if mqtt_ca is None else MeterCertificates(mqtt_ca)
+    if certificates is not None and not (certificates.folder / f"{AUTHORITY}.crt").exists():
+        MeterCertificates.make(certificates.folder)
+    return Destination(*address(push_to, "--push-to"), confirmed, over, certificates)
 
 
 async def _serve(
@@ -154,6 +175,11 @@ def _secrets(papers: dict[str, Any]) -> Iterator[str]:
 def _summary(fleet: Fleet, document: Document) -> str:
     faulty = sum(bool(entry["faults"]) for entry in document)
     first, last = document[0], document[-1]
+    if "calls_in" in first:
+        return (
+            f"{len(document)} simulated meters of {fleet.town.name} call in, {faulty} of them faulty;"
+            f" told from {isoformat(fleet.settings.anchor)}.\n--json prints how each of them is known. Ctrl-C ends."
+        )
     where = (
         f"{first['device']} to {last['device']}"
         if "device" in first

@@ -1,6 +1,6 @@
 """What is said in one session once the association stands: name, time, registers, profiles, events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from amity.devices.readout import (
     read_registers,
     stamp_range,
 )
+from amity.domain.jobs import Span
 from amity.headend.plan import BILLING_PROFILE, Plan
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
@@ -31,6 +32,7 @@ class MeterReadout:
     """All that a meter gave in one session; a profile is None when it was not due or the meter refused it.
 
     `clock_offset_s` is the meter's clock minus ours. `refusals` are the meter's words on what it did not give.
+    `stretches` are those of the plan, in its order.
     """
 
     clock_offset_s: int
@@ -39,6 +41,8 @@ class MeterReadout:
     billing_profile: ProfileReadout | None
     event_log: ProfileReadout | None
     refusals: tuple[str, ...]
+    stretches: tuple[ProfileReadout | None, ...] = ()
+    other_event_logs: tuple[ProfileReadout, ...] = ()
 
 
 @dataclass(slots=True)
@@ -46,10 +50,20 @@ class KnownLayouts:
     """What the columns of a meter's profiles are, remembered between sessions."""
 
     layouts: dict[Obis, ProfileLayout] = field(default_factory=dict)
+    absent: set[Obis] = field(default_factory=set)
 
     def forget(self) -> None:
         """Read them again next time: what came did not fit."""
         self.layouts.clear()
+        self.absent.clear()
+
+
+def read_clock_offset(session: Session, profile: DeviceProfile, now: Callable[[], datetime]) -> Conversation[timedelta]:
+    """The meter's time against the middle of the exchange that brought it."""
+    before = now()
+    clock = yield from read_clock(session)
+    after = now()
+    return clock.to_utc(profile.clock) - (before + (after - before) / 2)
 
 
 class MeterConversation:
@@ -73,11 +87,22 @@ class MeterConversation:
         """
         yield from self._check_name(meter_id)
         offset = yield from self._clock_offset()
-        registers = yield from read_registers(self._session, plan.registers)
+        registers = (yield from read_registers(self._session, plan.registers)) if plan.registers else ()
         billing = yield from self._optional(self._billing_profile(plan))
-        load = yield from self._optional(self._load_profile(plan))
+        load = yield from self._optional(self._load_profile(plan.intervals_from, plan.intervals_until))
+        stretches = yield from self._stretches(plan.stretches)
         events = yield from self._optional(self._event_log(plan))
-        return MeterReadout(round(offset.total_seconds()), registers, load, billing, events, tuple(self._refusals))
+        others = yield from self._other_event_logs(plan)
+        return MeterReadout(
+            clock_offset_s=round(offset.total_seconds()),
+            registers=registers,
+            load_profile=load,
+            billing_profile=billing,
+            event_log=events,
+            refusals=tuple(self._refusals),
+            stretches=stretches,
+            other_event_logs=others,
+        )
 
     def _check_name(self, meter_id: str) -> Conversation[None]:
         name = yield from read_logical_device_name(self._session)
@@ -88,20 +113,23 @@ class MeterConversation:
             )
 
     def _clock_offset(self) -> Conversation[timedelta]:
-        """The meter's time against the middle of the exchange that brought it."""
-        before = self._now()
-        clock = yield from read_clock(self._session)
-        after = self._now()
-        return clock.to_utc(self._profile.clock) - (before + (after - before) / 2)
+        return read_clock_offset(self._session, self._profile, self._now)
 
-    def _load_profile(self, plan: Plan) -> Conversation[ProfileReadout | None]:
+    def _load_profile(self, start: datetime | None, until: datetime | None) -> Conversation[ProfileReadout | None]:
         """One row more before the range: totals are differenced against it."""
-        if plan.intervals_from is None or plan.intervals_until is None:
+        if start is None or until is None:
             return None
         rules = self._profile.load_profile
         period = timedelta(seconds=rules.capture_period_s)
-        first, last = stamp_range(plan.intervals_from - period, plan.intervals_until, rules)
+        first, last = stamp_range(start - period, until, rules)
         return (yield from self._profile_rows(rules.obis, first, last, rules.access))
+
+    def _stretches(self, spans: Sequence[Span]) -> Conversation[tuple[ProfileReadout | None, ...]]:
+        read: list[ProfileReadout | None] = []
+        for span in spans:
+            rows = yield from self._optional(self._load_profile(*span))
+            read.append(rows)
+        return tuple(read)
 
     def _billing_profile(self, plan: Plan) -> Conversation[ProfileReadout | None]:
         if plan.snapshots_after is None:
@@ -109,9 +137,26 @@ class MeterConversation:
         access = self._profile.load_profile.access
         return (yield from self._profile_rows(BILLING_PROFILE, plan.snapshots_after, self._now(), access))
 
-    def _event_log(self, plan: Plan) -> Conversation[ProfileReadout]:
-        obis, access = self._profile.event_log.obis, self._profile.load_profile.access
-        return (yield from self._profile_rows(obis, plan.events_after, self._now() + _CLOCK_AHEAD, access))
+    def _event_log(self, plan: Plan) -> Conversation[ProfileReadout | None]:
+        if plan.events_after is None:
+            return None
+        return (yield from self._log_rows(self._profile.event_log.obis, plan.events_after))
+
+    def _other_event_logs(self, plan: Plan) -> Conversation[tuple[ProfileReadout, ...]]:
+        """Those that the model may have beside the first; a meter without one of them lacks nothing."""
+        found: list[ProfileReadout] = []
+        for obis in self._profile.event_log.others if plan.events_after is not None else ():
+            if obis in self._layouts.absent:
+                continue
+            try:
+                found.append((yield from self._log_rows(obis, plan.events_after or self._now())))
+            except AttributeRefusedError:
+                self._layouts.absent.add(obis)
+        return tuple(found)
+
+    def _log_rows(self, obis: Obis, after: datetime) -> Conversation[ProfileReadout]:
+        access = self._profile.load_profile.access
+        return (yield from self._profile_rows(obis, after, self._now() + _CLOCK_AHEAD, access))
 
     def _profile_rows(
         self, obis: Obis, first: datetime, last: datetime, access: tuple[Selector, ...]

@@ -46,4 +46,8 @@ class CounterBank:
                 next_step="make sure that nobody stands between; then give the meter a new key",
             )
         self._store.raise_to(self._meter_id, minimum)
+        self.drop()
+
+    def drop(self) -> None:
+        """Give up what is at hand: somebody else used higher ones, and a meter takes none below what it has seen."""
         self._next = self._end = 0

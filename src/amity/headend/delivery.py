@@ -15,11 +15,20 @@ _BACKOFF: Final = Backoff(base_s=0.5, limit_s=30.0)
 class Courier:
     """Drains the outbox; `last_error` is why it is held up at this moment, None while it flows."""
 
-    def __init__(self, collection: CollectionStore, publisher: Publisher, disk: Disk, chance: Chance) -> None:
+    def __init__(
+        self,
+        collection: CollectionStore,
+        publisher: Publisher,
+        disk: Disk,
+        chance: Chance,
+        *,
+        idle_s: float = IDLE_S,
+    ) -> None:
         self._collection = collection
         self._publisher = publisher
         self._disk = disk
         self._chance = chance
+        self._idle_s = idle_s
         self.last_error: AmityError | None = None
         self.delivered = 0
 
@@ -30,7 +39,7 @@ class Courier:
             try:
                 carried = await self.carry_batch()
                 self.last_error, failures = None, 0
-                pause_s = 0.0 if carried else IDLE_S
+                pause_s = 0.0 if carried else self._idle_s
             except AmityError as error:
                 self.last_error, failures = error, failures + 1
                 pause_s = _BACKOFF.wait_s(failures, self._chance)

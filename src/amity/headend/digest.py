@@ -8,14 +8,16 @@ from typing import Final
 from amity.devices.profiles import DeviceProfile
 from amity.devices.readout import ProfileReadout, RegisterReadout
 from amity.domain.collection import Outcome
+from amity.domain.jobs import Span
 from amity.domain.readings import Int64Column
 from amity.headend.conversation import MeterReadout
+from amity.headend.jobs.gaps import gaps_of_channel
 from amity.headend.mapping import CosemObject, Place
 from amity.headend.normalise import Normaliser, ProfileBuffer, ReadValue
 from amity.headend.plan import Plan
 from amity.headend.ports import Progress
 from amity.kernel.errors import RemoteProtocolError
-from amity.kernel.time import epoch_s, from_epoch_s
+from amity.kernel.time import epoch_s, from_epoch_s, isoformat
 from amity.protocols.dlms.data import Data
 from amity.protocols.dlms.profile_buffer import TemplateCache
 
@@ -30,7 +32,7 @@ class Digest:
 
     `unmapped` is where each profile began whose columns the mapping left raw. `incomplete` is true when the meter
     lacked something that it should have, `remarks` are lines for people, `behind` is true when more of the meter's past
-    can be read at once.
+    can be read at once. `missing` are the stretches of what is new for which the meter had no row.
     """
 
     progress: Progress
@@ -38,6 +40,7 @@ class Digest:
     incomplete: bool = False
     behind: bool = False
     unmapped: Progress = field(default_factory=Progress)
+    missing: list[Span] = field(default_factory=list)
 
     @property
     def outcome(self) -> Outcome:
@@ -78,8 +81,9 @@ class Digester:
         digest.progress = Progress(
             intervals_until=self._intervals(readout, digest, suspect_clock=clock_is_off),
             registers_until=self._snapshots(readout.billing_profile, digest),
-            events_until=self._events(readout.event_log, readout, digest),
+            events_until=self._events(readout, digest),
         )
+        self._stretches(readout, digest, suspect_clock=clock_is_off)
         digest.remarks += self._normaliser.result.remarks
         return digest
 
@@ -99,15 +103,15 @@ class Digester:
         plan, rows = self._plan, readout.load_profile
         if rows is None or plan.intervals_from is None or plan.intervals_until is None:
             return None
-        starts = self._normaliser.load_profile(
-            self._decoded(rows),
-            from_s=epoch_s(plan.intervals_from),
-            until_s=epoch_s(plan.intervals_until),
-            suspect_clock=suspect_clock,
-        )
-        self._judge(starts, digest, plan.intervals_from, self._settled(plan.intervals_until, readout.clock_offset_s))
-        if len(starts) and Place.LOAD_PROFILE in self._normaliser.result.unmapped:
-            digest.unmapped = replace(digest.unmapped, intervals_until=from_epoch_s(int(starts[0])))
+        span = Span(plan.intervals_from, plan.intervals_until)
+        starts = self._normalised(rows, span, digest, suspect_clock=suspect_clock)
+        digest.missing = self._judge(starts, digest, Span(span.start, self._settled(span.end, readout.clock_offset_s)))
+        if plan.lost is not None:
+            digest.incomplete = True
+            digest.remarks.append(
+                f"the intervals from {isoformat(plan.lost.start)} to {isoformat(plan.lost.end)} are lost: the meter"
+                f" keeps {self._profile.load_profile.entries_max} rows"
+            )
         digest.behind = plan.more_past
         if plan.more_past:
             return plan.intervals_until  # the meter has told all it has of this part of its past, be it nothing
@@ -119,15 +123,36 @@ class Digester:
         """A meter whose clock is behind ours closes its intervals later than we think."""
         return until + timedelta(seconds=min(clock_offset_s, 0))
 
-    def _judge(self, starts: Int64Column, digest: Digest, first: datetime, until: datetime) -> None:
+    def _stretches(self, readout: MeterReadout, digest: Digest, *, suspect_clock: bool) -> None:
+        """What was asked for again: what is still missing is only told."""
+        for span, rows in zip(self._plan.stretches, readout.stretches, strict=True):
+            if rows is not None:
+                self._judge(self._normalised(rows, span, digest, suspect_clock=suspect_clock), digest, span)
+
+    def _normalised(self, rows: ProfileReadout, span: Span, digest: Digest, *, suspect_clock: bool) -> Int64Column:
+        """The starts of the intervals of the span for which there is a row."""
+        starts = self._normaliser.load_profile(
+            self._decoded(rows), from_s=epoch_s(span.start), until_s=epoch_s(span.end), suspect_clock=suspect_clock
+        )
+        if len(starts) and Place.LOAD_PROFILE in self._normaliser.result.unmapped:
+            first = from_epoch_s(int(starts[0]))
+            earlier = min(first, digest.unmapped.intervals_until or first)
+            digest.unmapped = replace(digest.unmapped, intervals_until=earlier)
+        return starts
+
+    def _judge(self, starts: Int64Column, digest: Digest, span: Span) -> list[Span]:
+        """The stretches without a row. A meter that is met for the first time may be younger than what was asked."""
         period_s = self._profile.load_profile.capture_period_s
         young = self._plan.meets_unknown_past and len(starts)
-        first_s = int(starts[0]) if young else epoch_s(first)
-        expected = max((epoch_s(until) - first_s) // period_s, 0)
+        first_s = int(starts[0]) if young else epoch_s(span.start)
+        expected = max((epoch_s(span.end) - first_s) // period_s, 0)
         missing = expected - len(starts)
-        if missing > 0:
-            digest.incomplete = True
-            digest.remarks.append(f"{missing} of {expected} intervals are missing in the meter's load profile")
+        if missing <= 0:
+            return []
+        digest.incomplete = True
+        digest.remarks.append(f"{missing} of {expected} intervals are missing in the meter's load profile")
+        until = from_epoch_s(first_s + expected * period_s)
+        return gaps_of_channel(starts, Span(from_epoch_s(first_s), until), period_s)
 
     def _snapshots(self, rows: ProfileReadout | None, digest: Digest) -> datetime | None:
         if rows is None or self._plan.snapshots_after is None:
@@ -138,16 +163,21 @@ class Digester:
             digest.unmapped = replace(digest.unmapped, registers_until=self._plan.snapshots_after)
         return self._newest(buffer)
 
-    def _events(self, rows: ProfileReadout | None, readout: MeterReadout, digest: Digest) -> datetime | None:
-        if rows is None:
+    def _events(self, readout: MeterReadout, digest: Digest) -> datetime | None:
+        """Of all logs; how far they are read is one instant, since all were read in this session."""
+        after, first = self._plan.events_after, readout.event_log
+        if after is None or first is None:
             return None
-        buffer = self._decoded(rows)
-        self._normaliser.event_log(buffer, after_s=epoch_s(self._plan.events_after))
+        newest = []
+        for rows in (first, *readout.other_event_logs):
+            buffer = self._decoded(rows)
+            self._normaliser.event_log(buffer, after_s=epoch_s(after))
+            newest.append(self._newest(buffer))
         if Place.EVENT_LOG in self._normaliser.result.unmapped:
-            digest.unmapped = replace(digest.unmapped, events_until=self._plan.events_after)
-        newest = self._newest(buffer)
+            digest.unmapped = replace(digest.unmapped, events_until=after)
         settled = self._now + timedelta(seconds=readout.clock_offset_s) - _STILL_BEING_WRITTEN
-        return None if newest is None else min(newest, max(settled, self._plan.events_after))
+        last = max(filter(None, newest), default=None)
+        return None if last is None else min(last, max(settled, after))
 
     def _newest(self, buffer: ProfileBuffer) -> datetime | None:
         """The newest stamp that is not in the future: what a wrong clock wrote there must not hide what is to come."""

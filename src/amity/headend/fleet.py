@@ -50,7 +50,8 @@ class Round:
 class Fleet:
     """Every meter that is to be read; `on_progress` is told each time one is done.
 
-    `on_unsolicited` is given the APDUs that a meter pushed in the midst of a session.
+    `on_unsolicited` is given the APDUs that a meter pushed in the midst of a session. `correlation_id` is what the
+    command that asked for these sessions is called in every log.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class Fleet:
         concurrent_sessions: int = CONCURRENT_SESSIONS,
         on_progress: OnProgress | None = None,
         on_unsolicited: OnUnsolicited | None = None,
+        correlation_id: str = "",
     ) -> None:
         self._surroundings = surroundings
         self._slots = asyncio.Semaphore(concurrent_sessions)
         self._on_progress = on_progress
         self._on_unsolicited = on_unsolicited
+        self._correlation_id = correlation_id
         self._keeper = Keeper(surroundings)
         self._templates = TemplateCache()
         self._readers: dict[str, MeterReader] = {}
@@ -170,7 +173,9 @@ class Fleet:
         while True:
             async with self._slots:
                 self._surroundings.mappings.poll()
-                collected = await reader.read(progress, self._surroundings.mappings.mapping, attempt=attempt)
+                collected = await reader.read(
+                    progress, self._surroundings.mappings.mapping, attempt=attempt, correlation_id=self._correlation_id
+                )
             await self._hand_over(endpoint, collected.unsolicited)
             if collected.error is None or attempt >= attempts_max or not worth_retrying(collected.error):
                 return collected

@@ -59,7 +59,7 @@ class Failure(NamedTuple):
     next_step: str = ""
 
 
-_HEADING: Final = re.compile(r"meter .*? at (?P<address>\S+), (?P<attempts>\d+) attempts?: (?P<what>.*)", re.DOTALL)
+_HEADING: Final = re.compile(r"meter .*? at (?P<address>.+?), (?P<attempts>\d+) attempts?: (?P<what>.*)", re.DOTALL)
 
 
 def read_told(lines: Sequence[str]) -> Failure:

@@ -1,17 +1,41 @@
-"""What one session with a meter is to read: the registers each time, of the profiles what is new and due."""
+"""What one session with a meter is to read: the registers it is asked for, of the profiles what is new and due."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Final
 
 from amity.devices.profiles import DeviceProfile, Form
+from amity.domain.jobs import Span
 from amity.headend.ports import Progress
 from amity.kernel.obis import Obis
 from amity.kernel.time import SECONDS_PER_DAY, epoch_s, from_epoch_s
 
 BILLING_PROFILE: Final = Obis.parse("1.0.98.1.0.255")
 """Data of billing period 1 (IEC 62056-6-1): snapshots of the registers."""
+TOTAL_IMPORT: Final = Obis.parse("1.0.1.8.0.255")
 _REGISTER_CLASSES: Final = frozenset({3, 4})
+
+
+class Part(Enum):
+    """What a session can be asked for; the meter's name and clock are read in each."""
+
+    TOTAL = auto()  # one register: that the meter answers, and what it counts
+    REGISTERS = auto()  # each by itself, and their snapshots in the billing profile
+    INTERVALS = auto()
+    EVENTS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one session is asked for: of the parts what is new, and stretches of the load profile that are missing."""
+
+    parts: frozenset[Part] = frozenset({Part.REGISTERS, Part.INTERVALS, Part.EVENTS})
+    stretches: tuple[Span, ...] = ()
+
+
+EVERYTHING: Final = Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +60,57 @@ class Plan:
 
     `intervals_from` is where the first wanted interval starts. None leaves a profile out.
     `meets_unknown_past` is true at first contact: the meter may be younger than what is asked for. `more_past` is true
-    when intervals after `intervals_until` have ended too.
+    when intervals after `intervals_until` have ended too. `stretches` are asked for besides. `lost` was never read and
+    is older than anything that the meter keeps.
     """
 
     registers: tuple[tuple[int, Obis], ...]
     intervals_from: datetime | None
     intervals_until: datetime | None
     snapshots_after: datetime | None
-    events_after: datetime
+    events_after: datetime | None
     meets_unknown_past: bool
     more_past: bool
+    stretches: tuple[Span, ...] = ()
+    lost: Span | None = None
 
 
-def make_plan(profile: DeviceProfile, progress: Progress, now: datetime, rules: ReadingRules) -> Plan:
+def make_plan(
+    profile: DeviceProfile, progress: Progress, now: datetime, rules: ReadingRules, wanted: Wanted = EVERYTHING
+) -> Plan:
     """Plan the session that would take place now."""
+    parts, known_until = wanted.parts, progress.intervals_until
     start, newest_end = _intervals(profile, progress, now, rules)
     until = min(newest_end, start + rules.session_span)
+    with_intervals = Part.INTERVALS in parts and start < until
     midnight = from_epoch_s(epoch_s(now - rules.settle) // SECONDS_PER_DAY * SECONDS_PER_DAY)
     snapshots_after = progress.registers_until or now - rules.first_read
     return Plan(
-        registers=registers_of(profile),
-        intervals_from=start if start < until else None,
-        intervals_until=until if start < until else None,
-        snapshots_after=snapshots_after if snapshots_after < midnight else None,
-        events_after=progress.events_until or now - rules.first_read,
-        meets_unknown_past=progress.intervals_until is None,
-        more_past=until < newest_end,
+        registers=_registers(profile, parts),
+        intervals_from=start if with_intervals else None,
+        intervals_until=until if with_intervals else None,
+        snapshots_after=snapshots_after if Part.REGISTERS in parts and snapshots_after < midnight else None,
+        events_after=(progress.events_until or now - rules.first_read) if Part.EVENTS in parts else None,
+        meets_unknown_past=known_until is None,
+        more_past=with_intervals and until < newest_end,
+        stretches=tuple(_ended(wanted.stretches, profile.load_profile.capture_period_s, newest_end)),
+        lost=Span(known_until, start) if with_intervals and known_until is not None and known_until < start else None,
     )
+
+
+def _registers(profile: DeviceProfile, parts: frozenset[Part]) -> tuple[tuple[int, Obis], ...]:
+    known = registers_of(profile)
+    if Part.REGISTERS in parts:
+        return known
+    return tuple(one for one in known if one[1] == TOTAL_IMPORT) if Part.TOTAL in parts else ()
+
+
+def _ended(stretches: Iterable[Span], period_s: int, newest_end: datetime) -> Iterator[Span]:
+    """The intervals that begin in them and have ended, as spans on the grid."""
+    for one in stretches:
+        start, end = _floor(one.start, period_s), min(_floor(one.end, period_s), newest_end)
+        if start < end:
+            yield Span(start, end)
 
 
 def _intervals(

@@ -96,8 +96,16 @@ class CounterStore(Protocol):
 class PushCounterStore(Protocol):
     """The highest invocation counter that each meter used in a push: what is not above it was heard before."""
 
-    def moved(self, meter_id: str, counter: int, *, authenticated: bool) -> AbstractContextManager[None]:
+    def transaction(self) -> AbstractContextManager[object]:
+        """All calls within are committed together, also those of the other stores of this database."""
+        ...
+
+    def moved(
+        self, meter_id: str, counter: int, *, authenticated: bool, late: bool = False
+    ) -> AbstractContextManager[None]:
         """A transaction that moves the counter up if, and only if, all that is done within it is done.
+
+        A push that came through a collector may be `late`: it need not be above the last one, only unheard.
 
         Raise SecurityError before it begins when the counter is not above the last one, or when it is not
         `authenticated` and jumps further than a meter does.

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,11 +12,12 @@ from amity.devices.notification_intake import NotificationIntake
 from amity.domain.collection import Delivery, Exchange, Outcome
 from amity.headend.fitting import fitting
 from amity.headend.message_id import identified
-from amity.headend.ports import Endpoint, Progress, PushCounterStore
+from amity.headend.ports import Endpoint, Progress, PushCounterStore, Saving
 from amity.headend.push_readings import normalised_push
 from amity.headend.push_senders import Opened, Senders, reason_of
 from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import AmityError, RemoteProtocolError, TransportError
+from amity.headend.together import Together
+from amity.kernel.errors import AmityError, RemoteProtocolError, StorageError, TransportError
 from amity.protocols.wrapper.frame import Frame, Reader, encode
 
 _CHUNK_OCTETS: Final = 4096
@@ -83,12 +84,18 @@ class PushListener:
         self._allows = allows
         self._senders = Senders(surroundings)
         self._counters = counters
+        self._together = Together(surroundings.disk, counters.transaction, self._save_all)
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], str] = {}
         self.parking = Parking(self._rules.parked_max)
         self.taken = 0
         self.turned_away = 0
         self.turned_away_last = ""
+
+    @property
+    def parked(self) -> Mapping[str, int]:
+        """Pushes that were not believed, by reason."""
+        return dict(self.parking.counts)
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port (a free one for 0); raise TransportError when it cannot be had."""
@@ -149,7 +156,7 @@ class PushListener:
             try:
                 arrived = [(frame, *intake.receive(frame.payload)) for frame in frames.feed(octets)]
             except RemoteProtocolError as error:
-                self._park(peer, octets, error)
+                self.park(peer, octets, error)
                 return
             for frame, message, answers in arrived:
                 pushes += 1  # blocks of a long one count too: nobody sends them for ever
@@ -167,34 +174,66 @@ class PushListener:
         """Make a delivery of what a meter pushed in the midst of a session, or park it."""
         await self.take(Frame(endpoint.server, endpoint.client, apdu), endpoint.route.host)
 
+    async def sender(self, title_or_name: bytes | str) -> Endpoint | None:
+        """The meter of this system title or name, None when there is none in the fleet."""
+        return await self._senders.find(title_or_name)
+
+    async def confirmation(self, opened: Opened, frame: Frame) -> bytes | None:
+        """What goes back to the sender of a push that was kept, None where he waits for nothing."""
+        try:
+            return await self._senders.confirmation(opened)
+        except AmityError as error:
+            self.park(opened.endpoint.meter_id, frame.payload, error)
+            return None
+
     async def _confirm(self, writer: asyncio.StreamWriter, frame: Frame, opened: Opened) -> None:
         """Tell a meter that waits for it that its push is kept; one that hears nothing sends it again."""
-        try:
-            answer = await self._senders.confirmation(opened)
-        except AmityError as error:
-            self._park(opened.endpoint.meter_id, frame.payload, error)
-            return
+        answer = await self.confirmation(opened, frame)
         if answer is not None:
             writer.write(encode(frame.destination, frame.source, answer))
 
     async def take(self, frame: Frame, peer: str) -> Opened | None:
         """Make a delivery of one frame, or park it; give what was taken."""
+        try:
+            return await self._take(frame, peer, self._surroundings.clock.now(), nullcontext())
+        except StorageError as error:
+            self.park(peer, encode(*frame), error)
+            return None
+
+    async def take_or_raise(self, frame: Frame, peer: str) -> Opened | None:
+        """The same for what comes again when it is not kept: raise StorageError when the disk did not take it."""
+        return await self._take(frame, peer, self._surroundings.clock.now(), nullcontext())
+
+    async def take_forwarded(
+        self, frame: Frame, peer: str, heard_at: datetime, within: AbstractContextManager[None]
+    ) -> None:
+        """Make a delivery of what a collector heard then and kept for us, stored within that transaction, or park it.
+
+        `peer` is NAME/ADDRESS. Raise StorageError when the disk did not take it: it has to come again.
+        """
+        await self._take(frame, peer, min(heard_at, self._surroundings.clock.now()), within, late=True)
+
+    async def _take(
+        self, frame: Frame, peer: str, heard_at: datetime, within: AbstractContextManager[None], *, late: bool = False
+    ) -> Opened | None:
         octets = encode(*frame)
         try:
             opened = await self._senders.open(frame.payload, peer)
-            await self._deliver(self._delivery(opened, octets), opened)
+            await self._deliver(self._delivery(opened, octets, heard_at), opened, within, late=late)
+        except StorageError:
+            raise
         except AmityError as error:
-            self._park(peer, octets, error)
+            self.park(peer, octets, error)
         except Exception as error:  # noqa: BLE001 - a defect that one push brings to light must not stop the others
-            self._park(peer, octets, AmityError(f"a defect in Amity: {type(error).__name__}: {error}"))
+            self.park(peer, octets, AmityError(f"a defect in Amity: {type(error).__name__}: {error}"))
         else:
             self.taken += 1
             return opened
         return None
 
-    def _delivery(self, opened: Opened, octets: bytes) -> Delivery:
+    def _delivery(self, opened: Opened, octets: bytes, now: datetime) -> Delivery:
         surroundings, endpoint = self._surroundings, opened.endpoint
-        now, mapping = surroundings.clock.now(), surroundings.mappings.mapping
+        mapping = surroundings.mappings.mapping
         profile = surroundings.profile_of(endpoint.profile)
         catalogue = surroundings.events.catalogue
         found = normalised_push(opened.notification, opened.readings, profile, mapping, now, catalogue)
@@ -216,7 +255,9 @@ class PushListener:
             )
         )
 
-    async def _deliver(self, delivery: Delivery, opened: Opened) -> None:
+    async def _deliver(
+        self, delivery: Delivery, opened: Opened, within: AbstractContextManager[None], *, late: bool
+    ) -> None:
         """Progress stays where it is: the profile will be read from its last row as if nothing had been pushed.
 
         The counter moves in the same transaction: what was not saved may come again and is no replay.
@@ -224,17 +265,18 @@ class PushListener:
         surroundings, counters = self._surroundings, self._counters
         kept = fitting(delivery, surroundings.codec)
 
-        def save() -> None:
-            surroundings.collection.save(kept.delivery, surroundings.subject, kept.body, progress=Progress())
+        def save_once() -> Saving:
+            moved: AbstractContextManager[None] = nullcontext()
+            if opened.counter is not None:
+                moved = counters.moved(delivery.meter_id, opened.counter, authenticated=opened.authenticated, late=late)
+            with moved, within:
+                return Saving(kept.delivery, surroundings.subject, kept.body, Progress())
 
-        def save_once() -> None:
-            if opened.counter is None:
-                save()
-                return
-            with counters.moved(delivery.meter_id, opened.counter, authenticated=opened.authenticated):
-                save()
+        await self._together.do(save_once)
 
-        await surroundings.disk(save_once)
+    def _save_all(self, savings: Sequence[Saving]) -> None:
+        self._surroundings.collection.save_all(savings)
 
-    def _park(self, peer: str, octets: bytes, error: AmityError) -> None:
+    def park(self, peer: str, octets: bytes, error: AmityError) -> None:
+        """Keep what was not believed, and count it."""
         self.parking.park(Parked(self._surroundings.clock.now(), peer, octets, error))

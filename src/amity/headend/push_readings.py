@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from amity.devices.objects import CaptureObject
-from amity.devices.profiles import CLOCK_OBIS, DeviceProfile
+from amity.devices.profiles import CLOCK_OBIS, DeviceProfile, Stamp
 from amity.devices.push import normalise, normalise_event
 from amity.devices.push_body import read_body
 from amity.devices.push_reading import NormalisedReading
@@ -20,6 +20,7 @@ from amity.headend.mapping import Kind, Mapping, Place
 from amity.headend.normalise import Normalised, Normaliser, ProfileBuffer
 from amity.kernel.errors import RemoteProtocolError
 from amity.kernel.obis import Obis
+from amity.kernel.time import epoch_s
 from amity.protocols.dlms.apdu import DataNotification, EventNotification
 from amity.protocols.dlms.data import Data, Tag, array, encode, octet_string, structure, utf8_string
 from amity.protocols.dlms.datetime import CosemDateTime
@@ -33,6 +34,7 @@ _ANY_CLASS: Final = 0
 _VALUE: Final = 2
 _OCTET: Final = 0xFF  # attributes below zero are the manufacturer's own: kept as the octet that named them
 _EVIDENCE: Final = (0,)
+_CLOCK_TOLERANCE_S: Final = 60
 
 
 def readings_of(notification: Notification) -> tuple[NormalisedReading, ...]:
@@ -66,7 +68,7 @@ def normalised_push(
     if _holds_event_code(row, profile, mapping):
         normaliser.event_log(row)
     else:
-        _values(normaliser, row, profile)
+        _values(normaliser, row, profile, now)
     normaliser.result.events = [replace(event, pushed=True) for event in normaliser.result.events]
     return normaliser.result
 
@@ -76,10 +78,14 @@ def _holds_event_code(row: ProfileBuffer, profile: DeviceProfile, mapping: Mappi
     return any(rule is not None and rule.kind is Kind.EVENT for rule in rules)
 
 
-def _values(normaliser: Normaliser, row: ProfileBuffer, profile: DeviceProfile) -> None:
-    at_s = int(row.columns.timestamps_s[0])
-    if at_s % profile.load_profile.capture_period_s == 0:
-        normaliser.load_profile(row, from_s=at_s - profile.load_profile.capture_period_s, until_s=at_s + 1)
+def _values(normaliser: Normaliser, row: ProfileBuffer, profile: DeviceProfile, now: datetime) -> None:
+    """A row whose interval is not over yet comes from a clock that is ahead: it stands for another interval."""
+    at_s, load = int(row.columns.timestamps_s[0]), profile.load_profile
+    period_s = load.capture_period_s
+    if at_s % period_s == 0:
+        end_s = at_s if load.stamp is Stamp.END else at_s + period_s
+        ahead = end_s > epoch_s(now) + _CLOCK_TOLERANCE_S
+        normaliser.load_profile(row, from_s=at_s - period_s, until_s=at_s + 1, suspect_clock=ahead)
     else:
         normaliser.billing_profile(row)
 

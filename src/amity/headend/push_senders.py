@@ -102,7 +102,7 @@ class Senders:
 
     async def _open_protected(self, payload: bytes, message: Protected) -> Opened:
         sender = sender_of(message)
-        endpoint = await self._find(sender)
+        endpoint = await self.find(sender)
         if endpoint is None:
             title = sender.hex() or "none"
             raise UnknownSenderError(f"a push came from system title {title}, which no meter of the fleet has")
@@ -148,7 +148,7 @@ class Senders:
         """
         readings = readings_of(notification)
         name = meter_named_in(readings) or ""
-        endpoint = await self._find(name)
+        endpoint = await self.find(name)
         if endpoint is None:
             raise UnknownSenderError(f"a push came in the name of {name or 'nobody'}, which no meter of the fleet has")
         if self._has_keys(endpoint):
@@ -156,13 +156,16 @@ class Senders:
                 f"an unprotected push came in the name of meter {endpoint.meter_id}, which has keys",
                 next_step="somebody may be in between; look where it came from",
             )
-        if not await speaks_from(endpoint.route.host, peer_host):
+        if peer_host == certified(endpoint.meter_id):
+            return Opened(endpoint, payload, notification, readings)
+        collector, _, host = peer_host.rpartition("/")  # NAME/ADDRESS where a collector heard it
+        if collector != endpoint.route.collector or not await speaks_from(endpoint.route.host, host):
             raise UnknownSenderError(
                 f"an unprotected push in the name of meter {endpoint.meter_id} came from {peer_host}"
             )
         return Opened(endpoint, payload, notification, readings)
 
-    async def _find(self, title_or_name: bytes | str) -> Endpoint | None:
+    async def find(self, title_or_name: bytes | str) -> Endpoint | None:
         """A sender that is not known may have been provisioned since; the disk is asked now and then only."""
         async with self._looking:  # pushes that come together wait for the same look
             if title_or_name not in self._known and self._may_look_again():
@@ -191,6 +194,16 @@ class Senders:
             settings = association_settings(endpoint, profile, secrets, surroundings.system_title)
             self._settings[endpoint.meter_id] = settings
         return settings
+
+
+def certified(meter_id: str) -> str:
+    """How a peer is called that showed a certificate which names the meter."""
+    return f"mqtt:{meter_id}"
+
+
+def over_udp(address: str) -> str:
+    """How a peer is called whose address may be anybody's: no plain push is believed from there."""
+    return f"udp:{address}"
 
 
 def _notification(message: object) -> Notification:

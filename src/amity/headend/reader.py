@@ -9,6 +9,7 @@ from typing import Final
 from amity.devices.client import AssociationSettings, InvocationCounterError
 from amity.devices.profiles import DeviceProfile
 from amity.domain.collection import Delivery
+from amity.domain.jobs import Span
 from amity.headend.conversation import KnownLayouts, MeterReadout
 from amity.headend.counter_bank import CounterBank
 from amity.headend.digest import Digester
@@ -17,9 +18,9 @@ from amity.headend.mapping import Mapping
 from amity.headend.message_id import identified
 from amity.headend.normalise import Normaliser
 from amity.headend.outcomes import outcome_of, told
-from amity.headend.plan import Plan, make_plan
+from amity.headend.plan import EVERYTHING, Plan, Wanted, make_plan
 from amity.headend.ports import Endpoint, Heard, Progress
-from amity.headend.session import SessionRecord, association_settings, read_once
+from amity.headend.session import MeterMemory, SessionRecord, Step, association_settings, read_once
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, RemoteProtocolError
 from amity.protocols.dlms.profile_buffer import TemplateCache
@@ -38,17 +39,19 @@ class Collected:
 
     `progress` is how far the meter is read with it, `unmapped` from where on the mapping left columns of it raw.
     `behind` is true when more of its past can be read at once. `ahead` are the events of the meter's log that lie in
-    the future. `heard` is what the meter has said by now.
+    the future, None where the log was not read. `heard` is what the meter has said by now. `missing` are the stretches
+    of what is new for which the meter had no row.
     """
 
     delivery: Delivery
     progress: Progress = field(default_factory=Progress)
     unmapped: Progress = field(default_factory=Progress)
     behind: bool = False
-    ahead: frozenset[_StampedCode] = frozenset()
+    ahead: frozenset[_StampedCode] | None = None
     error: AmityError | None = None
     unsolicited: tuple[bytes, ...] = ()
     heard: Heard | None = None
+    missing: tuple[Span, ...] = ()
 
 
 class MeterReader:
@@ -68,22 +71,35 @@ class MeterReader:
         """Take nothing for new that the meter had said when its last session was stored."""
         self._hearing.resume(heard)
 
+    def after_another(self) -> None:
+        """Another node has held sessions with the meter since: the counters at hand are behind."""
+        self._counters.drop()
+
     def kept(self, collected: Collected) -> None:
         """The disk has this session: its events that lie in the future need not be told again until they are past.
 
         Progress cannot say so: what a wrong clock wrote into the future must not hide what is to come. After a restart
         they are told once more, which changes nothing.
         """
-        if collected.error is None:
+        if collected.error is None and collected.ahead is not None:
             self._told_ahead = collected.ahead
 
-    async def read(self, progress: Progress, mapping: Mapping, *, attempt: int) -> Collected:
+    async def read(
+        self,
+        progress: Progress,
+        mapping: Mapping,
+        *,
+        attempt: int,
+        wanted: Wanted = EVERYTHING,
+        step: Step | None = None,
+        correlation_id: str = "",
+    ) -> Collected:
         """Hold one session, the `attempt`-th in a row; what goes wrong is not raised but told in what is returned."""
         clock = self._surroundings.clock
         began = clock.now()
         record = SessionRecord(self.endpoint, clock)
         try:
-            collected = await self._collect(record, progress, mapping)
+            collected = await self._collect(record, progress, mapping, wanted, step)
         except AmityError as error:
             collected = self._failed(await self._learned_from(error), attempt)
         except Exception as error:  # noqa: BLE001 - a defect that one meter brings to light must not stop the others
@@ -95,19 +111,22 @@ class MeterReader:
             attempts=attempt,
             duration_ms=(clock.now() - began) // timedelta(milliseconds=1),
             exchanges=record.exchanges(),
+            correlation_id=correlation_id,
         )
         heard, unsolicited = self._hearing.heard, record.unsolicited
         return replace(collected, delivery=identified(delivery), unsolicited=unsolicited, heard=heard)
 
-    async def _collect(self, record: SessionRecord, progress: Progress, mapping: Mapping) -> Collected:
+    async def _collect(
+        self, record: SessionRecord, progress: Progress, mapping: Mapping, wanted: Wanted, step: Step | None
+    ) -> Collected:
         surroundings = self._surroundings
         profile = surroundings.profile_of(self.endpoint.profile)
         settings = self._association(profile)
-        plan = make_plan(profile, progress, surroundings.clock.now(), surroundings.reading)
+        plan = make_plan(profile, progress, surroundings.clock.now(), surroundings.reading, wanted)
+        memory = MeterMemory(self._counters, self._hearing.received, self._layouts)
         readout = await read_once(
-            profile, plan, record, settings=settings, counters=self._counters, received=self._hearing.received,
-            layouts=self._layouts, surroundings=surroundings,
-        )  # fmt: skip
+            profile, plan, record, settings=settings, memory=memory, surroundings=surroundings, step=step
+        )
         digested = partial(self._digested, profile, plan, mapping, readout, record)
         if record.answer_octets > _DIGESTED_AT_ONCE_MAX:
             return await asyncio.to_thread(digested)
@@ -136,8 +155,8 @@ class MeterReader:
             clock_tolerance=self._surroundings.reading.clock_tolerance,
         ).digest(readout, record.at)
         found = normaliser.result
-        ahead = frozenset((event.at, event.code) for event in found.events if event.at > now)
-        told_before = ahead & self._told_ahead
+        future = frozenset((event.at, event.code) for event in found.events if event.at > now)
+        told_before = future & self._told_ahead
         delivery = Delivery(
             message_id="",
             meter_id=self.endpoint.meter_id,
@@ -153,7 +172,10 @@ class MeterReader:
             events=tuple(event for event in found.events if (event.at, event.code) not in told_before),
             unknown=tuple(found.unknown),
         )
-        return Collected(delivery, digest.progress, digest.unmapped, digest.behind, ahead)
+        ahead = None if plan.events_after is None else future
+        return Collected(
+            delivery, digest.progress, digest.unmapped, digest.behind, ahead, missing=tuple(digest.missing)
+        )
 
     async def _learned_from(self, error: AmityError) -> AmityError:
         """Take what the next session needs from this failure; the error to tell: a lesson that fails is the worse."""

@@ -2,6 +2,7 @@
 
 framing             wrapper | hdlc; without it the wrapper
 host, port          of the meter, or of the modem or gateway before it
+calls_in            true: the meter opens the TCP connection; no port, and host only if it always calls from there
 udp                 true: the wrapper in UDP datagrams
 device              a serial port instead of host and port; only hdlc
 physical, address_octets, information_octets, window
@@ -9,13 +10,14 @@ physical, address_octets, information_octets, window
 baud, sign_on, line_address, echoes, parity_by_hand
                     of the serial line; sign_on is none | mode-e
 gateway             {"network": 0 to 255, "device": hexadecimal}
+collector           the name of the collector that goes this way; without it the head-end does
 """
 
 from typing import Any, Final
 
 from amity.devices.profiles import Framing, SignOn
 from amity.headend.fields import Fields
-from amity.headend.routes import BAUD_DEFAULT, Gateway, HdlcLink, Host, Route, SerialLine, WrapperLink
+from amity.headend.routes import BAUD_DEFAULT, CallsIn, Gateway, HdlcLink, Host, Route, SerialLine, WrapperLink
 from amity.kernel.errors import LocalProtocolError
 from amity.protocols.hdlc.parameters import (
     INFORMATION_OCTETS_DEFAULT,
@@ -38,7 +40,8 @@ def read_route(fields: Fields) -> Route:
     """The route that these members describe; raise ConfigurationError that names the first one that cannot be used."""
     framing = fields.choice("framing", Framing, Framing.WRAPPER)
     link = _hdlc_link(fields) if framing is Framing.HDLC else _wrapper_link(fields)
-    return Route(link, _gateway(fields.inside("gateway")) if fields.has("gateway") else None)
+    gateway = _gateway(fields.inside("gateway")) if fields.has("gateway") else None
+    return Route(link, gateway, fields.text("collector", otherwise=""))
 
 
 def route_document(route: Route) -> dict[str, Any]:
@@ -51,6 +54,8 @@ def route_document(route: Route) -> dict[str, Any]:
         document["udp"] = True
     if route.gateway is not None:
         document["gateway"] = {"network": route.gateway.network, "device": route.gateway.device.hex()}
+    if route.collector:
+        document["collector"] = route.collector
     return document
 
 
@@ -59,7 +64,10 @@ def _wrapper_link(fields: Fields) -> WrapperLink:
     for key in _OF_HDLC:
         if fields.has(key):
             raise fields.refusal(key, "goes with framing hdlc")
-    return WrapperLink(_host(fields), fields.flag("udp"))
+    at = _host(fields)
+    if fields.flag("udp") and isinstance(at, CallsIn):
+        raise fields.refusal("udp", "is not for a meter that calls in")
+    return WrapperLink(at, fields.flag("udp"))
 
 
 def _hdlc_link(fields: Fields) -> HdlcLink:
@@ -79,7 +87,7 @@ def _hdlc_link(fields: Fields) -> HdlcLink:
     )
 
 
-def _tcp_line(fields: Fields) -> Host:
+def _tcp_line(fields: Fields) -> Host | CallsIn:
     for key in _OF_SERIAL:
         if fields.has(key):
             raise fields.refusal(key, "goes with device, the serial port")
@@ -97,7 +105,11 @@ def _serial_line(fields: Fields) -> SerialLine:
     )
 
 
-def _host(fields: Fields) -> Host:
+def _host(fields: Fields) -> Host | CallsIn:
+    if fields.flag("calls_in"):
+        if fields.has("port"):
+            raise fields.refusal("port", "is not for a meter that calls in: it chooses one itself")
+        return CallsIn(fields.text("host", otherwise=""))
     return Host(fields.text("host"), fields.number("port", 1, PORT_MAX))
 
 
@@ -118,7 +130,9 @@ def check_server(fields: Fields, link: WrapperLink | HdlcLink, server: int) -> N
 
 
 # ------------------------------------------------------------------ writing
-def _place_document(at: Host | SerialLine) -> dict[str, Any]:
+def _place_document(at: Host | SerialLine | CallsIn) -> dict[str, Any]:
+    if isinstance(at, CallsIn):
+        return {"calls_in": True} | ({"host": at.from_host} if at.from_host else {})
     if isinstance(at, Host):
         return {"host": at.host, "port": at.port}
     return {"device": at.device} | _changed(at, SerialLine(at.device), _OF_SERIAL)

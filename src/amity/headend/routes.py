@@ -57,10 +57,24 @@ class SerialLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CallsIn:
+    """A meter that opens the TCP connection itself, on which it is read; `from_host` is the only host it may call from.
+
+    Empty: it may call from anywhere, which a meter without HLS is not believed.
+    """
+
+    from_host: str = ""
+
+    def __str__(self) -> str:
+        """As failures name it."""
+        return f"the connection that it opens from {self.from_host or 'anywhere'}"
+
+
+@dataclass(frozen=True, slots=True)
 class WrapperLink:
     """The wrapper of IEC 62056-47, over TCP or in UDP datagrams."""
 
-    at: Host
+    at: Host | CallsIn
     udp: bool = False
 
 
@@ -72,7 +86,7 @@ class HdlcLink:
     of the server's address, None for the shortest that fits. `information_octets` and `window` are asked for in SNRM.
     """
 
-    at: Host | SerialLine
+    at: Host | SerialLine | CallsIn
     physical: int | None = None
     address_octets: int | None = None
     information_octets: int = INFORMATION_OCTETS_DEFAULT
@@ -98,15 +112,25 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The whole way to one meter."""
+    """The whole way to one meter; with a `collector`, that is who goes it, from where it stands."""
 
     link: WrapperLink | HdlcLink
     gateway: Gateway | None = None
+    collector: str = ""
 
     @property
     def host(self) -> str:
-        """The host that is called, empty on a serial line."""
-        return self.link.at.host if isinstance(self.link.at, Host) else ""
+        """The host that is called, or calls; empty on a serial line and where it may be any."""
+        match self.link.at:
+            case Host(host) | CallsIn(host):
+                return host
+            case _:
+                return ""
+
+    @property
+    def calls_in(self) -> bool:
+        """True when the meter opens the connection."""
+        return isinstance(self.link.at, CallsIn)
 
     @property
     def serial(self) -> SerialLine | None:
@@ -121,9 +145,10 @@ class Route:
 
     def __str__(self) -> str:
         """As failures name it."""
+        at = f"{self.link.at} via {self.collector}" if self.collector else str(self.link.at)
         if self.gateway is None:
-            return str(self.link.at)
-        return f"{self.link.at}, network {self.gateway.network} device {self.gateway.device.hex()} behind it"
+            return at
+        return f"{at}, network {self.gateway.network} device {self.gateway.device.hex()} behind it"
 
 
 def over_tcp(host: str, port: int) -> Route:

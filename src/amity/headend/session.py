@@ -1,18 +1,19 @@
 """One association with one meter, from connect to close, with every octet that passed kept as evidence."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from amity.devices.client import (
     AssociationSettings,
     Authentication,
     Ciphering,
+    Conversation,
     Ports,
     Protection,
     Session,
@@ -171,19 +172,41 @@ class SessionRecord:
         return Exchange(parts[0].at, b"".join(requests), b"".join(answers), plain)
 
 
+class MeterMemory(NamedTuple):
+    """What is carried from one session with a meter to the next."""
+
+    counters: CounterBank
+    received: Received
+    layouts: KnownLayouts
+
+
+class Step(Protocol):
+    """What is done in a session once everything is read; however it ends, what was read is kept."""
+
+    def talk(self, session: Session) -> Conversation[None]:
+        """The step, over the open association."""
+        ...
+
+    def failed(self, error: AmityError) -> None:
+        """This ended it."""
+        ...
+
+
 async def read_once(
     profile: DeviceProfile,
     plan: Plan,
     record: SessionRecord,
     *,
     settings: AssociationSettings,
-    counters: CounterBank,
-    received: Received,
-    layouts: KnownLayouts,
+    memory: MeterMemory,
     surroundings: Surroundings,
+    step: Step | None = None,
 ) -> MeterReadout:
-    """Connect, associate, carry out the plan, release, close. Raises whatever AmityError ends the session early."""
-    endpoint, rules = record.endpoint, surroundings.session
+    """Connect, associate, carry out the plan and the step, release, close.
+
+    Raises whatever AmityError ends the session early, the step's apart.
+    """
+    endpoint, rules, counters = record.endpoint, surroundings.session, memory.counters
     record.password = settings.password
     if settings.protector is not None and not counters.has(_COUNTERS_PER_SESSION):
         await surroundings.disk(lambda: counters.ensure(_COUNTERS_PER_SESSION))
@@ -194,10 +217,12 @@ async def read_once(
             async def exchange(apdu: bytes) -> bytes:
                 return await record.exchange(channel, apdu, rules.request_timeout_s)
 
-            ports = Ports(surroundings.random_octets, counters.take, received=received, journal=record.journal)
+            ports = Ports(surroundings.random_octets, counters.take, received=memory.received, journal=record.journal)
             session = await converse(associate(settings, ports), exchange)
-            spoken = MeterConversation(session, profile, layouts, surroundings.clock.now)
+            spoken = MeterConversation(session, profile, memory.layouts, surroundings.clock.now)
             readout = await converse(spoken.read(endpoint.meter_id, plan), exchange)
+            if step is not None:
+                await _take(step, session, exchange)
         if profile.association.answers_release:
             await _release(session, channel, record)
     except TimeoutError as error:
@@ -211,6 +236,13 @@ async def read_once(
     finally:
         record.unsolicited = (*channel.unsolicited, *record.journal.unasked)
         await channel.close()
+
+
+async def _take(step: Step, session: Session, exchange: Callable[[bytes], Awaitable[bytes]]) -> None:
+    try:
+        await converse(step.talk(session), exchange)
+    except AmityError as error:
+        step.failed(error)
 
 
 async def _release(session: Session, channel: Channel, record: SessionRecord) -> None:

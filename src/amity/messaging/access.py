@@ -2,9 +2,10 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from amity.security.private_files import read_private, write_private
 
@@ -42,18 +43,30 @@ IT: Final = Role(
 )
 SETUP: Final = Role("setup", ("$JS.API.>",))
 ROLES: Final = (OT, IT, SETUP)
+CLUSTER: Final = Role("cluster", ())
+"""The servers of a cluster among themselves: no user of theirs, only a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How one role reaches the broker; the password never shows in a repr."""
+    """How one role reaches the broker, by one of the servers of `url` (a comma between); `repr` hides the password."""
 
     url: str
     role: Role
     password: str
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Each server by itself."""
+        return tuple(self.url.split(","))
+
     def __repr__(self) -> str:
         return f"Access(url={self.url!r}, role={self.role.name!r})"
+
+
+def load_or_create_password(folder: Path, role: Role) -> str:
+    """One role's random password; raises as `load_or_create_passwords`."""
+    return _load_or_create(folder / f"{role.name}.secret")
 
 
 def load_or_create_passwords(folder: Path) -> dict[str, str]:
@@ -69,8 +82,8 @@ def load_access(folder: Path, role: Role, url: str) -> Access:
     return Access(url, role, _load(folder / f"{role.name}.secret"))
 
 
-def server_accounts(passwords: dict[str, str]) -> str:
-    """The `accounts` part of the server's configuration."""
+def server_accounts(passwords: Mapping[str, str], others: Mapping[str, Any] | None = None) -> str:
+    """The `accounts` part of the server's configuration; `others` are accounts beside ours."""
     users = [
         {
             "user": role.name,
@@ -79,7 +92,7 @@ def server_accounts(passwords: dict[str, str]) -> str:
         }
         for role in ROLES
     ]
-    return json.dumps({"AMITY": {"jetstream": "enabled", "users": users}}, indent=2)
+    return json.dumps({"AMITY": {"jetstream": "enabled", "users": users}, **(others or {})}, indent=2)
 
 
 def _load_or_create(path: Path) -> str:

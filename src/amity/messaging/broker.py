@@ -47,7 +47,7 @@ Handler = Callable[[Received], Awaitable[None]]
 DeadLetter = Callable[[Received, str], Awaitable[None]]
 
 
-async def prepare_stream(access: Access) -> None:
+async def prepare_stream(access: Access, replicas: int = 1) -> None:
     """Make or update the stream and its consumers (`setup` may do this, the zones' users may not).
 
     A work queue: a message stays until the MDM side committed it, and when the disk share is used up the publisher is
@@ -56,7 +56,7 @@ async def prepare_stream(access: Access) -> None:
     link = Link(access)
     try:
         context = (await link.connection()).jetstream
-        await _create_stream(context)
+        await _create_stream(context, replicas)
         for consumer, subject in CONSUMERS.items():
             await context.add_consumer(STREAM, _consumer_config(consumer, subject))
     except _NATS_FAILURES as error:
@@ -65,7 +65,7 @@ async def prepare_stream(access: Access) -> None:
         await link.close()
 
 
-async def _create_stream(context: JetStreamContext) -> None:
+async def _create_stream(context: JetStreamContext, replicas: int) -> None:
     config = StreamConfig(
         name=STREAM,
         subjects=list(CONSUMERS.values()),
@@ -73,6 +73,7 @@ async def _create_stream(context: JetStreamContext) -> None:
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
         duplicate_window=DEDUPLICATE_WINDOW_S,
+        num_replicas=replicas,
     )
     try:
         await context.add_stream(config)
@@ -136,7 +137,7 @@ def _look_at_its_end(task: asyncio.Future[Any]) -> None:
 
 
 class Link:
-    """The way to the broker: a connection opened when needed, and again whenever it was lost.
+    """The way to the broker: a connection opened when needed and again whenever it was lost, with the server that answers.
 
     The library's own reconnection is off: while it reconnects it buffers silently, and we want to know.
     """
@@ -145,6 +146,7 @@ class Link:
         self._access = access
         self._connection: Connection | None = None
         self._opening = asyncio.Lock()
+        self._first = 0
 
     async def connection(self) -> Connection:
         """A live connection; raise one of the library's errors when there is none to be had."""
@@ -161,7 +163,22 @@ class Link:
                 with suppress(*_NATS_FAILURES):
                     await connection.client.close()
 
+    async def try_another(self) -> None:
+        """Leave a server that answers nothing: it may have lost its cluster. Does nothing where there is only one."""
+        if len(self._access.servers) > 1:
+            self._first += 1
+            await self.close()
+
     async def _open(self) -> Connection:
+        """From the server that took us last; raise what the last of them says when none does."""
+        servers = self._access.servers
+        for turn in range(len(servers) - 1):
+            with suppress(*_NATS_FAILURES):
+                return await self._open_at(servers[(self._first + turn) % len(servers)])
+        self._first += len(servers) - 1
+        return await self._open_at(servers[self._first % len(servers)])
+
+    async def _open_at(self, server: str) -> Connection:
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def on_closed() -> None:
@@ -171,7 +188,7 @@ class Link:
         client = Client()
         try:
             await client.connect(
-                self._access.url,
+                server,
                 user=self._access.role.name,
                 password=self._access.password,
                 name=f"amity-{self._access.role.name}",
@@ -203,10 +220,11 @@ class JetStreamPublisher:
         give_up_s: float = 30.0,
         chance: Chance = _CHANCE,
         disk_words: Callable[[], str] | None = None,
+        link: Link | None = None,
     ) -> None:
         self._access = access
         self._disk_words = disk_words
-        self._link = Link(access)
+        self._link = link or Link(access)
         self._give_up_s = give_up_s
         self._chance = chance
 
@@ -225,6 +243,8 @@ class JetStreamPublisher:
                         return await self._publish_once(subject, message_id, body)
                     except _NATS_FAILURES as error:
                         failure = _refusal(self._access, error)
+                        if isinstance(error, TimeoutError):
+                            await self._link.try_another()
                     if not isinstance(failure, TransportError):
                         raise self._with_disk_words(failure)
                     failures += 1
@@ -284,9 +304,14 @@ class JetStreamConsumer:
     """
 
     def __init__(
-        self, access: Access, *, redeliver_after_s: float = REDELIVER_AFTER_S, chance: Chance = _CHANCE
+        self,
+        access: Access,
+        *,
+        redeliver_after_s: float = REDELIVER_AFTER_S,
+        chance: Chance = _CHANCE,
+        link: Link | None = None,
     ) -> None:
-        self._link = Link(access)
+        self._link = link or Link(access)
         self._redeliver_after_s = redeliver_after_s
         self._chance = chance
 
@@ -298,12 +323,17 @@ class JetStreamConsumer:
         disk) puts the message back for a while; what is not an AmityError is a defect of ours, and after
         DELIVERIES_BEFORE_SET_ASIDE attempts such a message goes to `dead_letter` too, so that it never blocks the rest.
         """
+        async with asyncio.TaskGroup() as lanes:
+            for consumer in CONSUMERS:
+                lanes.create_task(self._run_lane(consumer, handle, dead_letter))
+
+    async def _run_lane(self, consumer: str, handle: Handler, dead_letter: DeadLetter) -> None:
         failures = 0
         while True:
             try:
                 connection = await self._link.connection()
                 failures = 0
-                await self._pump_every_lane(connection, handle, dead_letter)
+                await self._pump(connection, consumer, handle, dead_letter)
             except _NATS_FAILURES:
                 failures += 1
                 await asyncio.sleep(_BACKOFF.wait_s(failures, self._chance))
@@ -311,18 +341,6 @@ class JetStreamConsumer:
     async def close(self) -> None:
         """Leave the broker."""
         await self._link.close()
-
-    async def _pump_every_lane(self, connection: Connection, handle: Handler, dead_letter: DeadLetter) -> None:
-        """Until one fails; raise what it failed by."""
-        pumps = [asyncio.create_task(self._pump(connection, one, handle, dead_letter)) for one in CONSUMERS]
-        try:
-            ended, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            for pump in ended:
-                pump.result()
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pump(self, connection: Connection, consumer: str, handle: Handler, dead_letter: DeadLetter) -> None:
         inbox = await connection.jetstream.pull_subscribe_bind(consumer=consumer, stream=STREAM)

@@ -11,16 +11,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from amity.kernel.errors import AmityError, ConfigurationError, StorageError, TransportError
-from amity.messaging.access import SETUP, Access, load_access, load_or_create_passwords, server_accounts
+from amity.messaging.access import (
+    CLUSTER,
+    SETUP,
+    Access,
+    load_access,
+    load_or_create_password,
+    load_or_create_passwords,
+    server_accounts,
+)
 from amity.messaging.broker import prepare_stream
+from amity.messaging.cluster import Cluster, cluster_section
 from amity.messaging.codec import BODY_OCTETS_MAX
+from amity.messaging.meter_access import ACCOUNT, PUSHES, MqttDoor, account, mqtt_section
+from amity.messaging.meter_pushes import prepare_pushes
 from amity.security.private_files import write_private
 
 STOP_TIMEOUT_S: Final = 10.0
 READY_TIMEOUT_S: Final = 15.0
+QUORUM_TIMEOUT_S: Final = 120.0
+"""A server of a cluster waits this long for the others: the stream stands when most of them do."""
 _POLL_S: Final = 0.05
 _STORE_FAILED: Final = "failed to store a msg"
 _LOG_LINES: Final = 12
@@ -30,16 +43,29 @@ _LOG_OCTETS_MAX: Final = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BrokerFolder:
-    """Everything the broker keeps: configuration and secrets (mode 0600), log, and JetStream's files."""
+    """Everything the broker keeps: configuration and secrets (mode 0600), log, and JetStream's files.
+
+    With `mqtt`, these `meters` may publish by it. With `cluster` it is one of several servers whose folders have the
+    same secrets.
+    """
 
     path: Path
     port: int
     stored_octets_max: int = 10 * 1024**3
+    mqtt: MqttDoor | None = None
+    meters: frozenset[str] = frozenset()
+    host: str = "127.0.0.1"
+    cluster: Cluster | None = None
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
-        return f"nats://127.0.0.1:{self.port}"
+        """Where clients of this machine connect."""
+        return f"nats://{self.reached_at}:{self.port}"
+
+    @property
+    def reached_at(self) -> str:
+        """The address at which this machine itself reaches the server."""
+        return "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
 
     @property
     def config_file(self) -> Path:
@@ -66,15 +92,19 @@ class BrokerFolder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make the folder {self.path}: {error.strerror}") from error
-        write_private(self.config_file, self._config(load_or_create_passwords(self.path)))
+        self.write_config()
         return [str(binary), "--config", str(self.config_file)]
+
+    def write_config(self) -> None:
+        """Write what the server reads at its start and when it is told to read again."""
+        write_private(self.config_file, self._config(load_or_create_passwords(self.path)))
 
     def _config(self, passwords: dict[str, str]) -> str:
         # `sync_interval: always`: the PubAck comes after the fsync, so what was acknowledged survives a power cut too.
         return "\n".join(
             [
-                "server_name: amity",
-                f"listen: {json.dumps(f'127.0.0.1:{self.port}')}",
+                f"server_name: {json.dumps(self.cluster.node if self.cluster else 'amity')}",
+                f"listen: {json.dumps(f'{self.host}:{self.port}')}",
                 f"max_payload: {BODY_OCTETS_MAX + 4096}",
                 f"pid_file: {json.dumps(str(self.pid_file))}",
                 f"log_file: {json.dumps(str(self.log_file))}",
@@ -86,10 +116,25 @@ class BrokerFolder:
                 "  max_memory_store: 0",
                 "  sync_interval: always",
                 "}",
-                f"accounts: {server_accounts(passwords)}",
+                *([] if self.mqtt is None else mqtt_section(self.mqtt)),
+                *([] if self.cluster is None else cluster_section(self.cluster, self._cluster_password())),
+                f"accounts: {server_accounts(passwords, self._meters_account())}",
                 "",
             ]
         )
+
+    def _cluster_password(self) -> str:
+        return load_or_create_password(self.path, CLUSTER)
+
+    def _meters_account(self) -> dict[str, Any]:
+        if self.mqtt is None:
+            return {}
+        return {ACCOUNT: account(self.meters, load_or_create_password(self.path, PUSHES))}
+
+    @property
+    def replicas(self) -> int:
+        """On how many disks each message is to lie."""
+        return 1 if self.cluster is None else self.cluster.replicas
 
     def access(self) -> Access:
         """How the one who sets the stream up reaches the server."""
@@ -124,12 +169,14 @@ class NatsServer:
         self._log_octets = log_octets
 
     @classmethod
-    async def start(cls, folder: BrokerFolder, *, ready_timeout_s: float = READY_TIMEOUT_S) -> Self:
+    async def start(cls, folder: BrokerFolder, *, ready_timeout_s: float | None = None) -> Self:
         """Run the server, wait until it is healthy, and make the stream and its consumer.
 
         Raise ConfigurationError (port taken, bad folder), StorageError (disk) or TransportError (not ready in time),
         each with the last lines of the server's log.
         """
+        if ready_timeout_s is None:
+            ready_timeout_s = READY_TIMEOUT_S if folder.cluster is None else QUORUM_TIMEOUT_S
         command = folder.prepare()
         await stop_left_over(folder)
         log_octets = folder.log_octets()
@@ -176,6 +223,13 @@ class NatsServer:
         except OSError:
             return False
 
+    def reconfigure(self, folder: BrokerFolder) -> None:
+        """Have the running server take another configuration of the same folder; connections stand."""
+        folder.write_config()
+        self.folder = folder
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGHUP)
+
     async def stop(self) -> None:
         """End the process: politely, and after STOP_TIMEOUT_S by force. Does nothing when it ended already."""
         if self.running:
@@ -200,7 +254,10 @@ class NatsServer:
     async def _stream_stands(self) -> bool:
         """False while JetStream still recovers its files, or when the port belongs to another server."""
         try:
-            await prepare_stream(self.folder.access())
+            await prepare_stream(self.folder.access(), self.folder.replicas)
+            if self.folder.mqtt is not None:
+                pushes = load_access(self.folder.path, PUSHES, self.folder.url)
+                await prepare_pushes(pushes, self.folder.replicas)
         except TransportError:
             return False
         return True
@@ -217,7 +274,7 @@ class NatsServer:
 async def healthy(folder: BrokerFolder) -> bool:
     """True when something listens on the port and greets like a NATS server."""
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", folder.port)
+        reader, writer = await asyncio.open_connection(folder.reached_at, folder.port)
     except (OSError, OverflowError):  # a port beyond 65535 overflows; the server itself will say so
         return False
     try:

@@ -9,8 +9,9 @@ from typing import Final
 import structlog
 
 from amity.kernel.errors import TransportError
-from amity.messaging.nats_server import BrokerFolder, NatsServer
+from amity.messaging.nats_server import NatsServer
 from amity.runtime.folder import Folder
+from amity.runtime.mqtt_meters import MqttMeters
 from amity.runtime.readiness import stands
 from amity.runtime.settings import Settings
 
@@ -19,14 +20,17 @@ WATCH_EVERY_S: Final = 5.0
 
 async def run_broker(folder: Folder, settings: Settings) -> None:
     """Serve until cancelled; raise TransportError when the server ends by itself."""
-    broker = BrokerFolder(folder.broker, settings.broker.port)
+    watch = MqttMeters(folder, settings)
     log: structlog.stdlib.BoundLogger = structlog.get_logger("broker")
     while True:
-        server = await NatsServer.start(broker)
+        server = await NatsServer.start(await watch.broker())
         stands("broker")
+        watching = asyncio.create_task(watch.run(server))
         try:
             await until_stuck(server, every_s=WATCH_EVERY_S)
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await server.stop()
         log.warning("nats-server is started again", because="its disk was full and has room again")
 

@@ -69,6 +69,31 @@ class Folder:
         return (self.configuration or self.root / "ot") / "profiles"
 
     @property
+    def event_tables(self) -> Path:
+        """Tables of event codes of the operator's own, *.toml, reloaded while running; it need not be there."""
+        return (self.configuration or self.root / "ot") / "events"
+
+    @property
+    def last_good_event_tables(self) -> Path:
+        """The tables in force, kept as the mapping is."""
+        return self.root / "ot" / "events.last-good"
+
+    @property
+    def collector(self) -> Path:
+        """What a collector keeps: pushes that wait for the head-end, and its state for whoever asks."""
+        return self.root / "collector"
+
+    @property
+    def collector_status(self) -> Path:
+        """How a collector does, rewritten every few seconds."""
+        return self.collector / "status.json"
+
+    @property
+    def calls(self) -> Path:
+        """Who called in and was not believed, and who is on the line, for whoever asks."""
+        return self.root / "ot" / "calls.json"
+
+    @property
     def it_database(self) -> Path:
         """Registry, deliveries, blocks, exceptions, logins."""
         return self.root / "it" / "it.sqlite"
@@ -106,6 +131,7 @@ class Folder:
                 self.ot_database.parent,
                 self.it_database.parent,
                 self.broker,
+                self.collector,
                 self.simulator,
                 self.logs,
             ):

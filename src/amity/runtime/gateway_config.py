@@ -75,6 +75,13 @@ class Listen(_Part):
     port: Port = 4059
 
 
+class CollectorDoorPart(_Part):
+    """Where collectors find us, if a port is given."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int | None, Field(ge=1, le=65_535, description="a port, 1 to 65535, or nothing")] = None
+
+
 class SerialPort(_Part):
     """A line with an optical head, an RS-485 bus, or a radio or PLC coordinator."""
 
@@ -108,6 +115,7 @@ class GatewayFile(_Part):
     connect_timeout: Seconds = 3.0
     worker_pool: WorkerPool = WorkerPool()
     listen: Listen = Listen()
+    collectors: CollectorDoorPart = CollectorDoorPart()
     peers_allowed: Annotated[list[Network], Field(description="a list of networks like 10.20.0.0/16")] = [
         "127.0.0.0/8",
         "::1/128",
@@ -117,6 +125,9 @@ class GatewayFile(_Part):
     state_directory: Directory = None
     database_url: Annotated[str, Field(description="a URL like postgresql://ami@db.example/ami, or nothing")] = ""
     broker_port: Port = 4222
+    metrics_port: Annotated[
+        int, Field(ge=0, le=65_535, description="a port of this machine, 1 to 65535, or 0 for none")
+    ] = 0
     console: Console = Console()
 
 
@@ -161,8 +172,11 @@ def _settings(file: GatewayFile, environment: Mapping[str, str]) -> Settings:
             backfill_days=pool.backfill_days,
             frames_kept_days=pool.frames_kept_days,
             database_url=file.database_url,
+            metrics_port=file.metrics_port,
             push_host=file.listen.host,
             push_port=file.listen.port,
+            collector_host=file.collectors.host,
+            collector_port=file.collectors.port,
             peers_allowed=tuple(file.peers_allowed),
             log_frames=file.logs.frames,
             client_address=file.client_address,

@@ -14,7 +14,10 @@ from typing import TypeVar
 import structlog
 
 from amity.domain.collection import Delivery, Outcome
+from amity.headend.called_lines import CalledInConnector, CalledLines
+from amity.headend.collectors.registry import ReachConnector
 from amity.headend.delivery import Courier
+from amity.headend.event_catalogue import EventTables
 from amity.headend.fleet import Fleet, OnProgress, Round, Told
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
@@ -22,16 +25,20 @@ from amity.headend.ports import CollectionStore
 from amity.headend.push_listener import PushListener
 from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.errors import AmityError, StorageError
-from amity.messaging.access import OT, SUBJECT, load_access
+from amity.messaging.access import OT, SUBJECT
 from amity.messaging.broker import JetStreamPublisher
 from amity.messaging.codec import ProtobufCodec
-from amity.messaging.nats_server import BrokerFolder
+from amity.runtime.broker_place import broker_access, broker_folder
+from amity.runtime.call_doors import CallDoors
+from amity.runtime.collector_door import CollectorDoor
+from amity.runtime.event_watch import EventTableWatch
 from amity.runtime.folder import Folder
 from amity.runtime.job_work import JobWork
 from amity.runtime.mapping_watch import MappingWatch
 from amity.runtime.meter_defaults import EndpointsWithDefaults, default_profile
+from amity.runtime.metrics import new_registry, serving_metrics
+from amity.runtime.metrics_headend import HeadendState, SessionMetrics
 from amity.runtime.ot_database import open_ot_database
-from amity.runtime.peers import allow_list
 from amity.runtime.profile_folder import catalogue_of
 from amity.runtime.readiness import stands
 from amity.runtime.session_logs import LoggedCollection, SessionLogs
@@ -50,19 +57,22 @@ _WATCH_EVERY_S = 5.0
 
 async def run_headend(folder: Folder, settings: Settings) -> None:
     """Read the fleet by schedules and jobs, take pushes in and carry deliveries, until cancelled."""
-    async with _headend(folder, settings, log_progress()) as (_, work, courier, listener, database):
-        port = await listener.start(settings.headend.push_host, settings.headend.push_port)
-        _log().info("listening for pushes", port=port)
-        stands("headend")
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(work.run())
-                tasks.create_task(courier.run())
-                tasks.create_task(_prune_for_ever(database, settings.headend))
-                tasks.create_task(_tell_of_strangers(listener))
-                tasks.create_task(_tell_of_callers(listener))
-        finally:
-            await listener.close()
+    registry = new_registry()
+    tell = SessionMetrics(registry).counting(log_progress())
+    async with _headend(folder, settings, tell) as (_, work, courier, calls, database):
+        listener = calls.pushes
+        registry.register(
+            HeadendState(database.measures, SystemClock(), open_sessions=lambda: work.open_sessions, pushes=listener)
+        )
+        async with calls.open(folder, settings, work.called_in):
+            stands("headend")
+            with serving_metrics(registry, settings.headend.metrics_port, "headend"):
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(work.run())
+                    tasks.create_task(courier.run())
+                    tasks.create_task(_prune_for_ever(database, settings.headend))
+                    tasks.create_task(_tell_of_strangers(listener))
+                    tasks.create_task(calls.run())
 
 
 async def read_fleet_once(folder: Folder, settings: Settings, tell: OnProgress) -> Round:
@@ -73,39 +83,47 @@ async def read_fleet_once(folder: Folder, settings: Settings, tell: OnProgress) 
         return finished
 
 
-async def read_meter_now(folder: Folder, settings: Settings, meter_id: str) -> Delivery:
+async def read_meter_now(folder: Folder, settings: Settings, meter_id: str, correlation_id: str = "") -> Delivery:
     """Read one meter at once; what it brought waits in the outbox for the courier of the running head-end.
 
     Raise ConfigurationError when the meter is not known, StorageError when the disk fails; how the session went is told
     in the delivery.
     """
     with closing(open_ot_database(folder, settings.headend)) as database:
-        title = claim_title(database, folder.ot_database.parent).title
-        surroundings = _surroundings(folder, settings.headend, database, title)
-        return await Fleet(surroundings).read_meter(meter_id)
+        shared = bool(settings.headend.database_url)
+        title = claim_title(database, folder.ot_database.parent, shared=shared).title
+        surroundings = _surroundings(folder, settings.headend, database, title, CollectorDoor(), CalledLines())
+        return await Fleet(surroundings, correlation_id=correlation_id).read_meter(meter_id)
 
 
 @asynccontextmanager
 async def _headend(
     folder: Folder, settings: Settings, tell: OnProgress
-) -> AsyncIterator[tuple[Fleet, JobWork, Courier, PushListener, OtDatabase]]:
+) -> AsyncIterator[tuple[Fleet, JobWork, Courier, CallDoors, OtDatabase]]:
     database = open_ot_database(folder, settings.headend)
-    broker = BrokerFolder(folder.broker, settings.broker.port)
-    publisher = JetStreamPublisher(load_access(folder.broker, OT, broker.url), disk_words=broker.disk_words)
+    disk_words = broker_folder(folder, settings.broker).disk_words
+    publisher = JetStreamPublisher(broker_access(folder, settings.broker, OT), disk_words=disk_words)
     zone = folder.ot_database.parent
-    claimed = claim_title(database, zone)
+    claimed = claim_title(database, zone, shared=bool(settings.headend.database_url))
     if claimed.because is not None:
         _log().warning("new system title", title=claimed.title.hex(), because=claimed.because)
-    surroundings = _surroundings(folder, settings.headend, database, claimed.title)
-    allows = allow_list(settings.headend.peers_allowed)
-    listener = PushListener(surroundings, database.push_counters, allows=allows)
+    door = CollectorDoor()
+    lines = CalledLines()
+    surroundings = _surroundings(folder, settings.headend, database, claimed.title, door, lines)
+    listener = PushListener(surroundings, database.push_counters)
+    calls = CallDoors(listener, lines, surroundings)
+
+    def lines_too(told: Told) -> None:
+        lines.told(told.delivery)
+        tell(told)
+
     fleet = Fleet(
         surroundings,
         concurrent_sessions=settings.headend.concurrency,
-        on_progress=tell,
+        on_progress=lines_too,
         on_unsolicited=listener.take_from_session,
     )
-    work = JobWork(folder, settings.headend, surroundings, database, tell, listener.take_from_session)
+    work = JobWork(folder, settings.headend, surroundings, database, lines_too, listener.take_from_session)
     courier = Courier(database.collection, publisher, _on_the_disk_thread, random.SystemRandom().random)
     troubles: dict[str, Callable[[], AmityError | None]] = {
         "reading": lambda: work.last_error,
@@ -114,20 +132,29 @@ async def _headend(
     watches = [
         asyncio.create_task(_tell_of_trouble(troubles)),
         asyncio.create_task(MappingWatch(surroundings.mappings).run()),
+        asyncio.create_task(EventTableWatch(surroundings.events).run()),
     ]
     try:
-        yield fleet, work, courier, listener, database
+        async with door.open(folder, settings.headend, surroundings, database, listener):
+            yield fleet, work, courier, calls, database
     finally:
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
         await publisher.close()
         with suppress(AmityError):  # on a full disk the next start chooses a new title
-            leave_mark(database, zone, claimed.title)
+            leave_mark(database, zone)
         database.close()
 
 
-def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabase, title: bytes) -> Surroundings:
+def _surroundings(
+    folder: Folder,
+    settings: HeadendSettings,
+    database: OtDatabase,
+    title: bytes,
+    door: CollectorDoor,
+    lines: CalledLines,
+) -> Surroundings:
     own = folder.profiles if folder.profiles.is_dir() else None
     profile_of = catalogue_of(own, default_profile(settings)).profile
     return Surroundings(
@@ -135,7 +162,7 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
         chance=random.SystemRandom().random,
         random_octets=random_octets,
         system_title=title,
-        connector=MeterConnector(),
+        connector=CalledInConnector(lines, ReachConnector(MeterConnector(), door.serving)),
         disk=_on_the_disk_thread,
         endpoints=EndpointsWithDefaults(database.endpoints, profile_of),
         keys=KeyFile(folder.keys),
@@ -144,6 +171,7 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
         codec=ProtobufCodec(),
         mappings=MappingFile(folder.mapping, folder.last_good_mapping),
         subject=SUBJECT,
+        events=EventTables(folder.event_tables, folder.last_good_event_tables),
         profile_of=profile_of,
         reading=ReadingRules(first_read=timedelta(days=settings.backfill_days)),
         session=SessionRules(
@@ -227,14 +255,4 @@ async def _tell_of_strangers(listener: PushListener) -> None:
                 "pushes parked", kind=reason, count=counts[reason], peer=newest.peer, newest=newest.error.lines()
             )
         told = counts
-        await asyncio.sleep(_WATCH_EVERY_S)
-
-
-async def _tell_of_callers(listener: PushListener) -> None:
-    """Connections that were turned away because there were too many, whenever their count has grown."""
-    told = 0
-    while True:
-        if listener.turned_away > told:
-            told = listener.turned_away
-            _log().warning("callers turned away", count=told, peer=listener.turned_away_last)
         await asyncio.sleep(_WATCH_EVERY_S)

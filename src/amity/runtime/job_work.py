@@ -14,7 +14,7 @@ import structlog
 from amity.domain.jobs import JobKind, JobState, ReadingSchedule
 from amity.headend.fleet import OnProgress, Told
 from amity.headend.jobs.calendar import Calendar
-from amity.headend.jobs.meter_sessions import MeterSessions, OnUnsolicited
+from amity.headend.jobs.meter_sessions import MeterSessions, OnUnsolicited, correlation_of
 from amity.headend.jobs.plan import JobPlan
 from amity.headend.jobs.ports import LeaseTerms, MeterStates
 from amity.headend.jobs.retry import RetryRules
@@ -26,12 +26,15 @@ from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, StorageError
 from amity.kernel.time import SECONDS_PER_DAY
 from amity.runtime.folder import Folder
+from amity.runtime.logs import CORRELATION
 from amity.runtime.meter_defaults import EndpointsWithDefaults
 from amity.runtime.schedule_file import ScheduleFile
 from amity.runtime.settings import HeadendSettings
+from amity.runtime.traces import session_traces
 from amity.storage.ot.database import OtDatabase
 
 DEFAULT_SCHEDULE: Final = "default"
+ALL_READINGS: Final = (JobKind.REGISTERS, JobKind.PROFILES, JobKind.EVENTS)
 _LOOK_EVERY_S: Final = 1.0
 _TIDY_EVERY_S: Final = 60.0
 _TRIES_A_DAY: Final = 24
@@ -52,7 +55,8 @@ class JobWork:
         self._settings = settings
         self._surroundings = surroundings
         self._database = database
-        self._tell = tell
+        self._traces = session_traces()
+        self._tell = tell if self._traces is None else self._traces.tracing(tell)
         self._schedules = ScheduleFile(folder.schedules, folder.last_good_schedules)
         self._name = worker_name()
         sessions = MeterSessions(
@@ -60,6 +64,7 @@ class JobWork:
             WholeStates(database.meter_states, EndpointsWithDefaults(database.endpoints, surroundings.profile_of)),
             database.counters,
             bands=lambda: self._plan.clock,
+            backfill=lambda: self._plan.backfill,
             on_collected=self._tell_of,
             on_unsolicited=on_unsolicited,
         )
@@ -71,7 +76,7 @@ class JobWork:
             clock=surroundings.clock,
             disk=surroundings.disk,
             chance=surroundings.chance,
-            on_done=_tell_of_trouble,
+            on_done=self._tell_of_end,
         )
         self._scheduler = Scheduler(
             lambda: calendars_of(self._plan, settings),
@@ -87,6 +92,18 @@ class JobWork:
     def last_error(self) -> AmityError | None:
         """Why work is held up, or an edit of schedules.toml refused; None while all is well."""
         return self._worker.last_error or self._scheduler.last_error or self._schedules.refusal
+
+    @property
+    def open_sessions(self) -> int:
+        """How many meters are spoken with now."""
+        return self._worker.open_sessions
+
+    async def called_in(self, meter_id: str) -> None:
+        """A meter is on the line: what waited for it is due now."""
+        now = self._surroundings.clock.now()
+        with suppress(StorageError):  # told by whoever reads; the jobs come to their turn all the same
+            await self._surroundings.disk(lambda: self._database.called_in.due_now(meter_id, now))
+        self._worker.wake()
 
     async def run(self) -> None:
         """Work until cancelled. Who has no schedule of their own sees their meters read at once."""
@@ -110,10 +127,16 @@ class JobWork:
     def _terms(self) -> LeaseTerms:
         plan = self._plan
         retry = plan.retry or default_retry(self._surroundings, self._settings)
-        return LeaseTerms(self._name, take_along=plan.take_along, throttle=plan.throttle, retry=retry)
+        lease = timedelta(seconds=self._settings.lease_s)
+        return LeaseTerms(self._name, lease, take_along=plan.take_along, throttle=plan.throttle, retry=retry)
 
     def _tell_of(self, collected: Collected) -> None:
         self._tell(Told(0, 0, collected.delivery))
+
+    def _tell_of_end(self, done: Done) -> None:
+        if self._traces is not None:
+            self._traces.jobs(done, self._surroundings.clock.now())
+        _tell_of_trouble(done)
 
     async def _look_for_ever(self) -> None:
         """Edits of the file are told once; a refusal is told as trouble until it is mended."""
@@ -159,7 +182,7 @@ def calendars_of(plan: JobPlan, settings: HeadendSettings) -> Sequence[Calendar]
 def default_schedule(settings: HeadendSettings) -> ReadingSchedule:
     """Everything of every meter, every `poll_interval_s`."""
     every = timedelta(seconds=settings.poll_interval_s)
-    return ReadingSchedule(DEFAULT_SCHEDULE, "* * * * *", "UTC", (JobKind.PROFILES,), every=every)
+    return ReadingSchedule(DEFAULT_SCHEDULE, "* * * * *", "UTC", ALL_READINGS, every=every)
 
 
 def default_retry(surroundings: Surroundings, settings: HeadendSettings) -> RetryRules:
@@ -176,7 +199,8 @@ def worker_name() -> str:
 
 def _tell_of_trouble(done: Done) -> None:
     """What a session's own line does not say: that the disk refused it, that it was given up or the lease lost."""
-    log: structlog.stdlib.BoundLogger = structlog.get_logger("headend")
+    told: structlog.stdlib.BoundLogger = structlog.get_logger("headend")
+    log = told.bind(**{CORRELATION: correlation_of(done.bundle.jobs)})
     if done.not_kept is not None:
         log.error("delivery not kept", meter=done.bundle.meter_id, reason=done.not_kept.lines())
     elif not done.accepted:

@@ -18,6 +18,7 @@ class Role(StrEnum):
 
     BROKER = "broker"
     HEADEND = "headend"
+    COLLECTOR = "collector"
     MDM = "mdm"
     WEB = "web"
 
@@ -26,10 +27,11 @@ class Role(StrEnum):
 _RUN = {
     Role.BROKER: "amity.runtime.broker_role:run_broker",
     Role.HEADEND: "amity.runtime.headend_role:run_headend",
+    Role.COLLECTOR: "amity.runtime.collector_role:run_collector",
     Role.MDM: "amity.runtime.mdm_role:run_mdm",
     Role.WEB: "amity.runtime.web_role:run_web",
 }
-_SAY_WHEN_THEY_STAND = frozenset({Role.BROKER, Role.HEADEND, Role.MDM, Role.WEB})
+_SAY_WHEN_THEY_STAND = frozenset({Role.BROKER, Role.HEADEND, Role.COLLECTOR, Role.MDM, Role.WEB})
 
 
 async def serve_roles(

@@ -16,7 +16,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from amity.domain.collection import Delivery, Exchange
 from amity.headend.outcomes import read_told
-from amity.headend.ports import CollectionStore, Progress, QueuedDelivery, Standing
+from amity.headend.ports import CollectionStore, Progress, QueuedDelivery, Saving, Standing
 from amity.runtime.folder import Folder
 from amity.runtime.log_files import LogFile
 from amity.runtime.logs import CORRELATION, logfmt
@@ -42,8 +42,9 @@ class SessionLogs:
         self.errors.close()
 
     def tell(self, delivery: Delivery) -> None:
-        """Write the lines of one session; `correlation` is the one bound here (structlog's context variables)."""
-        correlation = structlog.contextvars.get_contextvars().get(CORRELATION, delivery.session_id)
+        """Write the lines of one session; `correlation` is the word bound here, else the job's, else the session's."""
+        bound = structlog.contextvars.get_contextvars().get(CORRELATION)
+        correlation = bound or delivery.correlation_id or delivery.session_id
         about = {CORRELATION: correlation, "meter": delivery.meter_id, "session": delivery.session_id}
         self.ingest.write(logfmt(_session_line(delivery, about)))
         if self._frames:
@@ -86,8 +87,13 @@ class LoggedCollection:
         self, delivery: Delivery, subject: str, body: bytes, *, progress: Progress, unmapped: Progress = _NOWHERE
     ) -> None:
         """Keep it, then tell of it."""
-        self._collection.save(delivery, subject, body, progress=progress, unmapped=unmapped)
-        self._logs.tell(delivery)
+        self.save_all([Saving(delivery, subject, body, progress, unmapped)])
+
+    def save_all(self, savings: Sequence[Saving]) -> None:
+        """Keep them, then tell of them."""
+        self._collection.save_all(savings)
+        for saving in savings:
+            self._logs.tell(saving.delivery)
 
     def standings(self) -> Mapping[str, Standing]:
         """As kept."""

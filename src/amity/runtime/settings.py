@@ -12,6 +12,7 @@ from amity.runtime.peers import network_of
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Network = Annotated[str, AfterValidator(lambda text: str(network_of(text)))]
+Dialled = Annotated[str, Field(pattern=r"^[\w.:\[\]-]+:\d{1,5}$", description="HOST:PORT")]
 Level = Annotated[str, AfterValidator(lambda text: level_of(text).name)]
 
 
@@ -30,10 +31,16 @@ class HeadendSettings(_Section):
     backfill_days: Annotated[int, Field(ge=1, le=90)] = 3
     frames_kept_days: Annotated[int, Field(ge=1, le=3650)] = 7
     jobs_kept_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    lease_s: Annotated[int, Field(ge=15, le=3600)] = 60
     database_url: str = ""
+    metrics_port: Port = 0
     push_host: str = "127.0.0.1"
     push_port: Port = 4059
     peers_allowed: tuple[Network, ...] = ("0.0.0.0/0", "::/0")
+    collector_host: str = "127.0.0.1"
+    collector_port: Port | None = None
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: Port | None = None
     log_frames: bool = False
     client_address: Annotated[int, Field(ge=1, le=0x3FFF)] = 1
     logical_device_id: Annotated[int, Field(ge=1, le=0x3FFF)] = 1
@@ -41,10 +48,51 @@ class HeadendSettings(_Section):
     device_profile: str = "generic"
 
 
-class BrokerSettings(_Section):
-    """Where the bundled nats-server listens."""
+class CollectorSettings(_Section):
+    """What a collector serves: head-ends it dials (HOST:PORT), meters it may reach, and who may push to it.
 
+    `held_megabytes_max` is for pushes that wait; `alarm_port` takes alarms alone; `alarm_octets_max` is a size up to
+    which every push is an alarm (0: size says nothing); `rssi_file` holds what the modem last said, in dBm.
+    """
+
+    headends: tuple[Dialled, ...] = ()
+    meters: tuple[Network, ...] = ()
+    meter_names: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    callers_allowed: tuple[Network, ...] = ()
+    push_host: str = "127.0.0.1"
+    push_port: Port = 4059
+    alarm_port: Port | None = None
+    alarm_octets_max: Annotated[int, Field(ge=0, le=4096)] = 0
+    channels_max: Annotated[int, Field(ge=1, le=1000)] = 64
+    channel_megabytes_max: Annotated[int, Field(ge=1, le=1024)] = 16
+    held_megabytes_max: Annotated[int, Field(ge=1, le=65_536)] = 64
+    ping_every_s: Annotated[float, Field(gt=0, le=600)] = 20.0
+    report_every_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    rssi_file: str = ""
+
+
+class MdmSettings(_Section):
+    """The IT side's writer. `metrics_port` is one of this machine's loopback; 0: no metrics are served."""
+
+    metrics_port: Port = 0
+
+
+class BrokerSettings(_Section):
+    """Where the bundled nats-server listens; `mqtt_port`, where it is given, is for meters.
+
+    `cluster_port` makes it one of several: `node` is its name among them, `cluster_others` where they are. `servers`
+    are those that head-end and MDM connect to, whichever answers; without them, their own.
+    """
+
+    host: str = "127.0.0.1"
     port: Port = 4222
+    mqtt_port: Port | None = None
+    servers: tuple[Dialled, ...] = ()
+    node: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "amity"
+    cluster_host: str = "127.0.0.1"
+    cluster_port: Port | None = None
+    cluster_others: tuple[Dialled, ...] = ()
 
 
 class WebSettings(_Section):
@@ -59,6 +107,8 @@ class Settings(_Section):
     """All of amity.toml."""
 
     headend: HeadendSettings = HeadendSettings()
+    collector: CollectorSettings = CollectorSettings()
+    mdm: MdmSettings = MdmSettings()
     broker: BrokerSettings = BrokerSettings()
     web: WebSettings = WebSettings()
 
@@ -84,7 +134,8 @@ def dump(settings: Settings) -> str:
     """Write settings as TOML that `load` reads back."""
     lines = ["# Amity. Every key has a default; unknown keys are refused. Read again when a process starts."]
     for section, values in settings.model_dump().items():
-        lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in values.items())]
+        told = {key: value for key, value in values.items() if value is not None}
+        lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in told.items())]
     return "\n".join(lines) + "\n"
 
 

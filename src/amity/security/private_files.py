@@ -31,11 +31,18 @@ def read_private(path: Path, *, missing: str) -> str:
 
     Raise ConfigurationError when it is missing or others can read it, with the command that mends the latter.
     """
+    check_private(path, missing=missing)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read {path}", answer=str(error), next_step=missing) from error
+
+
+def check_private(path: Path, *, missing: str) -> None:
+    """Look at the mode only; raise ConfigurationError as `read_private`."""
     try:
         open_to_others = path.stat().st_mode & _OTHERS
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigurationError(f"cannot read {path}", answer=str(error), next_step=missing) from error
     if open_to_others:
         raise ConfigurationError(f"{path} holds secrets and can be read by others", next_step=f"chmod 600 {path}")
-    return text

@@ -13,7 +13,10 @@ from amity.simulation.faults import FaultKind
 from amity.simulation.happenings import Happening
 from amity.simulation.household import INTERVAL_S
 from amity.simulation.meter import SimulatedMeter
+from amity.simulation.mqtt_certificates import MeterCertificates
+from amity.simulation.mqtt_client import Broker
 from amity.simulation.outgoing import Hearing, deliver
+from amity.simulation.outgoing_ways import Over, deliver_by_mqtt, deliver_in_datagram, deliver_in_hdlc
 from amity.simulation.pushes import Pusher
 
 SPREAD_S = (2.0, 60.0)
@@ -25,11 +28,16 @@ _RETRY_DELAYS_S = (2.0, 8.0, 30.0)
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where pushes go, and whether they are sent again until they are `confirmed`."""
+    """Where pushes go and over what, and whether they are sent again until they are `confirmed`.
+
+    MQTT needs `certificates`.
+    """
 
     host: str
     port: int
     confirmed: bool = False
+    over: Over = Over.TCP
+    certificates: MeterCertificates | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -58,7 +66,7 @@ class PushSchedule:
                 for outage in meter.happenings.outages:
                     if outage.covers(now_s):
                         gasp = Happening(outage.start_s, EventKind.POWER_DOWN)
-                        calls.create_task(self._call(partial(pusher.alarm, gasp), pusher.hearing(alarm=True)))
+                        calls.create_task(self._call(meter, partial(pusher.alarm, gasp), pusher.hearing(alarm=True)))
             while True:
                 await self._one_interval(calls)
 
@@ -69,13 +77,13 @@ class PushSchedule:
         for meter, pusher in self._meters:
             for happening in meter.happenings.until(end_s):
                 if happening.at_s > epoch_s(now):
-                    calls.create_task(self._alarm(pusher, happening, now))
+                    calls.create_task(self._alarm(meter, pusher, happening, now))
             calls.create_task(self._interval(meter, pusher, end_s))
         await asyncio.sleep(end_s - now.timestamp())
 
-    async def _alarm(self, pusher: Pusher, happening: Happening, now: datetime) -> None:
+    async def _alarm(self, meter: SimulatedMeter, pusher: Pusher, happening: Happening, now: datetime) -> None:
         await asyncio.sleep(happening.at_s - now.timestamp())
-        await self._call(partial(pusher.alarm, happening), pusher.hearing(alarm=True))
+        await self._call(meter, partial(pusher.alarm, happening), pusher.hearing(alarm=True))
 
     async def _interval(self, meter: SimulatedMeter, pusher: Pusher, end_s: int) -> None:
         chance = stream(meter.element.faults.seed, meter.serial, "push")
@@ -83,9 +91,9 @@ class PushSchedule:
         await asyncio.sleep(wait_s)
         if meter.is_on(self._clock.now()):
             build = partial(pusher.interval, end_s - INTERVAL_S, self._clock.now())
-            await self._call(build, pusher.hearing(alarm=False))
+            await self._call(meter, build, pusher.hearing(alarm=False))
 
-    async def _call(self, build: Callable[[], bytes | None], hearing: Hearing | None) -> None:
+    async def _call(self, meter: SimulatedMeter, build: Callable[[], bytes | None], hearing: Hearing | None) -> None:
         """Deliver a frame; nobody there is tried again a few times and then given up, as meters do.
 
         The frame is built anew for each attempt: its counter must be above that of whatever went out meanwhile.
@@ -94,8 +102,21 @@ class PushSchedule:
             await asyncio.sleep(delay_s)
             async with self._lines:
                 frame = build()
-                if frame is None or await deliver(*self._destination.address, frame, hearing):
+                if frame is None or await self._delivered(meter, frame, hearing):
                     return
+
+    async def _delivered(self, meter: SimulatedMeter, frame: bytes, hearing: Hearing | None) -> bool:
+        destination = self._destination
+        match destination.over:
+            case Over.UDP:
+                return await deliver_in_datagram(*destination.address, frame, hearing)
+            case Over.HDLC:
+                return await deliver_in_hdlc(*destination.address, frame, hearing)
+            case Over.MQTT if destination.certificates is not None:
+                context = destination.certificates.context(meter.meter_id)
+                return await deliver_by_mqtt(Broker(*destination.address, context), meter.meter_id, frame, hearing)
+            case _:
+                return await deliver(*destination.address, frame, hearing)
 
 
 def _can_call(meter: SimulatedMeter) -> bool:

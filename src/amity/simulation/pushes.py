@@ -67,7 +67,7 @@ class Pusher:
         code = self._meter.profile.event_log.code_of(happening.kind)
         if code is None:
             return None
-        time = self._time(happening.at_s)
+        time = self._stamp(happening.at_s)  # the event log's own: it is one event, however it is told
         if self._sealing is not None:
             event = event_notification(_LAST_EVENT, long_unsigned(code), date_time=time, sealing=self._sealing)
             return self._framed(event)
@@ -110,8 +110,10 @@ class Pusher:
         return _valued(LOGICAL_DEVICE_NAME, octet_string(self._meter.meter_id.encode("ascii")))
 
     def _time(self, at_s: int) -> bytes:
-        shown = self._meter.clock_now(from_epoch_s(at_s))
-        return date_times(np.array([epoch_s(shown)], np.int64), self._meter.profile.clock).tobytes()
+        return self._stamp(epoch_s(self._meter.clock_now(from_epoch_s(at_s))))
+
+    def _stamp(self, shown_s: int) -> bytes:
+        return date_times(np.array([shown_s], np.int64), self._meter.profile.clock).tobytes()
 
     def hearing(self, *, alarm: bool) -> Callable[[bytes], bool] | None:
         """Who is asked whether an answer confirms a push; None where none comes: no EventNotification is confirmed."""

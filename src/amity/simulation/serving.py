@@ -13,9 +13,11 @@ from amity.runtime.system import random_octets as random_octets_of_system
 from amity.simulation.carriers import OVER_TCP, Carried
 from amity.simulation.counters import Reservation, reservation_by_time
 from amity.simulation.device import meter_server
+from amity.simulation.dialling import DialIn, dialling
 from amity.simulation.faults import FaultKind
 from amity.simulation.fleet import Fleet, document_entry
 from amity.simulation.line_faults import LineFaults
+from amity.simulation.meter import SimulatedMeter
 from amity.simulation.outgoing import Outgoing
 from amity.simulation.push_schedule import Destination, PushSchedule
 from amity.simulation.pushes import Pusher
@@ -37,13 +39,15 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
     reservation: Reservation | None = None,
     carried: Carried = OVER_TCP,
     behind_gateway: int = 0,
+    dial_in: DialIn | None = None,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Serve every meter while the context is open; give the fleet document with the ports they listen on.
 
     Meter i listens on `port_base` + i; with 0 the system chooses free ports. `random_octets` makes the challenges of
     HLS; `remembers_counters` is as in `MeterSettings`; `reservation` keeps how far the meters' own counters went.
     `carried` says what carries their APDUs. With `behind_gateway` each meter that listens is the gateway of that many
-    others, to which the document gives its address, and a network and device behind it.
+    others, to which the document gives its address, and a network and device behind it. With `dial_in` nobody listens:
+    every meter opens a connection to there, and is read on it.
 
     Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
     """
@@ -67,7 +71,11 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
             )
             servers.append(server)
             pushers.append((meter, Pusher(meter, counter, confirmed=push_to is not None and push_to.confirmed)))
-        for first in range(0, len(servers), behind_gateway + 1):
+        if dial_in is not None:
+            document += [_calling(meter, host, dial_in) for meter in fleet.meters]
+            callers = [(meter, pusher, server) for (meter, pusher), server in zip(pushers, servers, strict=True)]
+            await stack.enter_async_context(dialling(dial_in, callers, clock))
+        for first in range(0, len(servers) if dial_in is None else 0, behind_gateway + 1):
             meters = fleet.meters[first : first + behind_gateway + 1]
             gateway, *others = servers[first : first + behind_gateway + 1]
             places = {Neighbour(_NETWORK, number.to_bytes(2, "big")): other for number, other in enumerate(others, 1)}
@@ -84,6 +92,14 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
         if push_to is not None:
             await stack.enter_async_context(_running(PushSchedule(push_to, pushers, clock)))
         yield document
+
+
+def _calling(meter: SimulatedMeter, host: str, dial_in: DialIn) -> dict[str, Any]:
+    """How the document says that a meter calls, from this host."""
+    reached: dict[str, Any] = {"framing": dial_in.framing.value, "calls_in": True}
+    if dial_in.place is not None:
+        reached["physical"] = dial_in.place.physical
+    return {key: value for key, value in document_entry(meter, host, 0).items() if key != "port"} | reached
 
 
 def _behind(gateway: MeterServer, place: Neighbour) -> dict[str, Any]:

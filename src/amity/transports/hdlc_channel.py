@@ -50,7 +50,7 @@ class HdlcChannel(MeterChannel):
     @classmethod
     async def open_tcp(cls, host: str, port: int, route: HdlcRoute, connect_timeout_s: float) -> Self:
         """Connect and set the link up; raise TransportError, or HdlcError for a meter that breaks the standard."""
-        return await cls._set_up(await open_tcp_line(host, port, connect_timeout_s), route, connect_timeout_s)
+        return await cls.set_up(await open_tcp_line(host, port, connect_timeout_s), route, connect_timeout_s)
 
     @classmethod
     async def open_serial(
@@ -69,10 +69,11 @@ class HdlcChannel(MeterChannel):
             except BaseException:
                 await line.close()
                 raise
-        return await cls._set_up(line, route, connect_timeout_s)
+        return await cls.set_up(line, route, connect_timeout_s)
 
     @classmethod
-    async def _set_up(cls, line: Line, route: HdlcRoute, timeout_s: float) -> Self:
+    async def set_up(cls, line: Line, route: HdlcRoute, timeout_s: float) -> Self:
+        """Set the link up on a line that is open; the line ends with the channel; raises as `open_tcp` does."""
         channel = cls(line, route)
         try:
             await channel._driver.connect(timeout_s)

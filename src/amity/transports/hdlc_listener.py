@@ -46,17 +46,17 @@ async def serve_hdlc_meter(
 ) -> MeterListener:
     """Serve one meter over TCP; port 0 takes a free one; raise TransportError when the port cannot be had."""
     links: set[Closable] = set()
-    return MeterListener(await listen(lambda: _HdlcMeter(server, clock, deliver, place, links), host, port), links)
+    return MeterListener(await listen(lambda: HdlcMeter(server, clock, deliver, place, links), host, port), links)
 
 
 async def serve_meter_on_pty(
     server: MeterServer, *, clock: Clock, place: HdlcPlace, deliver: Deliver = write
 ) -> PtyEnd:
     """Serve one meter on a new pseudo-terminal, whose `device` a client opens as it opens a serial port."""
-    return await open_pty(lambda: _HdlcMeter(server, clock, deliver, place, set()))
+    return await open_pty(lambda: HdlcMeter(server, clock, deliver, place, set()))
 
 
-class _HdlcMeter(asyncio.Protocol):
+class HdlcMeter(asyncio.Protocol):
     """One line; each client address that speaks on it has its own link and association."""
 
     def __init__(

@@ -1,8 +1,9 @@
 """The way to a meter: the one place that knows which channel a route is."""
 
 from amity.domain.collection import Outcome
+from amity.headend.called_lines import NotCalledInError
 from amity.headend.ports import Channel, Endpoint
-from amity.headend.routes import ASKED_AGAIN, HdlcLink, Route, SerialLine, WrapperLink
+from amity.headend.routes import ASKED_AGAIN, CallsIn, HdlcLink, Route, SerialLine, WrapperLink
 from amity.kernel.errors import TransportError
 from amity.protocols.hdlc.address import Address
 from amity.protocols.hdlc.station import LinkSettings
@@ -55,14 +56,22 @@ async def open_channel(route: Route, client: int, server: int, timeout_s: float)
 async def _open_link(link: WrapperLink | HdlcLink, client: int, server: int, timeout_s: float) -> MeterChannel:
     if isinstance(link, HdlcLink):
         return await _open_hdlc(link, client, server, timeout_s)
+    if isinstance(link.at, CallsIn):
+        raise NotCalledInError(str(link.at))
     kind = UdpChannel if link.udp else WrapperChannel
     return await kind.open(link.at.host, link.at.port, client, server, timeout_s)
 
 
-async def _open_hdlc(link: HdlcLink, client: int, server: int, timeout_s: float) -> HdlcChannel:
+def hdlc_route(link: HdlcLink, client: int, server: int, timeout_s: float) -> HdlcRoute:
+    """Between whom the link goes; its own questions are repeated so often that all of them fit `timeout_s`."""
     patience = LinkSettings(link.parameters, response_timeout_s=timeout_s / (ASKED_AGAIN + 1), retries=ASKED_AGAIN)
-    between = HdlcRoute(Address(client), link.address(server), patience)
-    line = link.at
+    return HdlcRoute(Address(client), link.address(server), patience)
+
+
+async def _open_hdlc(link: HdlcLink, client: int, server: int, timeout_s: float) -> HdlcChannel:
+    between, line = hdlc_route(link, client, server, timeout_s), link.at
+    if isinstance(line, CallsIn):
+        raise NotCalledInError(str(line))
     if not isinstance(line, SerialLine):
         return await HdlcChannel.open_tcp(line.host, line.port, between, timeout_s)
     port = SerialSettings(line.baud, echoes=line.echoes)

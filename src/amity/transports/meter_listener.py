@@ -48,7 +48,7 @@ async def serve_meter(
 ) -> MeterListener:
     """Serve one meter; port 0 takes a free one; raise TransportError when the port cannot be had."""
     links: set[Closable] = set()
-    return MeterListener(await listen(lambda: _MeterLink(server, clock, deliver, links), host, port), links)
+    return MeterListener(await listen(lambda: MeterLink(server, clock, deliver, links), host, port), links)
 
 
 async def listen(factory: Callable[[], asyncio.Protocol], host: str, port: int) -> asyncio.Server:
@@ -68,7 +68,7 @@ def cannot_listen(kind: str, host: str, port: int, error: OSError) -> TransportE
     )
 
 
-class _MeterLink(asyncio.Protocol):
+class MeterLink(asyncio.Protocol):
     """One connection; each client address that speaks on it has its own association."""
 
     def __init__(self, server: MeterServer, clock: Clock, deliver: Deliver, links: set[Closable]) -> None:

@@ -40,7 +40,7 @@ async def dial(
         async with asyncio.timeout(timeout_s):
             raw, _ = await loop.create_connection(asyncio.Protocol, destination.host, destination.port)
             keep_little_ahead(raw)
-            peer = RelayPeer(Link(opens=False), rules or PeerRules())
+            peer = RelayPeer(Link(opens=False), rules or PeerRules(), str(destination))
             transport = await _secured(loop, raw, peer, context, destination.name or destination.host)
     except ssl.SSLCertVerificationError as error:
         raise SecurityError(
@@ -57,7 +57,7 @@ async def dial(
     except SecurityError:
         transport.abort()
         raise
-    peer.begin(transport, str(destination), listener_of(peer))
+    peer.begin(transport, listener_of(peer))
     return peer
 
 

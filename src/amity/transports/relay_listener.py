@@ -1,15 +1,16 @@
-"""Where collectors dial in: a TCP port with mutual TLS 1.3; whoever shows no good certificate is cut off and counted."""
+"""Where collectors dial in: TCP with mutual TLS 1.3; whoever shows no good certificate is cut off and counted."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from amity.kernel.errors import SecurityError, TransportError
 from amity.protocols.relay.link import Link
 from amity.protocols.relay.peer import Listener
-from amity.transports.relay_peer import PeerRules, RelayPeer, keep_little_ahead
+from amity.transports.relay_peer import PeerRules, RelayPeer, keep_little_unsent
 from amity.transports.relay_tls import COLLECTOR, Identity, identity_of
 
 Greeter = Callable[[RelayPeer, Identity], Listener]
@@ -17,6 +18,8 @@ Greeter = Callable[[RelayPeer, Identity], Listener]
 
 _HANDSHAKE_TIMEOUT_S: Final = 15.0
 _HANDSHAKES_MAX: Final = 256
+_BACKLOG: Final = 128
+_PAUSE_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -47,80 +50,80 @@ class RelayListener:
         self._greet = greet
         self._allows = allows
         self._rules = rules or PeerRules()
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
         self._peers: set[RelayPeer] = set()
         self.turned_away = TurnedAway()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port (a free one for 0); raise TransportError when it cannot be had."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._server = await asyncio.get_running_loop().create_server(lambda: _Caller(self._called), host, port)
+            listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         except OSError as error:
             raise TransportError(
                 f"cannot listen for collectors on {host}:{port}: {error.strerror or error}",
                 next_step="choose another port for collectors or end the program that holds it",
             ) from error
-        return int(self._server.sockets[0].getsockname()[1])
+        listening.setblocking(False)
+        self._listening = listening
+        self._accepting = asyncio.create_task(self._accept(listening))
+        return int(listening.getsockname()[1])
 
     async def close(self) -> None:
         """Stop listening and end every connection."""
-        if self._server is not None:
-            self._server.close()
-        for task in tuple(self._handshakes):
+        tasks = [task for task in (self._accepting, *self._handshakes) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._handshakes, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._listening is not None:
+            self._listening.close()
         for peer in tuple(self._peers):
             peer.close()
-        if self._server is not None:
-            await self._server.wait_closed()
 
     def use(self, context: ssl.SSLContext) -> None:
         """Other files from the next connection on."""
         self._context = context
 
-    def _called(self, transport: asyncio.Transport) -> None:
-        peername = transport.get_extra_info("peername") or ("unknown", 0)
-        host, address = str(peername[0]), f"{peername[0]}:{peername[1]}"
+    async def _accept(self, listening: socket.socket) -> None:
+        """Sockets are taken one by one and TLS is set up on each by itself, so that we hear why it failed."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                raw, peername = await loop.sock_accept(listening)
+            except OSError:  # no file is left, or the caller has gone again
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                self._called(raw, str(peername[0]), f"{peername[0]}:{peername[1]}")
+
+    def _called(self, raw: socket.socket, host: str, address: str) -> None:
         if not self._allows(host) or len(self._handshakes) >= _HANDSHAKES_MAX:
             self.turned_away.add(address, "not allowed to call, or too many at once")
-            transport.abort()
+            raw.close()
             return
-        task = asyncio.create_task(self._handshake(transport, address))
+        task = asyncio.create_task(self._handshake(raw, address))
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
 
-    async def _handshake(self, raw: asyncio.Transport, address: str) -> None:
-        keep_little_ahead(raw)
-        peer = RelayPeer(Link(opens=True), self._rules)
+    async def _handshake(self, raw: socket.socket, address: str) -> None:
+        keep_little_unsent(raw)
+        peer = RelayPeer(Link(opens=True), self._rules, address)
+        loop = asyncio.get_running_loop()
         try:
-            transport = await asyncio.get_running_loop().start_tls(
-                raw, peer, self._context, server_side=True, ssl_handshake_timeout=_HANDSHAKE_TIMEOUT_S
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: peer, raw, ssl=self._context, ssl_handshake_timeout=_HANDSHAKE_TIMEOUT_S
             )
-            if transport is None:
-                return
-            identity = identity_of(transport.get_extra_info("ssl_object"), COLLECTOR)
-        except (OSError, SecurityError) as error:  # SSLError is an OSError
+        except OSError as error:  # SSLError is one
             self.turned_away.add(address, str(error) or type(error).__name__)
-            raw.abort()
             return
-        except asyncio.CancelledError:
-            raw.abort()
-            raise
+        try:
+            identity = identity_of(transport.get_extra_info("ssl_object"), COLLECTOR)
+        except SecurityError as error:
+            self.turned_away.add(address, str(error))
+            transport.abort()
+            return
         transport.set_write_buffer_limits(high=1, low=0)  # what waits, waits in the link
         self._peers.add(peer)
         peer.ended.add_done_callback(lambda _: self._peers.discard(peer))
-        peer.begin(transport, address, self._greet(peer, identity))
-
-
-class _Caller(asyncio.Protocol):
-    """A connection before TLS: nothing is read from it until somebody takes it over."""
-
-    def __init__(self, called: Callable[[asyncio.Transport], None]) -> None:
-        self._called = called
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hand it over."""
-        taken = cast("asyncio.Transport", transport)  # other loops' transports do not inherit from it
-        taken.pause_reading()
-        self._called(taken)
+        peer.begin(transport, self._greet(peer, identity))

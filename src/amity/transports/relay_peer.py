@@ -37,7 +37,7 @@ class PeerRules:
 class RelayPeer(asyncio.Protocol):
     """Implements `protocols.relay.peer.Peer`; octets that come before `begin` wait for it."""
 
-    def __init__(self, link: Link, rules: PeerRules) -> None:
+    def __init__(self, link: Link, rules: PeerRules, address: str = "") -> None:
         self._link = link
         self._rules = rules
         self._loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ class RelayPeer(asyncio.Protocol):
         self._asked_at_s: dict[int, float] = {}
         self._asked = 0
         self._timer: asyncio.TimerHandle | None = None
-        self.address = ""
+        self.address = address
         self.rtt_s: float | None = None
         self.failure: AmityError | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -60,11 +60,10 @@ class RelayPeer(asyncio.Protocol):
         """Octets so far."""
         return self._link.traffic
 
-    def begin(self, transport: asyncio.Transport, address: str, listener: Listener) -> None:
+    def begin(self, transport: asyncio.Transport, listener: Listener) -> None:
         """From here on the listener is told what comes."""
         self._transport = transport
         self._listener = listener
-        self.address = address
         if self._ended:  # while TLS was set up
             listener.lost()
             return
@@ -136,7 +135,7 @@ class RelayPeer(asyncio.Protocol):
         try:
             for arrived in self._link.receive(data):
                 self._hand_on(arrived, decode(arrived.message))
-        except RelayError as error:
+        except AmityError as error:  # no relay link, or one that never reads what we say
             self.failure = error
             self._abort()
 
@@ -198,5 +197,10 @@ def keep_little_ahead(transport: asyncio.Transport) -> None:
     transport.set_write_buffer_limits(high=_AHEAD_OCTETS, low=_TAKEN_OCTETS)
     raw = transport.get_extra_info("socket")
     if raw is not None:
-        with contextlib.suppress(OSError):  # another system: alarms wait a little longer there
-            raw.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _AHEAD_OCTETS)
+        keep_little_unsent(raw)
+
+
+def keep_little_unsent(raw: socket.socket) -> None:
+    """The same for the kernel's buffer alone."""
+    with contextlib.suppress(OSError):  # another system: alarms wait a little longer there
+        raw.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _AHEAD_OCTETS)

@@ -1,6 +1,6 @@
 """What the IT side's use cases need from storage, as protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -157,6 +157,19 @@ Mask = NDArray[np.bool_]
 """One truth value for each slot of a day."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """Which slots of one channel's UTC day a delivery brought, and when the MDM side had them."""
+
+    meter_id: str
+    obis: Obis
+    interval_s: int
+    day: int
+    slots: Mask
+    received_at: datetime
+    message_id: str
+
+
 class DeliveryStore(Protocol):
     """Deliveries as received: evidence for every reading, and the state of collection."""
 
@@ -166,6 +179,10 @@ class DeliveryStore(Protocol):
 
     def brought_later(self, delivery: Delivery) -> Mapping[DayOfReadings, Mask]:
         """Slots of the days of this delivery that others brought which were collected after it: theirs are newer."""
+        ...
+
+    def arrivals(self, first_day: int, last_day: int) -> Iterator[Arrival]:
+        """What came of these UTC days, of all meters, in the order in which it came."""
         ...
 
     def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:

@@ -54,6 +54,7 @@ class Source:
     attempts: int
     profile: str
     mapping_version: str
+    correlation_id: str
     value: int
     quality: Quality
     evidence: Evidence
@@ -192,6 +193,7 @@ def _source(delivery: Delivery, channel: Channel, start_s: int) -> Source | None
                 attempts=delivery.attempts,
                 profile=delivery.profile,
                 mapping_version=delivery.mapping_version,
+                correlation_id=delivery.correlation_id,
                 value=int(series.values[position]),
                 quality=Quality(int(series.qualities[position])),
                 evidence=explain(delivery.exchanges, series, start_s, _siblings(delivery, series)),

@@ -24,6 +24,7 @@ GET /api/v1/meters/{meter_id} read
 GET /api/v1/meters/{meter_id}/readings read
 GET /api/v1/meters/{meter_id}/readings/{obis}/{start}/why read
 GET /api/v1/openapi.json read
+GET /api/v1/sla read
 GET /api/v1/town read
 GET /api/v1/vee/exceptions read
 GET /healthz public

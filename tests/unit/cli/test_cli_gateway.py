@@ -6,7 +6,7 @@ import os
 import shlex
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from amity.cli.main import app
 from amity.devices.settings import Authentication
 from amity.headend.ports import MeterSecrets
 from amity.kernel.errors import ConfigurationError
+from amity.messaging.codec import ProtobufCodec
 from amity.runtime.system import SystemClock
 from amity.simulation.fleet import FleetSettings, build_fleet
 from amity.simulation.serving import serve_fleet
+from amity.storage.ot.database import open_database
 from amity.storage.ot.keys import KeyFile
 from tests.unit.cli.in_a_thread import serving
 from tests.unit.runtime.installed import edit, lay_down
@@ -79,6 +81,9 @@ def test_a_manual_ping_makes_the_line_of_the_page_appear(configuration: Path, tm
     (line,) = log_lines(configuration, "ingest.log")
     assert "OBIS Code 1.0.1.8.0.255" in line["parsed"]
     assert (line["correlation"], line["meter"]) == ("from-the-command-line", meter)
+    with closing(open_database(configuration.parents[1] / "var/lib/ami-gateway/ot/ot.sqlite")) as database:
+        (queued,) = database.collection.queued(2)
+    assert ProtobufCodec().decode(queued.body).correlation_id == "from-the-command-line"
     assert int(line["intervals"]) > 0
     assert log_lines(configuration, "error.log") == []
 
@@ -257,7 +262,7 @@ def test_the_firewall_lines_come_from_the_allow_list(configuration: Path, tmp_pa
 @pytest.mark.skipif(os.geteuid() != 0, reason="who is not root is refused before the program is looked at")
 def test_a_program_that_the_unit_hides_is_refused():
     with pytest.raises(ConfigurationError, match="could not see"):
-        run("install", "--dry-run", "--program", "/home/me/venv/bin/amity")
+        run("install", "--dry-run", "--program", "/run/user/1000/venv/bin/amity")
 
 
 def test_doctor_as_a_command(configuration: Path):

@@ -14,6 +14,7 @@ from amity.cli.main import app
 from amity.domain.jobs import JobOutcome, JobState
 from amity.headend.jobs.ports import Finished, LeaseTerms
 from amity.headend.ports import Endpoint
+from amity.headend.routes import over_tcp
 from amity.kernel.errors import ConfigurationError, NotFoundError
 from amity.storage.ot.database import OtDatabase, open_database
 from tests.unit.headend.jobs.requests import NOW, request
@@ -32,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def database(folder: Path) -> Iterator[OtDatabase]:
     opened = open_database(folder / "ot" / "ot.sqlite")
-    opened.endpoints.put([Endpoint("M1", "127.0.0.1", 4059, 1, 1, "none", "quillon_q5", b"")])
+    opened.endpoints.put([Endpoint("M1", over_tcp("127.0.0.1", 4059), 1, 1, "none", "quillon_q5", b"")])
     yield opened
     opened.close()
 

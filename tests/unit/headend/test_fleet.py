@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from amity.devices.client.counters import RESYNC_MAX
+from amity.devices.profiles import DeviceProfile
 from amity.domain.collection import Delivery, Outcome
+from amity.domain.events import EventKind, event_id
 from amity.domain.readings import Quality
 from amity.headend.fleet import Fleet, Told
 from amity.headend.plan import ReadingRules
@@ -23,6 +25,7 @@ from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.simulation.faults import FaultKind
 from amity.simulation.happenings import Outage
+from amity.simulation.meter import SimulatedMeter
 from amity.simulation.virtual_time import VirtualClock, run_virtually
 
 INTERVAL_OBIS = ("1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255")
@@ -662,3 +665,58 @@ async def test_a_meter_that_refuses_our_counter_and_names_none_is_not_asked_the_
     assert "does not say which" in one.detail[0]
     assert "0.0.43.1.x.255" in one.detail[-1]
     assert "that number" not in one.detail[-1]
+
+
+# ------------------------------------------------------------------ event logs
+def with_logs(bench: object, names: list[str]) -> Callable[[str], DeviceProfile]:
+    """Profiles with these logs besides, as the list stands when they are asked for."""
+    profile_of = bench.surroundings.profile_of
+
+    def profile(name: str) -> DeviceProfile:
+        found = profile_of(name)
+        return replace(found, event_log=replace(found.event_log, others=tuple(map(Obis.parse, names))))
+
+    return profile
+
+
+def outage_at(meter: SimulatedMeter, start_s: int) -> None:
+    outage = Outage(meter.happenings.transformer_id, start_s, start_s + 600)
+    object.__setattr__(meter, "happenings", replace(meter.happenings, outages=(outage,)))
+
+
+async def test_a_meter_without_one_of_its_models_logs_lacks_nothing_and_is_asked_once(make_bench: Callable) -> None:
+    bench, logs = make_bench(5), ["0.0.99.98.1.255"]
+    fleet = fleet_of(bench, profile_of=with_logs(bench, logs))
+    exchanges = []
+    for _ in range(3):
+        await fleet.read_fleet_once()
+        exchanges.append({one.meter_id: len(one.exchanges) for one in bench.deliveries()})
+        if len(exchanges) == 2:
+            logs.clear()
+    assert {one.outcome for one in bench.deliveries()} == {Outcome.COMPLETE}
+    assert exchanges[1] == exchanges[2], "the second round asked for no log that a model without others has not"
+
+
+async def test_every_log_is_read_and_what_two_logs_tell_alike_is_one_event(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    outage_at(bench.simulated.meters[0], epoch_s(bench.clock.now()) - 5000)
+    await fleet_of(bench, profile_of=with_logs(bench, ["0.0.99.98.0.255"])).read_fleet_once()
+    (one,) = bench.deliveries()
+    assert [event.kind for event in one.events] == [EventKind.POWER_DOWN, EventKind.POWER_UP] * 2
+    assert len({event_id("M", event) for event in one.events}) == 2
+
+
+async def test_an_event_in_the_second_of_the_last_one_read_is_not_missed(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    (meter,) = bench.simulated.meters
+    now_s = epoch_s(bench.clock.now())
+    fleet = fleet_of(bench)
+    outage_at(meter, now_s - 1)
+    await fleet.read_fleet_once()
+    bench.clock.advance(seconds=60)
+    await fleet.read_fleet_once()
+    told = [[event.kind for event in one.events] for one in bench.deliveries()]
+    assert told == [[EventKind.POWER_DOWN]] * 2
+    bench.clock.advance(seconds=60)
+    await fleet.read_fleet_once()
+    assert bench.deliveries()[-1].events == ()

@@ -4,10 +4,11 @@ import pytest
 
 from amity.headend.outcomes import Failure, read_told, told
 from amity.headend.ports import Endpoint
+from amity.headend.routes import over_tcp
 from amity.kernel.errors import TransportError
 from amity.transports.failures import PartialFrameError, TimerT1Error
 
-METER = Endpoint("AMY 1, 2 attempts: x", "10.0.0.9", 4059, 1, 1, "none", "generic", b"")
+METER = Endpoint("AMY 1, 2 attempts: x", over_tcp("10.0.0.9", 4059), 1, 1, "none", "generic", b"")
 
 
 @pytest.mark.parametrize("attempts", [1, 3])

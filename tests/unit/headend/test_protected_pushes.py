@@ -209,7 +209,7 @@ async def test_what_was_not_kept_is_not_confirmed(bench: Any, listener: PushList
     def refuse(*_arguments: Any, **_named: Any) -> None:
         raise SecurityError("the disk is full")
 
-    monkeypatch.setattr(type(bench.database.collection), "save", refuse)
+    monkeypatch.setattr(type(bench.database.collection), "save_all", refuse)
     assert await answer_to(port, sender.push(confirmed=True)) is None
     assert listener.parking.counts.total() == 1
 

@@ -231,7 +231,7 @@ async def test_a_push_in_the_midst_of_a_session_is_taken_like_any_other(bench: o
 
 async def test_a_push_that_the_disk_refused_is_taken_when_it_comes_again(bench: object) -> None:
     class Full:
-        def save(self, *_arguments: object, **_named: object) -> None:
+        def save_all(self, *_arguments: object, **_named: object) -> None:
             raise StorageError("the disk is full")
 
     frame = frame_of(interval_push(bench, bench.meter_with("castellan_c3")))

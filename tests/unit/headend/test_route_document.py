@@ -33,6 +33,7 @@ ROUTES = [
         Route(HdlcLink(SerialLine("/dev/ttyUSB0", 300, SignOn.MODE_E, "4711", echoes=True, parity_by_hand=True), 18)),
     ),
     (AT | {"gateway": {"network": 3, "device": "002a"}}, Route(WrapperLink(HERE), Gateway(3, b"\x00\x2a"))),
+    (AT | {"collector": "DC7"}, Route(WrapperLink(HERE), collector="DC7")),
 ]  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def test_any_members_are_a_route_or_the_one_error(members: dict[str, Any]) -> No
     [
         (over_tcp("10.0.0.7", 4059), "10.0.0.7:4059"),
         (Route(HdlcLink(SerialLine("/dev/ttyUSB0"))), "/dev/ttyUSB0"),
+        (Route(WrapperLink(HERE), collector="DC7"), "10.0.0.7:4059 via DC7"),
         (Route(WrapperLink(HERE), Gateway(3, b"\x2a")), "10.0.0.7:4059, network 3 device 2a behind it"),
     ],
 )

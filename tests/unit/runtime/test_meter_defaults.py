@@ -4,6 +4,7 @@ import pytest
 
 from amity.devices.settings import Authentication, Ciphering
 from amity.headend.ports import Endpoint
+from amity.headend.routes import over_tcp
 from amity.runtime.authentication_level import ALLOWED, level_of
 from amity.runtime.meter_defaults import DEFAULT_PROFILE, EndpointsWithDefaults, default_profile
 from amity.runtime.profile_folder import catalogue_of
@@ -52,7 +53,7 @@ class Stored:
 
 def open_endpoint(**said: object) -> Endpoint:
     return Endpoint(**{  # type: ignore[arg-type]
-        "meter_id": "M", "host": "h", "port": 4059, "client": 0, "server": 0, "auth": "", "profile": "",
+        "meter_id": "M", "route": over_tcp("h", 4059), "client": 0, "server": 0, "auth": "", "profile": "",
         "system_title": b"", **said,
     })  # fmt: skip
 

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from amity.headend.called_lines import CalledLines
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.collector_door import CollectorDoor
 from amity.runtime.folder import Folder
 from amity.runtime.headend_role import _surroundings
 from amity.runtime.profile_folder import catalogue_of, text_of
@@ -18,7 +20,8 @@ def test_the_head_end_reads_the_operators_own_profiles(tmp_path: Path):
     (folder.profiles / "quetzal.toml").write_text(INVENTED, "utf-8")
     database = open_database(folder.ot_database)
     try:
-        profile_of = _surroundings(folder, HeadendSettings(), database, b"AMI\0\0\0\0\1").profile_of
+        ways = CollectorDoor(), CalledLines()
+        profile_of = _surroundings(folder, HeadendSettings(), database, b"AMI\0\0\0\0\1", *ways).profile_of
     finally:
         database.close()
     assert profile_of("quetzal").manufacturer == "Quetzal Contadores"

@@ -9,7 +9,6 @@ from amity.kernel.errors import ConfigurationError
 from amity.runtime.system_title import Claimed, claim_title, leave_mark
 from amity.security.private_files import write_private
 from amity.storage.ot.database import open_database
-from amity.storage.ot.identity import Identity
 
 OLD = b"AMI12345"
 
@@ -20,7 +19,7 @@ def start(zone: Path, *, spend: int = 1) -> tuple[Claimed, int]:
     try:
         claimed = claim_title(database, zone)
         first = database.counters.reserve("M1", spend)
-        leave_mark(database, zone, claimed.title)
+        leave_mark(database, zone)
         return claimed, first
     finally:
         database.close()
@@ -84,12 +83,45 @@ def test_a_damaged_title_file_is_named(tmp_path: Path, text: str) -> None:
 def test_a_damaged_title_in_the_database_is_a_typed_error_with_a_way_out(tmp_path: Path) -> None:
     start(tmp_path)
     database = open_database(tmp_path / "ot.sqlite")
-    kept = database.identity.load()
-    assert kept is not None
-    database.identity.store(Identity(b"short", kept.start_mark))
+    database.identity.change(b"short")
     with pytest.raises(ConfigurationError, match="5 octets") as caught:
         claim_title(database, tmp_path)
     assert "last-start" in str(caught.value.next_step)
     (tmp_path / "last-start").unlink()
     assert len(claim_title(database, tmp_path).title) == 8
     database.close()
+
+
+def test_nodes_that_share_a_database_share_its_title_and_restart_without_a_new_one(tmp_path: Path) -> None:
+    """They share its counters too, so no nonce is used twice."""
+    database = open_database(tmp_path / "ot.sqlite")
+    zones = [tmp_path / name for name in ("one", "two")]
+    for zone in zones:
+        zone.mkdir()
+    (title,) = {claim_title(database, zone, shared=True).title for zone in zones}
+    for zone in (*zones, *reversed(zones)):
+        assert claim_title(database, zone, shared=True) == Claimed(title)
+    database.close()
+
+
+def test_an_older_copy_of_a_shared_database_means_a_new_title_for_each_node_that_had_started_since(
+    tmp_path: Path,
+) -> None:
+    zones = [tmp_path / name for name in ("one", "two")]
+    for zone in zones:
+        zone.mkdir()
+    first = [shared_start(tmp_path, zone) for zone in zones]
+    shutil.copy(tmp_path / "ot.sqlite", tmp_path / "copy")
+    assert [shared_start(tmp_path, zone) for zone in zones] == [Claimed(first[0].title)] * 2
+    shutil.copy(tmp_path / "copy", tmp_path / "ot.sqlite")
+    after = [shared_start(tmp_path, zone) for zone in zones]
+    assert all(one.because for one in after)
+    assert len({first[0].title, *(one.title for one in after)}) == 3
+
+
+def shared_start(folder: Path, zone: Path) -> Claimed:
+    database = open_database(folder / "ot.sqlite")
+    try:
+        return claim_title(database, zone, shared=True)
+    finally:
+        database.close()

@@ -17,7 +17,7 @@ from amity.headend.jobs import worker as worker_module
 from amity.headend.jobs.ports import LeaseTerms
 from amity.headend.jobs.sessions import SessionResult
 from amity.headend.jobs.worker import Worker
-from amity.headend.ports import Progress
+from amity.headend.ports import Progress, Saving
 from amity.runtime.system import SystemClock
 from amity.storage.ot.database import OtDatabase, open_database, open_shared_database
 
@@ -39,10 +39,10 @@ class PretendedMeters:
         os.write(self._log, f"shut {meter} {os.getpid()}\n".encode())
         delivery = Delivery(f"{meter}-{bundle.lease.fence}", meter, "s", SystemClock().now(), Outcome.COMPLETE)
 
-        def keep() -> None:
-            self._database.collection.save(delivery, "subject", b"body", progress=Progress())
+        return SessionResult(saving=Saving(delivery, "subject", b"body", Progress()))
 
-        return SessionResult(keep=keep)
+    def keep(self, savings: Sequence[Saving]) -> None:
+        self._database.collection.save_all(savings)
 
 
 async def on_a_thread(work: Callable[[], object]) -> object:

@@ -1,5 +1,6 @@
 """Small in-memory stand-ins for the IT zone's stores, true to the words of `usecases/ports.py`."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,17 @@ from amity.domain.blocks import Block, Channel, Stage, empty_block, merge
 from amity.domain.collection import Delivery
 from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
-from amity.usecases.ports import CollectionState, DayOfReadings, DeadLetter, Mask, StoredEvent, VeeException
+from amity.mdm.intervals import day_blocks
+from amity.usecases.ports import (
+    Arrival,
+    CollectionState,
+    DayOfReadings,
+    DeadLetter,
+    EventQuery,
+    Mask,
+    StoredEvent,
+    VeeException,
+)
 
 
 class MemoryRegistry:
@@ -179,6 +190,26 @@ class MemoryDeliveries:
     def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
         events = [e for e in self._events if meter_id in {None, e.meter_id}]
         return sorted(events, key=lambda e: e.event.at, reverse=True)[:limit]
+
+    def events_of(self, query: EventQuery) -> Sequence[StoredEvent]:
+        return [
+            one
+            for one in self.events(query.meter_id, limit=sys.maxsize)
+            if (not query.classes or one.event.event_class in query.classes)
+            and (not query.severities or one.event.severity in query.severities)
+        ][: query.limit]
+
+    def arrivals(self, first_day: int, last_day: int) -> Iterator[Arrival]:
+        """By day blocks cut as the store cuts them; what came is received when it was collected."""
+        for delivery, _ in sorted(self._bodies.values(), key=lambda one: one[0].collected_at):
+            for series in delivery.intervals:
+                for block in day_blocks(series):
+                    if first_day <= block.day <= last_day:
+                        kind = series.reading_type
+                        yield Arrival(
+                            delivery.meter_id, kind.obis, kind.interval_s, block.day, block.qualities != 0,
+                            delivery.collected_at, delivery.message_id,
+                        )  # fmt: skip
 
     def unknown(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[tuple[str, UnknownObject]]:
         return [

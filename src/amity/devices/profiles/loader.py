@@ -229,6 +229,7 @@ def _event_log(table: Table) -> EventLogRules:
         obis=table.obis("obis"),
         entries_max=table.integer("entries_max", 1, 1_000_000),
         codes=_event_codes(table.table("codes")),
+        others=table.obis_list("others"),
     )
     table.finish()
     return rules

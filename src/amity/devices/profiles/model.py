@@ -209,11 +209,15 @@ class DailyProfileRules:
 
 @dataclass(frozen=True, slots=True)
 class EventLogRules:
-    """The event log: a profile of (time, code); `codes` says what the maker's numbers mean."""
+    """The event log: a profile of (time, code); `codes` says what the maker's numbers mean.
+
+    `others` are logs of the same shape that the model may have besides.
+    """
 
     obis: Obis
     entries_max: int
     codes: tuple[tuple[int, str], ...]
+    others: tuple[Obis, ...] = ()
 
     def code_of(self, kind: str) -> int | None:
         """The maker's number for what happened, None when this maker does not record it."""

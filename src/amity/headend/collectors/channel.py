@@ -21,20 +21,19 @@ WAY_S: Final = 20.0
 class RelayedChannel:
     """Implements `headend.ports.Channel`."""
 
-    __slots__ = ("_answer", "_failure", "_name", "_peer", "_stream", "_waiter", "unsolicited")
+    __slots__ = ("_failure", "_name", "_peer", "_stream", "_waiter", "unsolicited")
 
     def __init__(self, name: str, peer: Peer, stream: int) -> None:
         self._name = name
         self._peer = peer
         self._stream = stream
-        self._answer: Message | None = None
         self._failure: AmityError | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[Message] | None = None
         self.unsolicited: deque[bytes] = deque(maxlen=UNSOLICITED_WAITING_MAX)
 
     async def open(self, route: str, client: int, server: int, timeout_s: float) -> None:
         """Have the collector open the way; raise what it met, or what became of the collector."""
-        self._peer.send(self._stream, Open(route, client, server, _ms(timeout_s)))
+        self._peer.send(CONTROL, Open(self._stream, route, client, server, _ms(timeout_s)))
         opened = await self._next(timeout_s)
         if not isinstance(opened, Opened):
             raise RelayError(f"collector {self._name} answered something else to an opening")
@@ -48,9 +47,9 @@ class RelayedChannel:
             CollectorGoneError: the link to the collector has ended.
             CollectorSlowError: neither answer nor failure came in time.
         """
+        answered = not isinstance(apdu, Unanswered)
         if self._failure is not None:
             raise self._failure
-        answered = not isinstance(apdu, Unanswered)
         self._peer.send(self._stream, Ask(_ms(timeout_s), answered, apdu))
         if not answered:
             return b""
@@ -74,13 +73,11 @@ class RelayedChannel:
                 self.unsolicited.append(apdu)
             case Failed():
                 self.fail(error_of(self._name, message))
-            case Opened() | Answer() if self._waiter is not None and self._answer is None:
-                self._answer = message
+            case Opened() | Answer() if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(message)
             case _:
                 raise RelayError(f"collector {self._name} says {type(message).__name__} unasked")
         self._peer.consumed(arrived)
-        if not isinstance(message, Notice):
-            self._wake()
 
     def lost(self) -> None:
         """The collector is gone."""
@@ -89,29 +86,23 @@ class RelayedChannel:
     def fail(self, error: AmityError) -> None:
         """Nothing more will come."""
         self._failure = self._failure or error
-        self._wake()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(self._failure)
 
     # -------------------------------------------------------------- inside
     async def _next(self, timeout_s: float) -> Message:
         if self._waiter is not None:
             raise LocalProtocolError("a request is sent while another one waits for its answer")
-        self._answer = None
+        if self._failure is not None:
+            raise self._failure
         self._waiter = asyncio.get_running_loop().create_future()
         try:
-            if self._failure is None:
-                async with asyncio.timeout(timeout_s + WAY_S):
-                    await self._waiter
+            async with asyncio.timeout(timeout_s + WAY_S):
+                return await self._waiter
         except TimeoutError as error:
             raise CollectorSlowError(self._name, timeout_s + WAY_S) from error
         finally:
             self._waiter = None
-        if self._answer is not None:
-            return self._answer
-        raise self._failure or CollectorGoneError(self._name)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 def _ms(seconds: float) -> int:

@@ -18,7 +18,7 @@ from amity.headend.collectors.ports import (
 )
 from amity.headend.ports import Disk
 from amity.kernel.errors import AmityError, StorageError, TransportError
-from amity.kernel.time import Clock
+from amity.kernel.time import Clock, from_epoch_s
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.errors import RelayError
 from amity.protocols.relay.messages import VERSION, Hello, Kept, Message, Push, Quality, Refused, Welcome
@@ -27,7 +27,8 @@ from amity.protocols.relay.scheduler import CONTROL, FIRST_CHANNEL
 from amity.protocols.wrapper.frame import WrapperError, decode_datagram
 
 QUALITY_OCTETS_MAX: Final = 64 * 1024
-_ACKNOWLEDGED_TOGETHER: Final = 64
+_TAKEN_TOGETHER_MAX: Final = 64
+_DISK_RETRY_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +146,22 @@ class ConnectedCollector:
             self._peer.send(CONTROL, Welcome())
 
     # -------------------------------------------------------------- work
+    async def over(self) -> None:
+        """Return when the connection has ended and that is written down."""
+        await asyncio.gather(self._task, return_exceptions=True)
+
     async def _serve(self) -> None:
         try:
             await self._admit()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._look_for_ever())
                 tasks.create_task(self._take_for_ever())
+        except StorageError as error:
+            self.last_error = error
         finally:
-            if not self.gone:
-                self._peer.close()
+            self._peer.close()
+            if self.admitted:
+                await self._report("")
 
     async def _admit(self) -> None:
         """A collector of which nobody has decided stays connected to nothing: it is told, and comes again later."""
@@ -172,26 +180,35 @@ class ConnectedCollector:
         """Write down how it does, and cut it off once a person decides so."""
         office, presented = self._office, self.presented
         while True:
-            quality = json.dumps(self.quality)
+            await self._report(office.node)
             with suppress(StorageError):  # told by whoever reads and delivers; the link stands
-                now = office.clock.now()
-                admission = await office.disk(lambda now=now: office.book.seen(presented, now))  # type: ignore[misc]
-                await office.disk(lambda q=quality, now=now: office.book.report(presented, office.node, q, now))  # type: ignore[misc]
+                admission = await office.disk(lambda: office.book.seen(presented, office.clock.now()))
                 if admission is not Admission.ACCEPTED:
                     self._peer.send(CONTROL, Refused(f"{presented.name} is {admission} at the head-end"))
                     self._peer.close()
             await asyncio.sleep(office.rules.look_every_s)
 
+    async def _report(self, node: str) -> None:
+        office, quality = self._office, json.dumps(self.quality)
+        with suppress(StorageError):
+            await office.disk(lambda: office.book.report(self.presented, node, quality, office.clock.now()))
+
     async def _take_for_ever(self) -> None:
-        kept: list[bytes] = []
         while True:
-            arrived, push = await self._pushes.get()
-            if await self._take(push):
-                kept.append(push.push_id)
-            self._peer.consumed(arrived)
-            if kept and (self._pushes.empty() or len(kept) >= _ACKNOWLEDGED_TOGETHER):
-                self._peer.send(CONTROL, Kept(tuple(kept)))
-                kept.clear()
+            together = [await self._pushes.get()]
+            while len(together) < _TAKEN_TOGETHER_MAX and not self._pushes.empty():
+                together.append(self._pushes.get_nowait())
+            await asyncio.gather(*(self._take_until_kept(push) for _, push in together))
+            for arrived, _ in together:
+                self._peer.consumed(arrived)
+            self._peer.send(CONTROL, Kept(tuple(push.push_id for _, push in together)))
+
+    async def _take_until_kept(self, push: Push) -> None:
+        """On a disk that fails it is tried again: the collector keeps it, and what follows waits with it."""
+        kept = await self._take(push)
+        while not kept:
+            await asyncio.sleep(_DISK_RETRY_S)
+            kept = await self._take(push)
 
     async def _take(self, push: Push) -> bool:
         """True when the collector may delete it."""
@@ -200,9 +217,9 @@ class ConnectedCollector:
             if await office.disk(lambda: office.forwarded.known(push_id)):
                 return True
             frame = decode_datagram(push.frame)
-            await office.take(
-                frame, f"{self.presented.name}/{push.peer}", office.forwarded.first(push_id, office.clock.now())
-            )
+            heard_at = from_epoch_s(push.at_ms // 1000)
+            first = office.forwarded.first(push_id, office.clock.now())
+            await office.take(frame, f"{self.presented.name}/{push.peer}", heard_at, first)
         except WrapperError:
             return True  # a collector cuts frames: what it forwards instead is of no use a second time either
         except StorageError as error:

@@ -85,7 +85,9 @@ class ForwardedPushes(Protocol):
 class TakeForwarded(Protocol):
     """Where forwarded pushes go: to the one who also hears those that come straight from meters."""
 
-    async def __call__(self, frame: Frame, peer: str, within: AbstractContextManager[None], /) -> None:
+    async def __call__(
+        self, frame: Frame, peer: str, heard_at: datetime, within: AbstractContextManager[None], /
+    ) -> None:
         """Make a delivery of a frame, stored within that transaction, or park it; `peer` is NAME/ADDRESS.
 
         Raise StorageError when the disk did not take it: it has to come again.

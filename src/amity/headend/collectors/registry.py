@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from amity.domain.collection import Outcome
@@ -13,7 +14,6 @@ from amity.headend.collectors.failures import (
 from amity.headend.collectors.ports import Presented
 from amity.headend.ports import Channel, Connector, Endpoint
 from amity.headend.route_document import route_document
-from amity.headend.routes import Route, over_tcp
 from amity.kernel.errors import TransportError
 from amity.protocols.relay.peer import Peer
 
@@ -51,8 +51,11 @@ class Collectors:
 
     async def close(self) -> None:
         """Cut every connection."""
-        for collector in (*self._serving.values(), *self._waiting):
+        connected = (*self._serving.values(), *self._waiting)
+        for collector in connected:
             collector.close()
+        for collector in connected:
+            await collector.over()
 
     def _changed(self, collector: ConnectedCollector) -> None:
         presented = collector.presented
@@ -71,19 +74,19 @@ class Collectors:
 
 
 class ReachConnector:
-    """Implements `headend.ports.Connector`: straight to a meter, or through the collector that its endpoint names."""
+    """Implements `headend.ports.Connector`: straight to a meter, or through the collector that its route names."""
 
-    def __init__(self, direct: Connector, collectors: Collectors) -> None:
+    def __init__(self, direct: Connector, serving: Callable[[str], ConnectedCollector]) -> None:
         self._direct = direct
-        self._collectors = collectors
+        self._serving = serving
 
     async def connect(self, endpoint: Endpoint, timeout_s: float) -> Channel:
         """Raise TransportError when there is no connection in time."""
-        if not endpoint.collector:
+        name = endpoint.route.collector
+        if not name:
             return await self._direct.connect(endpoint, timeout_s)
-        route = json.dumps(route_document(_route_of(endpoint)), separators=(",", ":"))
-        collector = self._collectors.serving(endpoint.collector)
-        return await collector.open(route, endpoint.client, endpoint.server, timeout_s)
+        from_there = json.dumps(route_document(replace(endpoint.route, collector="")), separators=(",", ":"))
+        return await self._serving(name).open(from_there, endpoint.client, endpoint.server, timeout_s)
 
     def outcome_of(self, error: TransportError) -> Outcome:
         """What the collector met; that there is no collector means SILENT."""
@@ -94,7 +97,3 @@ class ReachConnector:
                 return Outcome.SILENT
             case _:
                 return self._direct.outcome_of(error)
-
-
-def _route_of(endpoint: Endpoint) -> Route:
-    return over_tcp(endpoint.host, endpoint.port)

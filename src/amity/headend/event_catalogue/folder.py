@@ -24,6 +24,11 @@ class EventTables:
         self.catalogue: EventCatalogue = packaged_catalogue()
         self.poll()
 
+    @property
+    def own(self) -> tuple[EventTable, ...]:
+        """The operator's tables in force, in the order in which they are asked."""
+        return tuple(self._files[name].content for name in sorted(self._files))
+
     def poll(self) -> bool:
         """Look whether files came, changed or went; True when another catalogue came into force."""
         names = self._names()
@@ -42,8 +47,7 @@ class EventTables:
         refused = {name: file.refusal for name, file in self._files.items() if file.refusal is not None}
         self.refusals = {**unopened, **refused}
         if changed or gone:
-            own = (self._files[name].content for name in sorted(self._files))
-            self.catalogue = packaged_catalogue().with_own(own)
+            self.catalogue = packaged_catalogue().with_own(self.own)
         return bool(changed or gone)
 
     def _names(self) -> frozenset[str]:

@@ -46,10 +46,10 @@ class EventTable:
         return self.meanings.get((log, code)) or self.meanings.get((ANY_LOG, code))
 
 
-def parse_table(text: str, name: str) -> EventTable:
+def parse_table(document_text: str, name: str) -> EventTable:
     """Read a table; raise ConfigurationError with file, key and reason for anything not usable as written."""
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(document_text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{name} is no TOML: {error}", next_step="correct that line") from error
     _refuse_unknown(document, _KEYS, name)
@@ -60,8 +60,9 @@ def parse_table(text: str, name: str) -> EventTable:
         raise _refusal(name, "complete must be true or false")
     meanings: dict[tuple[str, int], EventMeaning] = {}
     for log, where, codes in _logs(document, name):
-        for code, written in codes.items():
-            meanings[log, _code(code, f"{name}: {where}")] = _meaning(written, f"{name}: {where}.{code}")
+        for text, written in codes.items():
+            code = _code(text, f"{name}: {where}")
+            meanings[log, code] = _meaning(written, f"{name}: {where}.{text}")
     if not meanings:
         raise _refusal(name, "there is no code in it", "write them under [events] or [logs.…]")
     return EventTable(name, tuple(profiles), meanings, complete)

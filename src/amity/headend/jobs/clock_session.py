@@ -1,23 +1,15 @@
-"""One association in which a meter's clock is moved, if this is an instant at which it may be."""
+"""The step of a session in which a meter's clock is judged, and moved if this is an instant at which it may be."""
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from amity.devices.client import AssociationSettings, Conversation, Ports, Session, associate, release
+from amity.devices.client import Conversation, Session
 from amity.devices.client.clock_setting import set_clock, shift_clock
-from amity.devices.client.conversation import converse
 from amity.devices.profiles import DeviceProfile
-from amity.devices.readout import read_clock, read_logical_device_name
-from amity.headend.counter_bank import CounterBank
+from amity.headend.conversation import read_clock_offset
 from amity.headend.jobs.clock_policy import ClockAction, ClockBands, decide
-from amity.headend.ports import Endpoint
-from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import AmityError, ConfigurationError, TransportError
-
-_COUNTERS: Final = 32
+from amity.kernel.errors import AmityError
 
 
 class ClockMove(NamedTuple):
@@ -28,71 +20,52 @@ class ClockMove(NamedTuple):
     ahead_after: timedelta
     again_at: datetime | None = None
 
-
-async def move_clock(
-    endpoint: Endpoint,
-    profile: DeviceProfile,
-    settings: AssociationSettings,
-    counters: CounterBank,
-    bands: ClockBands,
-    surroundings: Surroundings,
-) -> ClockMove:
-    """Connect, associate, look, move, look again, release. Raises whatever AmityError ends the session early."""
-    rules = surroundings.session
-    if settings.protector is not None:
-        await surroundings.disk(lambda: counters.ensure(_COUNTERS))
-    channel = await surroundings.connector.connect(endpoint, rules.connect_timeout_s)
-
-    async def exchange(apdu: bytes) -> bytes:
-        return await channel.exchange(apdu, rules.request_timeout_s)
-
-    try:
-        async with asyncio.timeout(rules.session_timeout_s):
-            ports = Ports(surroundings.random_octets, counters.take)
-            session = await converse(associate(settings, ports), exchange)
-            moving = _move(session, endpoint.meter_id, profile, bands, surroundings.clock.now)
-            moved = await converse(moving, exchange)
-            if profile.association.answers_release:
-                with suppress(AmityError):  # a courtesy: what is done is done
-                    await converse(release(session), exchange)
-            return moved
-    except TimeoutError as error:
-        raise TransportError(
-            f"the session did not end within {rules.session_timeout_s:g} s",
-            tried=f"set the clock of {endpoint.meter_id}",
-            next_step="raise the session timeout if the meter is just slow",
-        ) from error
-    finally:
-        await channel.close()
+    def __str__(self) -> str:
+        """As the job's history tells it."""
+        before, after = (f"{ahead.total_seconds():+.0f} s" for ahead in (self.ahead_before, self.ahead_after))
+        return f"the clock was {before} from ours: {self.action}, now {after}"
 
 
-def _move(
-    session: Session, meter_id: str, profile: DeviceProfile, bands: ClockBands, now: Callable[[], datetime]
-) -> Conversation[ClockMove]:
-    name = yield from read_logical_device_name(session)
-    if name != meter_id:
-        raise ConfigurationError(
-            f"meter {name} answers where {meter_id} was expected",
-            next_step=f"correct the address of {meter_id}: no clock was touched",
-        )
-    before = yield from _ahead(session, profile, now)
-    period = timedelta(seconds=profile.load_profile.capture_period_s)
-    at = now()
-    decision = decide(before, at, period, bands)
-    if decision.action in {ClockAction.NONE, ClockAction.ALARM}:
-        return ClockMove(decision.action, before, before)
-    if decision.not_before > at:
-        return ClockMove(decision.action, before, before, decision.not_before)
-    if decision.action is ClockAction.ADJUST:
-        yield from shift_clock(session, round(-before.total_seconds()))
-    else:
-        yield from set_clock(session, now(), profile.clock)
-    return ClockMove(decision.action, before, (yield from _ahead(session, profile, now)))
+class ClockStep:
+    """Implements `headend.session.Step`; afterwards `moved` says how it went, or `error` what ended it.
 
+    Neither is there when the session ended before it came to the clock.
+    """
 
-def _ahead(session: Session, profile: DeviceProfile, now: Callable[[], datetime]) -> Conversation[timedelta]:
-    """The meter's time against the middle of the exchange that brought it."""
-    before = now()
-    clock = yield from read_clock(session)
-    after = now()
-    return clock.to_utc(profile.clock) - (before + (after - before) / 2)
+    def __init__(self, profile: DeviceProfile, bands: ClockBands, now: Callable[[], datetime]) -> None:
+        self._profile = profile
+        self._bands = bands
+        self._now = now
+        self.moved: ClockMove | None = None
+        self.error: AmityError | None = None
+
+    @property
+    def period(self) -> timedelta:
+        """Between two boundaries that no move may cross."""
+        return timedelta(seconds=self._profile.load_profile.capture_period_s)
+
+    def talk(self, session: Session) -> Conversation[None]:
+        """Look, move, look again."""
+        before = yield from self._ahead(session)
+        at = self._now()
+        decision = decide(before, at, self.period, self._bands)
+        if decision.action in {ClockAction.NONE, ClockAction.ALARM}:
+            self.moved = ClockMove(decision.action, before, before)
+        elif decision.not_before > at:
+            self.moved = ClockMove(decision.action, before, before, decision.not_before)
+        else:
+            yield from self._move(session, decision.action, before)
+            self.moved = ClockMove(decision.action, before, (yield from self._ahead(session)))
+
+    def failed(self, error: AmityError) -> None:
+        """Keep it for the jobs that asked for this."""
+        self.error = error
+
+    def _move(self, session: Session, action: ClockAction, ahead: timedelta) -> Conversation[None]:
+        if action is ClockAction.ADJUST:
+            yield from shift_clock(session, round(-ahead.total_seconds()))
+        else:
+            yield from set_clock(session, self._now(), self._profile.clock)
+
+    def _ahead(self, session: Session) -> Conversation[timedelta]:
+        return read_clock_offset(session, self._profile, self._now)

@@ -16,11 +16,12 @@ from amity.kernel.time import epoch_s, from_epoch_s
 class BackfillRules:
     """Ranges closer than `bridge` rows are asked for as one: a request costs as much as that many rows.
 
-    One job asks for at most `span_max`.
+    One job asks for at most `span_max`. What a meter did not have is asked for once more, so much `later`.
     """
 
     bridge: int = 8
     span_max: timedelta = timedelta(days=7)
+    later: timedelta = timedelta(hours=1)
 
 
 class Backfill(NamedTuple):

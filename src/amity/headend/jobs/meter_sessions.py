@@ -1,33 +1,50 @@
-"""The sessions behind a bundle: today's `MeterReader` for all that is read, a session of its own for a clock."""
+"""The session behind a bundle: one association in which each job's step is taken, and what follows from it."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
-from datetime import timedelta
-from typing import Final, Protocol
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, Protocol
 
-from amity.devices.profiles import DeviceProfile
-from amity.domain.jobs import Bundle, Job, JobKind, JobRequest, Priority, Span
-from amity.headend.counter_bank import CHUNK, CounterBank
+from amity.domain.jobs import Bundle, Job, JobKind, JobRequest, Lease, Priority, Span
+from amity.headend.counter_bank import CHUNK
 from amity.headend.fitting import fitting
-from amity.headend.jobs.clock_policy import ClockAction, ClockBands, decide
-from amity.headend.jobs.clock_session import move_clock
+from amity.headend.jobs.clock_policy import ClockAction, ClockBands
+from amity.headend.jobs.clock_session import ClockMove, ClockStep
+from amity.headend.jobs.gaps import BackfillRules, backfill
 from amity.headend.jobs.ports import MeterStates
 from amity.headend.jobs.retry import Failure, failure_of
 from amity.headend.jobs.sessions import SessionResult
 from amity.headend.outcomes import worth_retrying
-from amity.headend.ports import CounterStore, Endpoint, Progress, Standing
+from amity.headend.plan import Part, Wanted
+from amity.headend.ports import CounterStore, Endpoint, Progress, Saving, Standing
 from amity.headend.reader import Collected, MeterReader
-from amity.headend.session import association_settings
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError
+from amity.kernel.time import isoformat
 from amity.protocols.dlms.profile_buffer import TemplateCache
 
+_PARTS: Final = {
+    JobKind.PING: Part.TOTAL,
+    JobKind.REGISTERS: Part.REGISTERS,
+    JobKind.PROFILES: Part.INTERVALS,
+    JobKind.EVENTS: Part.EVENTS,
+}
+_OF_THE_CLOCK: Final = frozenset({JobKind.CLOCK_CHECK, JobKind.CLOCK_SET})
 READERS_MAX: Final = 4096
 """Meters whose layouts and settings are remembered; the others are asked again."""
 
 OnCollected = Callable[[Collected], None]
 OnUnsolicited = Callable[[Endpoint, bytes], Awaitable[None]]
+
+
+class _Remembered(NamedTuple):
+    """A meter that was read, and the fence of the lease under which it was."""
+
+    reader: MeterReader
+    fence: int
 
 
 class CounterStock(Protocol):
@@ -39,7 +56,10 @@ class CounterStock(Protocol):
 
 
 class MeterSessions:
-    """Implements `headend.jobs.sessions.BundleReader`. `bands` says what is done about clocks."""
+    """Implements `headend.jobs.sessions.BundleReader`.
+
+    `bands` says what is done about clocks, `backfill` how what a meter had no row for is asked for again.
+    """
 
     def __init__(
         self,
@@ -48,6 +68,7 @@ class MeterSessions:
         stock: CounterStock,
         *,
         bands: Callable[[], ClockBands] = ClockBands,
+        backfill: Callable[[], BackfillRules] = BackfillRules,
         on_collected: OnCollected | None = None,
         on_unsolicited: OnUnsolicited | None = None,
     ) -> None:
@@ -56,26 +77,28 @@ class MeterSessions:
         self._states = states
         self._stock = stock
         self._bands = bands
+        self._backfill = backfill
         self._on_collected = on_collected
         self._on_unsolicited = on_unsolicited
         self._known: dict[str, tuple[Endpoint, Standing]] = {}
-        self._readers: OrderedDict[str, MeterReader] = OrderedDict()
+        self._readers: OrderedDict[str, _Remembered] = OrderedDict()
+        self._lines: dict[str, asyncio.Lock] = {}
         self._templates = TemplateCache()
 
     async def announce(self, bundles: Sequence[Bundle]) -> None:
         """Endpoints, standings and invocation counters of all these meters, by one call to the disk's thread."""
-        meter_ids = [bundle.meter_id for bundle in bundles]
-        if meter_ids:
-            self._known.update(await self._surroundings.disk(lambda: self._fetch(meter_ids)))
+        if bundles:
+            self._known.update(await self._surroundings.disk(lambda: self._fetch(bundles)))
 
-    def _fetch(self, meter_ids: Sequence[str]) -> Mapping[str, tuple[Endpoint, Standing]]:
-        known = self._states.of(meter_ids)
-        new = [one for one, (endpoint, _) in known.items() if one not in self._readers and endpoint.auth != "none"]
+    def _fetch(self, bundles: Sequence[Bundle]) -> Mapping[str, tuple[Endpoint, Standing]]:
+        known = self._states.of([bundle.meter_id for bundle in bundles])
+        strange = {bundle.meter_id for bundle in bundles if not self._was_ours(bundle.lease)}
+        new = [one for one, (endpoint, _) in known.items() if one in strange and endpoint.auth != "none"]
         self._prefetched.first.update(self._stock.reserve_all(new, CHUNK))
         return known
 
     async def read(self, bundle: Bundle) -> SessionResult:
-        """One session for all that is read, one for each stretch that is made up, one for the clock."""
+        """One session for all of it; a step that fails by itself fails its own jobs only."""
         known = self._known.pop(bundle.meter_id, None)
         if known is None:
             gone = ConfigurationError(
@@ -84,50 +107,46 @@ class MeterSessions:
             return SessionResult(failure=failure_of(gone, passing=False))
         endpoint, standing = known
         try:
-            return await self._read(bundle, endpoint, standing)
+            async with self._line(endpoint):
+                return await self._read(bundle, endpoint, standing)
         finally:
             self._prefetched.first.pop(bundle.meter_id, None)
 
+    def _line(self, endpoint: Endpoint) -> AbstractAsyncContextManager[object]:
+        """Meters on one serial line wait for each other."""
+        serial = endpoint.route.serial
+        return nullcontext() if serial is None else self._lines.setdefault(serial.device, asyncio.Lock())
+
+    def keep(self, savings: Sequence[Saving]) -> None:
+        """Onto the disk, with the jobs that end."""
+        self._surroundings.collection.save_all(savings)
+
     async def _read(self, bundle: Bundle, endpoint: Endpoint, standing: Standing) -> SessionResult:
-        result = SessionResult()
-        if any(job.span is None and job.kind is not JobKind.CLOCK_SET for job in bundle.jobs):
-            progress = await self._progress(endpoint.meter_id, standing)
-            collected = await self._collect(self._reader(endpoint), progress, bundle.lease.tries)
-            result = self._result(endpoint, collected, bundle.jobs)
-        return result if result.failure is not None else await self._with_extras(result, bundle, endpoint)
-
-    async def _with_extras(self, result: SessionResult, bundle: Bundle, endpoint: Endpoint) -> SessionResult:
-        """The steps that need a session of their own, until one fails: what fails one would fail the next."""
-        failure: Failure | None = None
-        for job in bundle.jobs:
-            if job.span is None and job.kind is not JobKind.CLOCK_SET:
-                continue
-            if failure is not None:
-                step = SessionResult(refused={job.job_id: failure})
-            elif job.span is not None:
-                step = await self._made_up(endpoint, job, job.span, bundle.lease.tries)
-            else:
-                step = await self._clock_moved(endpoint, job)
-            failure = step.refused.get(job.job_id)
-            result = _joined(result, step)
-        return result
-
-    async def _made_up(self, endpoint: Endpoint, job: Job, span: Span, attempt: int) -> SessionResult:
-        """A stretch of the past that is missing; how far the meter is read stays as it is."""
-        rules = replace(self._surroundings.reading, session_span=span.end - span.start)
-        reader = MeterReader(endpoint, replace(self._surroundings, reading=rules), self._templates)
-        collected = await self._collect(reader, Progress(intervals_until=span.start), attempt)
-        result = self._result(endpoint, replace(collected, progress=Progress(), behind=False), ())
-        return result if result.failure is None else replace(result, failure=None, refused={job.job_id: result.failure})
-
-    async def _collect(self, reader: MeterReader, progress: Progress, attempt: int) -> Collected:
-        mappings = self._surroundings.mappings
-        mappings.poll()
-        collected = await reader.read(progress, mappings.mapping, attempt=attempt)
-        await self._hand_over(reader.endpoint, collected.unsolicited)
+        surroundings, jobs = self._surroundings, bundle.jobs
+        reader, progress = self._reader(endpoint, bundle.lease), await self._progress(endpoint.meter_id, standing)
+        reader.resume(standing.heard)
+        clock = self._clock_step(endpoint) if bundle.kinds & _OF_THE_CLOCK else None
+        surroundings.mappings.poll()
+        collected = await reader.read(
+            progress,
+            surroundings.mappings.mapping,
+            attempt=bundle.lease.tries,
+            wanted=wanted_of(jobs),
+            step=clock,
+            correlation_id=correlation_of(jobs),
+        )
+        await self._hand_over(endpoint, collected.unsolicited)
         if self._on_collected is not None:
             self._on_collected(collected)
-        return collected
+        result = self._result(endpoint, collected)
+        if result.failure is not None:
+            return result
+        result = replace(result, follow_ups=self._made_up(endpoint, collected.missing))
+        return result if clock is None else _with_clock(result, clock, jobs)
+
+    def _clock_step(self, endpoint: Endpoint) -> ClockStep:
+        profile = self._surroundings.profile_of(endpoint.profile)
+        return ClockStep(profile, self._bands(), self._surroundings.clock.now)
 
     async def _hand_over(self, endpoint: Endpoint, unsolicited: Iterable[bytes]) -> None:
         if self._on_unsolicited is not None:
@@ -146,85 +165,124 @@ class MeterSessions:
         except AmityError:
             return standing.progress  # the mark is still on the disk: the next session goes back
 
-    def _reader(self, endpoint: Endpoint) -> MeterReader:
-        reader = self._readers.pop(endpoint.meter_id, None)
-        if reader is None or reader.endpoint != endpoint:
+    def _was_ours(self, lease: Lease) -> bool:
+        """True when nobody else held the meter since our last session with it."""
+        remembered = self._readers.get(lease.meter_id)
+        return remembered is not None and remembered.fence == lease.fence - 1
+
+    def _reader(self, endpoint: Endpoint, lease: Lease) -> MeterReader:
+        alone, remembered = self._was_ours(lease), self._readers.pop(endpoint.meter_id, None)
+        if remembered is None or remembered.reader.endpoint != endpoint:
             reader = MeterReader(endpoint, self._surroundings, self._templates)
-        self._readers[endpoint.meter_id] = reader
+        else:
+            reader = remembered.reader
+        if not alone:
+            reader.after_another()
+        self._readers[endpoint.meter_id] = _Remembered(reader, lease.fence)
         if len(self._readers) > READERS_MAX:
             self._readers.popitem(last=False)
         return reader
 
     # ------------------------------------------------------------------ results
-    def _result(self, endpoint: Endpoint, collected: Collected, jobs: Sequence[Job]) -> SessionResult:
-        surroundings, error = self._surroundings, collected.error
-        kept = fitting(collected.delivery, surroundings.codec)
-        progress = collected.progress if kept.with_readings else Progress()
-        unmapped = collected.unmapped if kept.with_readings else Progress()
-
-        def keep() -> None:
-            surroundings.collection.save(
-                kept.delivery, surroundings.subject, kept.body, progress=progress, unmapped=unmapped
-            )
+    def _result(self, endpoint: Endpoint, collected: Collected) -> SessionResult:
+        fitted, error = fitting(collected.delivery, self._surroundings.codec), collected.error
+        progress, unmapped = (
+            (collected.progress, collected.unmapped) if fitted.with_readings else (Progress(), Progress())
+        )
+        subject = self._surroundings.subject
+        saving = Saving(fitted.delivery, subject, fitted.body, progress, unmapped, collected.heard)
 
         def remember() -> None:
-            reader = self._readers.get(endpoint.meter_id)
-            if reader is not None and kept.with_readings:
-                reader.kept(collected)
+            remembered = self._readers.get(endpoint.meter_id)
+            if remembered is not None and fitted.with_readings:
+                remembered.reader.kept(collected)
 
-        result = SessionResult(behind=collected.behind, keep=keep, kept=remember)
-        if error is not None:
-            return replace(result, failure=failure_of(error, passing=worth_retrying(error)))
-        return self._judged_clock(result, endpoint, collected.delivery.clock_offset_s, jobs)
+        failure = None if error is None else failure_of(error, passing=worth_retrying(error))
+        return SessionResult(failure=failure, behind=collected.behind, saving=saving, kept=remember)
 
-    def _judged_clock(
-        self, result: SessionResult, endpoint: Endpoint, ahead_s: int | None, jobs: Sequence[Job]
-    ) -> SessionResult:
-        """What a clock check leads to: nothing, a job that moves the clock when it may be, a person's look."""
-        check = next((job for job in jobs if job.kind is JobKind.CLOCK_CHECK), None)
-        if check is None or ahead_s is None:
-            return result
-        ahead, period = timedelta(seconds=ahead_s), self._period(endpoint)
-        decision = decide(ahead, self._surroundings.clock.now(), period, self._bands())
-        if decision.action is ClockAction.NONE:
-            return result
-        if decision.action is ClockAction.ALARM:
-            return replace(result, refused={check.job_id: _alarm(ahead)})
-        request = JobRequest(
-            meter_id=endpoint.meter_id,
-            kind=JobKind.CLOCK_SET,
-            priority=Priority.SCHEDULED,
-            not_before=decision.not_before,
-            key=f"clock/{check.job_id}/{check.started_at}",
-            deadline=decision.not_before + timedelta(days=1),
-            requested_by=check.requested_by,
-            reason=f"the clock is {ahead_s:+d} s from ours: {decision.action}",
-            correlation_id=check.correlation_id,
+    def _made_up(self, endpoint: Endpoint, missing: Sequence[Span]) -> tuple[JobRequest, ...]:
+        """A later look for what the meter had no row for: once for each stretch, as long as the meter can have it."""
+        if not missing:
+            return ()
+        rules, now = self._backfill(), self._surroundings.clock.now()
+        load = self._surroundings.profile_of(endpoint.profile).load_profile
+        kept = timedelta(seconds=load.capture_period_s * load.entries_max)
+        found = backfill(missing, period_s=load.capture_period_s, entries_max=load.entries_max, now=now, rules=rules)
+        return tuple(
+            JobRequest(
+                meter_id=endpoint.meter_id,
+                kind=JobKind.PROFILES,
+                priority=Priority.BULK,
+                not_before=now + rules.later,
+                key=f"gap/{endpoint.meter_id}/{isoformat(span.start)}/{isoformat(span.end)}",
+                deadline=span.end + kept,
+                requested_by="gaps",
+                reason="the meter had no row for these intervals",
+                span=span,
+            )
+            for span in found.ranges
         )
-        return replace(result, follow_ups=(request,))
 
-    async def _clock_moved(self, endpoint: Endpoint, job: Job) -> SessionResult:
-        surroundings = self._surroundings
-        try:
-            profile = self._profile(endpoint)
-            secrets = surroundings.keys.secrets(endpoint.meter_id)
-            settings = association_settings(endpoint, profile, secrets, surroundings.system_title)
-            counters = CounterBank(surroundings.counters, endpoint.meter_id)
-            moved = await move_clock(endpoint, profile, settings, counters, self._bands(), surroundings)
-        except AmityError as error:
-            return SessionResult(refused={job.job_id: failure_of(error, passing=worth_retrying(error))})
-        if moved.action is ClockAction.ALARM:
-            return SessionResult(refused={job.job_id: _alarm(moved.ahead_before)})
-        if moved.again_at is not None:
-            waits = Failure("too near the end of an interval", "nothing: it is tried again", True, moved.again_at)
-            return SessionResult(refused={job.job_id: waits})
-        return SessionResult()
 
-    def _profile(self, endpoint: Endpoint) -> DeviceProfile:
-        return self._surroundings.profile_of(endpoint.profile)
+def wanted_of(jobs: Iterable[Job]) -> Wanted:
+    """What one session is asked for on behalf of all of them."""
+    parts, stretches = set(), []
+    for job in jobs:
+        if job.span is not None:
+            stretches.append(job.span)
+        elif job.kind in _PARTS:
+            parts.add(_PARTS[job.kind])
+    return Wanted(frozenset(parts), tuple(stretches))
 
-    def _period(self, endpoint: Endpoint) -> timedelta:
-        return timedelta(seconds=self._profile(endpoint).load_profile.capture_period_s)
+
+def correlation_of(jobs: Sequence[Job]) -> str:
+    """The words of all who asked for this session, the most urgent first, with a comma between."""
+    return ",".join(dict.fromkeys(job.correlation_id for job in jobs if job.correlation_id))
+
+
+def _with_clock(result: SessionResult, clock: ClockStep, all_jobs: Iterable[Job]) -> SessionResult:
+    """The result, and what the look at the clock means for the jobs that asked for it."""
+    error, moved = clock.error, clock.moved
+    jobs = [job for job in all_jobs if job.kind in _OF_THE_CLOCK]
+    if error is not None:
+        return _refusing(result, jobs, failure_of(error, passing=worth_retrying(error)))
+    if moved is None or moved.action is ClockAction.NONE:
+        return result
+    if moved.action is ClockAction.ALARM:
+        return _refusing(result, jobs, _alarm(moved.ahead_before))
+    if moved.again_at is None:
+        return replace(result, remarks={job.job_id: str(moved) for job in jobs})
+    setting = [job for job in jobs if job.kind is JobKind.CLOCK_SET]
+    if setting:
+        waits = Failure("too near the end of an interval", "nothing: it is tried again", True, moved.again_at)
+        return _refusing(result, setting, waits)
+    return replace(result, follow_ups=(*result.follow_ups, _setting_later(jobs[0], moved, moved.again_at)))
+
+
+def _refusing(result: SessionResult, jobs: Iterable[Job], failure: Failure) -> SessionResult:
+    return replace(result, refused={job.job_id: failure for job in jobs})
+
+
+def _setting_later(check: Job, moved: ClockMove, at: datetime) -> JobRequest:
+    return JobRequest(
+        meter_id=check.meter_id,
+        kind=JobKind.CLOCK_SET,
+        priority=Priority.SCHEDULED,
+        not_before=at,
+        key=f"clock/{check.job_id}/{check.started_at}",
+        deadline=at + timedelta(days=1),
+        requested_by=check.requested_by,
+        reason=f"the clock is {moved.ahead_before.total_seconds():+.0f} s from ours: {moved.action}",
+        correlation_id=check.correlation_id,
+    )
+
+
+def _alarm(ahead: timedelta) -> Failure:
+    return Failure(
+        f"the clock is {ahead.total_seconds():+.0f} s from ours: more than is set by itself",
+        "look why; then set it by hand and mark the intervals around as suspect",
+        passing=False,
+    )
 
 
 class _Prefetched:
@@ -243,31 +301,3 @@ class _Prefetched:
         """On the disk; the chunk at hand may lie below."""
         self.first.pop(meter_id, None)
         self._store.raise_to(meter_id, minimum)
-
-
-def _alarm(ahead: timedelta) -> Failure:
-    return Failure(
-        f"the clock is {ahead.total_seconds():+.0f} s from ours: more than is set by itself",
-        "look why; then set it by hand and mark the intervals around as suspect",
-        passing=False,
-    )
-
-
-def _joined(one: SessionResult, other: SessionResult) -> SessionResult:
-    """Two sessions of one bundle as one result; the later failure stands."""
-
-    def both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
-        def run() -> None:
-            first()
-            second()
-
-        return run
-
-    return SessionResult(
-        failure=other.failure or one.failure,
-        refused={**one.refused, **other.refused},
-        behind=one.behind or other.behind,
-        follow_ups=one.follow_ups + other.follow_ups,
-        keep=both(one.keep, other.keep),
-        kept=both(one.kept, other.kept),
-    )

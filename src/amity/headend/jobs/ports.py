@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from amity.domain.jobs import Bundle, Firing, Job, JobCounts, JobOutcome, JobRequest, JobState, Lease
+from amity.domain.jobs import Bundle, Firing, Job, JobCounts, JobOutcome, JobRequest, JobState, Lease, Place
 from amity.headend.jobs.retry import RetryRules
-from amity.headend.jobs.throttle import ThrottleRules
+from amity.headend.jobs.throttle import ThrottleRules, network_of
 from amity.headend.ports import Endpoint, Standing
 
 
@@ -112,11 +112,17 @@ class JobBook(Protocol):
 
 
 class Member(NamedTuple):
-    """A meter as a schedule selects it."""
+    """A meter as a schedule selects it, and the collector it is reached through, if any."""
 
     meter_id: str
     profile: str
     host: str
+    collector: str = ""
+
+    @property
+    def place(self) -> Place:
+        """What it shares with others on the way to it."""
+        return Place(self.collector, network=network_of(self.host))
 
 
 class FleetPages(Protocol):

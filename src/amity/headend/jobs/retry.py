@@ -5,9 +5,11 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from amity.domain.jobs import Job, JobOutcome, JobState, Lease
+from amity.headend.called_lines import NotCalledInError
 from amity.kernel.backoff import Backoff, Chance
 from amity.kernel.errors import AmityError
 
+_LOOKED_AFTER: Final = timedelta(hours=1)
 _LOOK: Final = "see what the meter said with `amity jobs show`, mend it, then `amity jobs retry`"
 
 
@@ -24,27 +26,42 @@ class RetryRules:
 
 
 class Failure(NamedTuple):
-    """Why a step failed, what a person can do about it, and whether the same may succeed later (at `again_at`)."""
+    """Why a step failed, what a person can do about it, and whether the same may succeed later (at `again_at`).
+
+    `tried` is false where nobody could be called: the job waits for the meter, and no attempt is spent.
+    """
 
     told: str
     remedy: str
     passing: bool
     again_at: datetime | None = None
+    tried: bool = True
 
 
 def failure_of(error: AmityError, *, passing: bool) -> Failure:
     """The failure that this error is."""
-    return Failure("; ".join(filter(None, (error.what, error.answer))), error.next_step or _LOOK, passing)
+    told = "; ".join(filter(None, (error.what, error.answer)))
+    return Failure(told, error.next_step or _LOOK, passing, tried=not isinstance(error, NotCalledInError))
 
 
 def after_failure(job: Job, failure: Failure, now: datetime, rules: RetryRules, chance: Chance) -> JobOutcome:
     """The job waits with growing breaks as long as attempts and its deadline allow; `attempts` counts this one."""
+    if not failure.tried:
+        return _waits_for_the_meter(job, failure, now)
     if not failure.passing or job.attempts >= rules.attempts_max:
         return JobOutcome(job.job_id, JobState.DEAD, told=failure.told, remedy=failure.remedy)
     again = failure.again_at or now + timedelta(seconds=rules.backoff.wait_s(job.attempts, chance))
     if job.deadline is not None and again >= job.deadline:
         return JobOutcome(job.job_id, JobState.EXPIRED, told=failure.told, remedy=failure.remedy)
     return JobOutcome(job.job_id, JobState.WAITING, again, told=failure.told, remedy=failure.remedy)
+
+
+def _waits_for_the_meter(job: Job, failure: Failure, now: datetime) -> JobOutcome:
+    """Until it calls in (that brings the job forward), or its deadline; now and then somebody looks all the same."""
+    again = now + _LOOKED_AFTER
+    if job.deadline is not None and now >= job.deadline:
+        return JobOutcome(job.job_id, JobState.EXPIRED, told=failure.told, remedy=failure.remedy)
+    return JobOutcome(job.job_id, JobState.WAITING, again, told=failure.told, remedy=failure.remedy, afresh=True)
 
 
 def rests_until(lease: Lease, now: datetime, rules: RetryRules) -> datetime | None:

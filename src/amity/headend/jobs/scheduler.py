@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from amity.domain.jobs import Firing, JobRequest, Place
+from amity.domain.jobs import Firing, JobRequest
 from amity.headend.jobs.calendar import Calendar
 from amity.headend.jobs.ports import FiringStore, FleetPages, JobStore, Member
-from amity.headend.jobs.throttle import network_of
 from amity.headend.ports import Disk
 from amity.kernel.errors import AmityError
 from amity.kernel.time import Clock
@@ -32,6 +31,7 @@ class Scheduler:
         clock: Clock,
         disk: Disk,
         on_jobs: Callable[[], None] | None = None,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._calendars = calendars
         self._firings = firings
@@ -40,12 +40,13 @@ class Scheduler:
         self._clock = clock
         self._disk = disk
         self._on_jobs = on_jobs
+        self._look_every_s = look_every_s
         self.last_error: AmityError | None = None
 
     async def run(self) -> None:
         """Fire what is due, until cancelled."""
         while True:
-            pause_s = LOOK_EVERY_S
+            pause_s = self._look_every_s
             try:
                 await self.fire_due()
                 self.last_error = None
@@ -105,5 +106,5 @@ def _moved_behind(members: Sequence[Member], begun: Firing, fire: datetime) -> F
 
 def _requests(calendar: Calendar, members: Sequence[Member], fire: datetime) -> Iterator[JobRequest]:
     for member in members:
-        if calendar.schedule.group.selects(*member):
-            yield from calendar.requests(member.meter_id, fire, Place(network=network_of(member.host)))
+        if calendar.schedule.group.selects(member.meter_id, member.profile, member.host):
+            yield from calendar.requests(member.meter_id, fire, member.place)

@@ -6,10 +6,11 @@ from typing import Protocol
 
 from amity.domain.jobs import Bundle, JobRequest
 from amity.headend.jobs.retry import Failure
+from amity.headend.ports import Saving
 
 
 def _nothing() -> None:
-    """Nothing to keep."""
+    """Nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,15 +18,17 @@ class SessionResult:
     """What a session brought.
 
     `failure` ended it as a whole; `refused` are the jobs, by id, whose step failed while others went well. `behind` is
-    true when the meter has more of its past to give at once. `follow_ups` are jobs that the result asks for.
-    `keep` stores what came, within the transaction that ends the jobs; `kept` is called once that is on the disk.
+    true when the meter has more of its past to give at once. `remarks` are words on jobs that were done, by id.
+    `follow_ups` are jobs that the result asks for. `saving` goes to the disk in the transaction that ends the jobs;
+    `kept` is called once it is there.
     """
 
     failure: Failure | None = None
     refused: Mapping[str, Failure] = field(default_factory=dict)
     behind: bool = False
+    remarks: Mapping[str, str] = field(default_factory=dict)
     follow_ups: tuple[JobRequest, ...] = ()
-    keep: Callable[[], None] = _nothing
+    saving: Saving | None = None
     kept: Callable[[], None] = _nothing
 
 
@@ -41,4 +44,8 @@ class BundleReader(Protocol):
 
         Cancelled when the lease is lost: the association is then closed before this ends.
         """
+        ...
+
+    def keep(self, savings: Sequence[Saving]) -> None:
+        """Store what sessions brought, within a transaction of the job store; raise AmityError when that fails."""
         ...

@@ -97,6 +97,11 @@ class Worker:
         finally:
             await asyncio.shield(self._give_back())
 
+    @property
+    def open_sessions(self) -> int:
+        """How many meters this worker speaks with now."""
+        return self._running
+
     def wake(self) -> None:
         """Look for work now: somebody knows of some."""
         self._changed.set()
@@ -199,8 +204,7 @@ class Worker:
         with self._jobs.transaction():
             accepted = self._jobs.finish(finished, now)
             ours = [one for one in batch if one.held.bundle.lease in accepted]
-            for one in ours:
-                one.result.keep()
+            self._reader.keep([one.result.saving for one in ours if one.result.saving is not None])
             self._jobs.enqueue([request for one in ours for request in one.result.follow_ups], now)
         return accepted
 
@@ -270,8 +274,9 @@ class Worker:
 
 
 def finished_of(bundle: Bundle, result: SessionResult, now: datetime, rules: RetryRules, chance: Chance) -> Finished:
-    """What becomes of each job of a bundle after this session."""
-    outcomes = tuple(_outcome(job, result, now, rules, chance) for job in bundle.jobs)
+    """What becomes of each job of a bundle after this session; those that wait again wait equally long."""
+    drawn = chance()
+    outcomes = tuple(_outcome(job, result, now, rules, lambda: drawn) for job in bundle.jobs)
     answered = result.failure is None
     rests = None if answered else rests_until(bundle.lease, now, rules)
     return Finished(bundle.lease, outcomes, answered, rests)
@@ -283,4 +288,4 @@ def _outcome(job: Job, result: SessionResult, now: datetime, rules: RetryRules, 
         return after_failure(job, failure, now, rules, chance)
     if result.behind and job.kind is JobKind.PROFILES and job.span is None:
         return JobOutcome(job.job_id, JobState.WAITING, now, told="more of the past is to be read", afresh=True)
-    return JobOutcome(job.job_id, JobState.DONE)
+    return JobOutcome(job.job_id, JobState.DONE, told=result.remarks.get(job.job_id, ""))

@@ -157,9 +157,7 @@ def _check_end_entity(certificate: x509.Certificate) -> None:
 
 
 def _check_critical(certificate: x509.Certificate) -> None:
-    strange = [
-        one.oid.dotted_string for one in certificate.extensions if one.critical and one.oid not in _UNDERSTOOD
-    ]
+    strange = [one.oid.dotted_string for one in certificate.extensions if one.critical and one.oid not in _UNDERSTOOD]
     if strange:
         raise SecurityError(
             f"the certificate of {_name(certificate)} has a critical extension that nobody here knows: {strange[0]}"

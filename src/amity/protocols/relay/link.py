@@ -9,8 +9,8 @@ from typing import Final
 from amity.protocols.relay.assembly import Arrived, Assembler
 from amity.protocols.relay.compression import Packer, Unpacker
 from amity.protocols.relay.errors import RelayError
-from amity.protocols.relay.fragments import STREAM_MAX, Fragment, FragmentReader
-from amity.protocols.relay.messages import Credit, decode
+from amity.protocols.relay.fragments import STREAM_MAX, FragmentReader
+from amity.protocols.relay.messages import Credit, Open, decode
 from amity.protocols.relay.scheduler import ALARMS, BULK, CONTROL, FIRST_CHANNEL, Scheduler
 
 MESSAGE_OCTETS_MAX: Final = 72 * 1024
@@ -102,8 +102,8 @@ class Link:
         self.traffic.plain_in += len(plain)
         arrived = []
         for fragment in self._reader.feed(plain):
-            whole = self._assembler.take(fragment) if self._takes(fragment) else None
-            if whole is not None and not self._is_credit(whole):
+            whole = self._assembler.take(fragment) if self._takes(fragment.stream) else None
+            if whole is not None and not (whole.stream == CONTROL and self._is_done_with(whole)):
                 arrived.append(whole)
         return arrived
 
@@ -118,26 +118,26 @@ class Link:
         self._scheduler.forget(stream)
         self._assembler.forget(stream)
 
-    def _takes(self, fragment: Fragment) -> bool:
-        """False for a channel that is over; raise RelayError for one that cannot be."""
-        stream = fragment.stream
-        if self._assembler.is_open(stream):
-            return True
-        if stream <= self._highest:
-            return False
-        if self._opens:
+    def _takes(self, stream: int) -> bool:
+        """False for a channel that is over; raise RelayError for one that never was."""
+        if stream > self._highest:
             raise RelayError(f"stream {stream} was never opened")
-        if len(self._assembler) >= self._rules.streams_max:
-            raise RelayError(f"more than {self._rules.streams_max} streams are open")
-        self._highest = stream
-        self._assembler.open(stream)
-        return True
+        return self._assembler.is_open(stream)
 
-    def _is_credit(self, arrived: Arrived) -> bool:
-        if arrived.stream != CONTROL:
-            return False
+    def _is_done_with(self, arrived: Arrived) -> bool:
+        """Credit is the link's own business; of an opening it takes note before it is handed on."""
         message = decode(arrived.message)
         if isinstance(message, Credit):
             self._scheduler.grant(message.stream, message.octets)
             return True
+        if isinstance(message, Open):
+            self._opened(message.stream)
         return False
+
+    def _opened(self, stream: int) -> None:
+        if self._opens or stream <= self._highest:
+            raise RelayError(f"stream {stream} is opened by the wrong end, or a second time")
+        if len(self._assembler) >= self._rules.streams_max:
+            raise RelayError(f"more than {self._rules.streams_max} streams are open")
+        self._highest = stream
+        self._assembler.open(stream)

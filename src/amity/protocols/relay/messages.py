@@ -2,9 +2,9 @@
 
 | stream  | collector says                   | head-end says                  |
 |---------|----------------------------------|--------------------------------|
-| control | Hello, Ping, Pong, Quality       | Welcome, Refused, Ping, Pong, Kept, Close |
+| control | Hello, Ping, Pong, Credit, Quality | Welcome, Refused, Ping, Pong, Credit, Kept, Open, Close |
 | alarms, bulk | Push                        |                                |
-| channel | Opened, Answer, Notice, Failed   | Open, Ask                      |
+| channel | Opened, Answer, Notice, Failed   | Ask                            |
 
 APDUs and pushes are octets here; nothing in this package looks into them.
 """
@@ -250,10 +250,14 @@ class Push(Message):
 # ------------------------------------------------------------------ channels
 @dataclass(frozen=True, slots=True)
 class Open(Message):
-    """Open a way to a meter: the route as the fleet document writes it, client and server address, patience."""
+    """Open a channel to a meter: the route as the fleet document writes it, client and server address, patience.
+
+    Channels are opened on the control stream, in the order of their numbers, and no number comes twice.
+    """
 
     KIND = 30
-    FORMS = (_TEXT, _U16, _U16, _U32)
+    FORMS = (_U32, _TEXT, _U16, _U16, _U32)
+    stream: int
     route: str
     client: int
     server: int

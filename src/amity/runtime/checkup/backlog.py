@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from amity.messaging.nats_server import BrokerFolder, healthy
+from amity.messaging.nats_server import healthy
+from amity.runtime.broker_place import broker_folder
 from amity.runtime.checkup.check import Check, State
 from amity.runtime.folder import Folder
 from amity.runtime.settings import Settings
@@ -29,7 +30,7 @@ def check_backlog(folder: Folder, now: datetime, database_url: str = "") -> Iter
 
 def check_broker(folder: Folder, settings: Settings) -> Iterator[Check]:
     """Whether something greets like a broker."""
-    broker = BrokerFolder(folder.broker, settings.broker.port)
+    broker = broker_folder(folder, settings.broker)
     if asyncio.run(healthy(broker)):
         yield Check("broker", State.OK, f"answers on port {broker.port}")
     else:

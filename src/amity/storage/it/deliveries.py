@@ -19,9 +19,10 @@ from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.it import tables
 from amity.storage.it.collection_states import move_state
 from amity.storage.transactions import Transactions
-from amity.usecases.ports import CollectionState, DayOfReadings, EventQuery, Mask, StoredEvent, UnnamedCode
+from amity.usecases.ports import Arrival, CollectionState, DayOfReadings, EventQuery, Mask, StoredEvent, UnnamedCode
 
 _MICROSECONDS_PER_S = 1_000_000
+_AT_ONCE = 5_000
 
 
 def _bracketing() -> Select[Any]:
@@ -90,6 +91,22 @@ class SqlDeliveryStore:
                     key, mask = (obis, interval_s, day), _mask(slots, interval_s)
                     found[key] = found[key] | mask if key in found else mask
         return found
+
+    def arrivals(self, first_day: int, last_day: int) -> Iterator[Arrival]:
+        """What came of these UTC days, of all meters, in the order in which it came."""
+        sent, day = tables.delivery.c, tables.delivered_day.c
+        wanted = (
+            select(day.meter_id, day.obis, day.interval_s, day.day, day.slots, sent.received_at, sent.message_id)
+            .join(tables.delivery, sent.message_id == day.message_id)
+            .where(day.day.between(first_day, last_day))
+            .order_by(sent.received_at, sent.message_id)
+        )
+        with self._transactions.read() as connection:
+            for row in connection.execute(wanted, execution_options={"yield_per": _AT_ONCE}):
+                yield Arrival(
+                    row.meter_id, row.obis, row.interval_s, row.day, _mask(row.slots, row.interval_s), row.received_at,
+                    row.message_id,
+                )  # fmt: skip
 
     def find(self, meter_id: str, reading_type_obis: bytes, start_s: int) -> Sequence[tuple[str, bytes]]:
         """(message id, body) of deliveries that brought this interval, or the register at this second, newest first."""

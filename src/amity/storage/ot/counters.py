@@ -5,11 +5,12 @@ A counter used twice with one key gives AES-GCM the same nonce twice, which give
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from sqlalchemy import Connection, select, update
 
+from amity.headend.heard_counters import HeardCounters
 from amity.kernel.errors import LocalProtocolError, SecurityError
 from amity.storage.dialect import insert_or_ignore, insert_or_update
 from amity.storage.ot.tables import invocation_counter, push_counter
@@ -88,19 +89,27 @@ class SqlPushCounters:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
+    def transaction(self) -> AbstractContextManager[object]:
+        """All calls within are committed together, also those of the other stores of this database."""
+        return self._transactions.write()
+
     @contextmanager
-    def moved(self, meter_id: str, counter: int, *, authenticated: bool) -> Iterator[None]:
+    def moved(self, meter_id: str, counter: int, *, authenticated: bool, late: bool = False) -> Iterator[None]:
         """A transaction that moves the counter up if, and only if, all that is done within it is done.
 
         Raise SecurityError before it begins when the counter is not above the last one, or when it is not
-        `authenticated` and jumps further than a meter does.
+        `authenticated` and jumps further than a meter does. One that may come `late`, and is authenticated, need only
+        be one that was not heard.
         """
         with self._transactions.write() as connection:
             of_meter = push_counter.c.meter_id == meter_id
-            query = select(push_counter.c.last_counter).where(of_meter).with_for_update()
-            last = connection.execute(query).scalar_one_or_none()
-            _check(meter_id, counter, last, authenticated=authenticated)
-            row = {"meter_id": meter_id, "last_counter": counter}
+            query = select(push_counter.c.last_counter, push_counter.c.missing).where(of_meter).with_for_update()
+            found = connection.execute(query).one_or_none()
+            heard = None if found is None else HeardCounters(found.last_counter, int.from_bytes(found.missing, "big"))
+            if heard is None or not (late and authenticated and heard.lacks(counter)):
+                _check(meter_id, counter, None if heard is None else heard.last, authenticated=authenticated)
+            heard = HeardCounters.first(counter, late=late) if heard is None else heard.having(counter)
+            row = {"meter_id": meter_id, "last_counter": heard.last, "missing": heard.missing_octets}
             connection.execute(insert_or_update(connection, push_counter), row)
             yield
 

@@ -6,14 +6,18 @@ from typing import Final
 from sqlalchemy import Engine
 
 from amity.storage.migrations import upgrade
+from amity.storage.ot.called_in import SqlCalledIn
 from amity.storage.ot.collection import SqlCollection
+from amity.storage.ot.collectors import SqlCollectorBook, SqlForwardedPushes
 from amity.storage.ot.counters import SqlCounters, SqlPushCounters
 from amity.storage.ot.endpoints import SqlEndpoints
 from amity.storage.ot.firings import SqlFirings
 from amity.storage.ot.fleet_pages import SqlFleetPages
 from amity.storage.ot.identity import SqlIdentity
 from amity.storage.ot.job_book import SqlJobBook
+from amity.storage.ot.job_log import SqlJobLog
 from amity.storage.ot.jobs import SqlJobs
+from amity.storage.ot.measures import SqlMeasures
 from amity.storage.ot.meter_states import SqlMeterStates
 from amity.storage.postgres import one_at_a_time, open_postgres
 from amity.storage.sqlite import open_sqlite
@@ -35,9 +39,14 @@ class OtDatabase:
         self.collection = SqlCollection(transactions)
         self.jobs = SqlJobs(transactions)
         self.job_book = SqlJobBook(transactions)
+        self.job_log = SqlJobLog(transactions)
+        self.called_in = SqlCalledIn(transactions)
         self.firings = SqlFirings(transactions)
         self.fleet_pages = SqlFleetPages(transactions)
         self.meter_states = SqlMeterStates(transactions)
+        self.measures = SqlMeasures(transactions)
+        self.collectors = SqlCollectorBook(transactions)
+        self.forwarded_pushes = SqlForwardedPushes(transactions)
 
     def close(self) -> None:
         """Close every connection."""

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from amity.headend.fields import Fields
 from amity.headend.ports import Endpoint
 from amity.headend.route_document import read_route, route_document
+from amity.headend.routes import Route
 from amity.storage.dialect import insert_or_update
 from amity.storage.ot.tables import endpoint
 from amity.storage.transactions import Transactions
@@ -27,7 +28,7 @@ class SqlEndpoints:
         """Every endpoint, by meter id."""
         with self._transactions.read() as connection:
             rows = connection.execute(select(endpoint).order_by(endpoint.c.meter_id))
-            return [_endpoint(row) for row in rows.mappings()]
+            return [endpoint_of(row) for row in rows.mappings()]
 
     def put(self, endpoints: Iterable[Endpoint]) -> None:
         """Add or replace endpoints by meter id, all or none."""
@@ -41,6 +42,11 @@ def _row(one: Endpoint) -> dict[str, Any]:
     return {name: getattr(one, name) for name in _AS_THEY_ARE} | {"route": json.dumps(route_document(one.route))}
 
 
-def _endpoint(row: Mapping[Any, Any]) -> Endpoint:
-    route = read_route(Fields(f"the stored route of meter {row['meter_id']}", json.loads(row["route"])))
-    return Endpoint(route=route, **{name: row[name] for name in _AS_THEY_ARE})
+def endpoint_of(row: Mapping[Any, Any]) -> Endpoint:
+    """From a row of the table; raise ConfigurationError for a route that cannot be used."""
+    return Endpoint(route=route_of(row), **{name: row[name] for name in _AS_THEY_ARE})
+
+
+def route_of(row: Mapping[Any, Any]) -> Route:
+    """From a row with the meter's id and its route as it is kept."""
+    return read_route(Fields(f"the stored route of meter {row['meter_id']}", json.loads(row["route"])))

@@ -1,10 +1,12 @@
 """The fleet of the OT database, a page at a time: a schedule needs no million endpoints in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 
 from amity.headend.jobs.ports import Member
+from amity.storage.ot.endpoints import route_of
 from amity.storage.ot.tables import endpoint
 from amity.storage.transactions import Transactions
 
@@ -19,10 +21,15 @@ class SqlFleetPages:
         """The next meters after this id; empty at the end."""
         columns = endpoint.c
         query = (
-            select(columns.meter_id, columns.profile, columns.host)
+            select(columns.meter_id, columns.profile, columns.route)
             .where(columns.meter_id > after)
             .order_by(columns.meter_id)
             .limit(limit)
         )
         with self._transactions.read() as connection:
-            return [Member(*row) for row in connection.execute(query)]
+            return [_member(row) for row in connection.execute(query).mappings()]
+
+
+def _member(row: Mapping[Any, Any]) -> Member:
+    route = route_of(row)
+    return Member(row["meter_id"], row["profile"], route.host, route.collector)

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from amity.headend.ports import Endpoint, Standing
 from amity.storage.ot.collection import standing_of
+from amity.storage.ot.endpoints import endpoint_of
 from amity.storage.ot.tables import endpoint, standing
 from amity.storage.transactions import Transactions
 
@@ -20,7 +21,7 @@ class SqlMeterStates:
         """Endpoint and standing of those that are known."""
         with self._transactions.read() as connection:
             endpoints = connection.execute(select(endpoint).where(endpoint.c.meter_id.in_(meter_ids))).mappings()
-            known = {row["meter_id"]: Endpoint(**row) for row in endpoints}
+            known = {row["meter_id"]: endpoint_of(row) for row in endpoints}
             tried = connection.execute(select(standing).where(standing.c.meter_id.in_(meter_ids))).mappings()
             standings = {row["meter_id"]: standing_of(row) for row in tried}
         return {meter_id: (one, standings.get(meter_id, Standing())) for meter_id, one in known.items()}

@@ -51,22 +51,26 @@ invocation_counter = Table(
     Column("next_counter", BigInteger, nullable=False),
 )
 
-# The head-end itself, one row: the system title under which the counters above were used, and the mark of its last
-# start. Title and counter make a nonce, so they live and die together.
+# The head-end itself, one row: the system title under which the counters above were used. Title and counter make a
+# nonce, so they live and die together.
 head_end = Table(
     "head_end",
     metadata,
     Column("only", Integer, primary_key=True, autoincrement=False),
     Column("system_title", LargeBinary, nullable=False),
-    Column("start_mark", String, nullable=False),
 )
 
-# The highest invocation counter that a meter used in a push.
+# What each node of the cluster wrote at its last start or stop, here and into a file of its own.
+start_mark = Table("start_mark", metadata, Column("mark", String, primary_key=True))
+
+# The highest invocation counter that a meter used in a push, and which of those just below it were not heard yet: a
+# collector may bring them late. A meter that calls by itself, in order, has none.
 push_counter = Table(
     "push_counter",
     metadata,
     Column("meter_id", String, primary_key=True),
     Column("last_counter", BigInteger, nullable=False),
+    Column("missing", LargeBinary, nullable=False, default=b""),
 )
 
 standing = Table(

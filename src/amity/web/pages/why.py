@@ -120,6 +120,7 @@ def _source(source: Source, now: datetime, timezone: ZoneInfo) -> Html:
     pairs = (
         ("Collected", f"{moment(source.collected_at, timezone, now)} · {OUTCOME_WORDS[source.outcome]}"),
         ("Session", h("code", source.session_id)),
+        *((("Asked for as", h("code", source.correlation_id)),) if source.correlation_id else ()),
         ("Message", h("code", source.message_id)),
         ("Profile", f"{source.profile or DASH} · mapping {source.mapping_version or DASH}"),
     )

@@ -10,12 +10,13 @@ from random import Random
 import pytest
 
 from amity.domain.collection import Outcome
-from amity.domain.jobs import JobState
+from amity.domain.jobs import JobState, Priority
 from amity.headend.fleet import Told
 from amity.headend.jobs.ports import JobQuery
 from amity.headend.ports import Endpoint
 from amity.runtime.folder import Folder
-from amity.runtime.job_work import JobWork
+from amity.runtime.job_work import ALL_READINGS, JobWork
+from amity.runtime.session_logs import LoggedCollection, SessionLogs
 from amity.runtime.settings import HeadendSettings
 from amity.simulation.virtual_time import VirtualClock, run_virtually
 from tests.unit.headend.jobs.requests import NOW, request
@@ -105,5 +106,26 @@ def test_a_refusing_meter_is_tried_again_within_the_rules_and_answers_when_it_is
     outcomes = [told.delivery.outcome for told in work.told if told.delivery.meter_id == meter]
     assert set(outcomes) == {Outcome.REFUSED}
     assert len(outcomes) == 2 * SETTINGS.attempts
-    (dead,) = work.bench.database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
-    assert (dead.meter_id, bool(dead.remedy)) == (meter, True), "one dead letter, however many polls"
+    dead = work.bench.database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
+    assert {(one.meter_id, bool(one.remedy)) for one in dead} == {(meter, True)}
+    assert sorted(one.kind for one in dead) == sorted(ALL_READINGS), "one dead letter of a kind, however many polls"
+
+
+def test_one_word_from_the_job_to_each_frame_and_over_to_the_mdm_side(make_work: Callable, tmp_path: Path) -> None:
+    work = make_work(count=1)
+    logs = SessionLogs(Folder(tmp_path, log_folder=tmp_path), frames=True)
+    database = work.bench.database
+    surroundings = replace(work.bench.surroundings, collection=LoggedCollection(database.collection, logs))
+    work.bench.surroundings = surroundings
+    meter_id = work.bench.simulated.meters[0].meter_id
+    asked = request(meter_id, correlation_id="3f9c", priority=Priority.ON_DEMAND)
+
+    work.run(timedelta(minutes=1), lambda: database.jobs.enqueue([asked], NOW))
+    logs.close()
+    assert database.job_book.job(asked.job_id).correlation_id == "3f9c"
+    lines = [line for line in (tmp_path / "ingest.log").read_text().splitlines() if "correlation=3f9c " in line]
+    assert sum('event="session complete"' in line for line in lines) == 1
+    assert sum("event=frame" in line for line in lines) > 10
+    crossed = [one for one in work.bench.deliveries() if one.correlation_id == "3f9c"]
+    assert len(crossed) == 1
+    assert len(crossed[0].exchanges) > 5

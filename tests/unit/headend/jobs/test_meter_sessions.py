@@ -9,16 +9,19 @@ import pytest
 
 from amity.devices.interface_classes import Role
 from amity.domain.collection import Outcome
-from amity.domain.jobs import JobKind, JobState, Span
+from amity.domain.jobs import JobKind, JobState, Priority, Span
+from amity.headend.counter_bank import CHUNK
 from amity.headend.jobs.clock_policy import ClockBands
 from amity.headend.jobs.meter_sessions import MeterSessions
 from amity.headend.jobs.ports import JobQuery, LeaseTerms
 from amity.headend.jobs.retry import RetryRules
 from amity.headend.jobs.worker import Worker
+from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
 from amity.kernel.backoff import Backoff
 from amity.kernel.time import epoch_s
 from amity.simulation.device import role_clients
+from amity.simulation.faults import FaultKind
 from tests.unit.headend.conftest import endpoint_of
 from tests.unit.headend.jobs.requests import NOW, request
 
@@ -26,23 +29,25 @@ INTERVAL_OBIS = ("1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255")
 RETRY = RetryRules(attempts_max=2, backoff=Backoff(0.0, 0.0))
 
 
-async def drain(bench: object, *, bands: ClockBands | None = None, **changes: object) -> MeterSessions:
-    surroundings = replace(bench.surroundings, **changes)
-    database = bench.database
-    sessions = MeterSessions(
-        surroundings, database.meter_states, database.counters, bands=lambda: bands or ClockBands()
-    )
+def sessions_of(bench: object, *, bands: ClockBands | None = None, **changes: object) -> MeterSessions:
+    surroundings, database = replace(bench.surroundings, **changes), bench.database
+    return MeterSessions(surroundings, database.meter_states, database.counters, bands=lambda: bands or ClockBands())
+
+
+async def drain(bench: object, *, sessions: MeterSessions | None = None, **changes: object) -> None:
     terms = LeaseTerms("w1", retry=RETRY)
     await Worker(
-        database.jobs, sessions, terms=lambda: terms, concurrency=4,
-        clock=bench.clock, disk=surroundings.disk, chance=Random(1).random,
+        bench.database.jobs, sessions or sessions_of(bench, **changes), terms=lambda: terms, concurrency=4,
+        clock=bench.clock, disk=bench.surroundings.disk, chance=Random(1).random,
     ).drain()  # fmt: skip
-    return sessions
 
 
-def enqueue(bench: object, *kinds: JobKind, **changes: object) -> None:
+def enqueue(bench: object, *kinds: JobKind, turn: int = 0, **changes: object) -> None:
+    """Of every meter; another `turn` is other jobs."""
     ids = [meter.meter_id for meter in bench.simulated.meters]
-    bench.database.jobs.enqueue([request(one, kind, **changes) for one in ids for kind in kinds], NOW)
+    named = [{"key": f"{one}/{kind}/{turn}", **changes} for one in ids for kind in kinds]
+    pairs = [(one, kind) for one in ids for kind in kinds]
+    bench.database.jobs.enqueue([request(*pair, **more) for pair, more in zip(pairs, named, strict=True)], NOW)
 
 
 async def test_a_fleet_is_read_completely_by_jobs(make_bench: Callable) -> None:
@@ -57,6 +62,25 @@ async def test_a_fleet_is_read_completely_by_jobs(make_bench: Callable) -> None:
     assert set(bench.connector.sessions.values()) == {1}, "one association for the bundle"
     assert bench.database.job_book.counts(NOW).by_state == {JobState.DONE: 30}
     assert len(bench.database.collection.standings()) == 10
+
+
+async def test_the_words_of_all_who_asked_are_on_the_delivery_the_most_urgent_first(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    enqueue(bench, JobKind.PROFILES, correlation_id="default@2026-11-20T06:00:00Z")
+    enqueue(bench, JobKind.REGISTERS, correlation_id="3f9c", priority=Priority.ON_DEMAND)
+    enqueue(bench, JobKind.EVENTS, correlation_id="3f9c")
+    await drain(bench)
+    (one,) = bench.deliveries()
+    assert one.correlation_id == "3f9c,default@2026-11-20T06:00:00Z"
+
+
+async def test_a_stretch_that_is_made_up_has_the_word_of_its_job(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    span = Span(NOW - timedelta(hours=5), NOW - timedelta(hours=4))
+    enqueue(bench, JobKind.PROFILES, correlation_id="gap", span=span)
+    await drain(bench)
+    (one,) = bench.deliveries()
+    assert one.correlation_id == "gap"
 
 
 async def test_counters_are_reserved_for_all_meters_at_once_and_never_twice(make_bench: Callable) -> None:
@@ -75,6 +99,26 @@ async def test_counters_are_reserved_for_all_meters_at_once_and_never_twice(make
     await drain(bench, counters=Watched())
     assert reserved == [], "each meter's first chunk came with the lease"
     assert {one.outcome for one in bench.deliveries()} == {Outcome.COMPLETE}
+
+
+async def test_nodes_that_take_turns_never_fall_behind_each_other_s_counters(make_bench: Callable) -> None:
+    """A meter in the field refuses a counter below one that it has seen: what a node has left of its chunk is stale."""
+    bench = make_bench(3, auth="hls-gmac")
+    nodes = [sessions_of(bench), sessions_of(bench)]
+    for turn in range(4):
+        enqueue(bench, JobKind.REGISTERS, turn=turn)
+        await drain(bench, sessions=nodes[turn % 2])
+    assert [one.outcome for one in bench.deliveries()] == [Outcome.COMPLETE] * 12
+    assert bench.database.counters.reserve(bench.simulated.meters[0].meter_id, 1) == 4 * CHUNK + 1
+
+
+async def test_a_node_that_reads_alone_uses_its_counters_up(make_bench: Callable) -> None:
+    bench = make_bench(1, auth="hls-gmac")
+    node = sessions_of(bench)
+    for turn in range(3):
+        enqueue(bench, JobKind.REGISTERS, turn=turn)
+        await drain(bench, sessions=node)
+    assert bench.database.counters.reserve(bench.simulated.meters[0].meter_id, 1) == CHUNK + 1
 
 
 async def test_a_wrong_key_is_a_dead_letter_with_its_remedy(make_bench: Callable) -> None:
@@ -115,7 +159,7 @@ async def test_a_meter_that_is_not_known_is_a_dead_letter(make_bench: Callable) 
 FINE = ClockBands(fine=timedelta(seconds=1))
 
 
-async def test_a_clock_that_drifts_is_moved_by_a_job_and_a_meter_that_refuses_is_a_dead_letter(
+async def test_a_meter_that_refuses_to_have_its_clock_moved_is_a_dead_letter(
     make_bench: Callable,
 ) -> None:
     """Our reading client may not touch the clocks of the simulated meters: the refusal is told with its remedy."""
@@ -125,11 +169,26 @@ async def test_a_clock_that_drifts_is_moved_by_a_job_and_a_meter_that_refuses_is
     before = {one.meter_id: one.clock_offset_s for one in bench.deliveries()}
     off = {meter for meter, ahead_s in before.items() if abs(ahead_s) > 1}
     assert off, "some of them drift"
-    moves = [job for job in bench.database.job_book.find(JobQuery()) if job.kind is JobKind.CLOCK_SET]
-    assert {job.meter_id for job in moves} == off
-    assert all(f"{before[job.meter_id]:+d} s from ours" in job.reason for job in moves)
-    assert {job.state for job in moves} == {JobState.DEAD}
-    assert all("denied" in job.told and job.remedy for job in moves)
+    checks = bench.database.job_book.find(JobQuery())
+    assert {job.kind for job in checks} == {JobKind.CLOCK_CHECK}, "looked at and moved in one association"
+    refused = [job for job in checks if job.state is JobState.DEAD]
+    assert {job.meter_id for job in refused} == off
+    assert all("denied" in job.told and job.remedy for job in refused)
+    assert set(bench.connector.sessions.values()) == {1}
+
+
+async def test_a_check_at_the_end_of_an_interval_leaves_the_move_to_a_job_after_it(make_bench: Callable) -> None:
+    bench = make_bench(10)
+    bench.clock.advance(minutes=12, seconds=5)  # 06:29:47
+    enqueue(bench, JobKind.CLOCK_CHECK)
+    await drain(bench, bands=FINE)
+    offsets = {one.meter_id: one.clock_offset_s for one in bench.deliveries()}
+    jobs = bench.database.job_book.find(JobQuery())
+    assert {job.state for job in jobs if job.kind is JobKind.CLOCK_CHECK} == {JobState.DONE}
+    moves = [job for job in jobs if job.kind is JobKind.CLOCK_SET]
+    assert {job.meter_id for job in moves} == {meter for meter, ahead_s in offsets.items() if abs(ahead_s) > 1}
+    assert all(f"{offsets[job.meter_id]:+d} s from ours" in job.reason for job in moves)
+    assert all(job.not_before >= NOW.replace(minute=30, second=30) for job in moves)
 
 
 async def test_a_clock_is_not_moved_at_the_end_of_an_interval(make_bench: Callable) -> None:
@@ -178,8 +237,58 @@ async def test_a_clock_is_set_or_shifted_and_then_shows_our_time(make_bench: Cal
         told = len(bench.deliveries())
         await drain(bench, bands=bands)
         offsets.append({one.meter_id: one.clock_offset_s for one in bench.deliveries()[told:]})
-    assert {job.told for job in bench.database.job_book.find(JobQuery())} == {""}
     before, after = offsets
     off = {meter for meter, ahead_s in before.items() if abs(ahead_s) > 1}
     assert off, "some of them drift"
     assert all(abs(after[meter]) <= 1 for meter in off)
+    checks = bench.database.job_book.find(JobQuery())
+    assert {job.state for job in checks} == {JobState.DONE}
+    assert {job.meter_id for job in checks if "now +0 s" in job.told} == off
+    assert set(bench.connector.sessions.values()) == {2}
+
+
+async def test_every_kind_reads_only_what_it_names(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    brought = {}
+    for kind in (JobKind.PING, JobKind.REGISTERS, JobKind.PROFILES, JobKind.EVENTS, JobKind.CLOCK_CHECK):
+        enqueue(bench, kind)
+        await drain(bench, bands=ClockBands(*(timedelta(hours=1) for _ in range(3))))
+        brought[kind] = bench.deliveries()[-1]
+    assert {str(one.reading_type.obis) for one in brought[JobKind.PING].registers} == {"1.0.1.8.0.255"}
+    assert len(brought[JobKind.REGISTERS].registers) > 3
+    assert brought[JobKind.PROFILES].intervals
+    assert [kind for kind, one in brought.items() if one.intervals] == [JobKind.PROFILES]
+    assert {kind for kind, one in brought.items() if one.events} <= {JobKind.EVENTS}
+    assert all(one.outcome is Outcome.COMPLETE and one.clock_offset_s is not None for one in brought.values())
+    assert len(brought[JobKind.PING].exchanges) < len(brought[JobKind.REGISTERS].exchanges)
+
+
+async def test_several_stretches_and_registers_come_over_one_association(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    at = NOW.replace(minute=0, second=0)
+    spans = [Span(at.replace(hour=hour), at.replace(hour=hour, minute=30)) for hour in (1, 3)]
+    for span in spans:
+        enqueue(bench, JobKind.PROFILES, span=span, key=str(span))
+    enqueue(bench, JobKind.REGISTERS)
+    await drain(bench)
+    (delivery,) = bench.deliveries()
+    starts = {int(start) for series in delivery.intervals for start in series.starts}
+    assert starts == {at for span in spans for at in range(epoch_s(span.start), epoch_s(span.end), 900)}
+    assert delivery.registers
+    assert set(bench.connector.sessions.values()) == {1}
+
+
+async def test_what_a_meter_had_no_row_for_is_asked_for_once_more_later(make_bench: Callable) -> None:
+    bench = make_bench(1, fault_of={0: FaultKind.GAP})
+    whole_week = ReadingRules(first_read=timedelta(days=7))
+    enqueue(bench, JobKind.PROFILES)
+    await drain(bench, reading=whole_week)
+    waiting = JobQuery(states=frozenset({JobState.WAITING}))
+    gaps = bench.database.job_book.find(waiting)
+    assert gaps
+    assert {(gap.kind, gap.priority, gap.requested_by) for gap in gaps} == {(JobKind.PROFILES, Priority.BULK, "gaps")}
+    bench.clock.advance(hours=2)
+    await drain(bench, reading=whole_week)
+    assert "intervals are missing" in " ".join(bench.deliveries()[-1].detail)
+    assert not bench.database.job_book.find(waiting), "once, not for ever"
+    assert bench.connector.sessions.total() == 2, "all of them in one association"

@@ -12,6 +12,7 @@ from amity.headend.jobs.calendar import Calendar
 from amity.headend.jobs.ports import JobQuery
 from amity.headend.jobs.scheduler import Scheduler
 from amity.headend.ports import Endpoint
+from amity.headend.routes import over_tcp
 from amity.kernel.errors import StorageError
 from amity.storage.ot.database import OtDatabase
 from tests.unit.headend.jobs.requests import NOW
@@ -34,7 +35,8 @@ async def at_once(work: object) -> object:
 
 def fleet(database: OtDatabase, count: int) -> None:
     database.endpoints.put(
-        Endpoint(f"M{n:04}", f"10.0.0.{n % 200}", 4059, 1, 1, "none", "p" if n % 2 else "q", b"") for n in range(count)
+        Endpoint(f"M{n:04}", over_tcp(f"10.0.0.{n % 200}", 4059), 1, 1, "none", "p" if n % 2 else "q", b"")
+        for n in range(count)
     )
 
 

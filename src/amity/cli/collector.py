@@ -1,0 +1,152 @@
+"""`amity collector`: who may serve at the head-end, and how a collector does."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from amity.headend.collectors.ports import Admission, KnownCollector
+from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import isoformat
+from amity.runtime.folder import Folder
+from amity.runtime.installation import find_installation
+from amity.runtime.ot_database import open_ot_database
+from amity.storage.ot.database import OtDatabase
+
+_FINGERPRINT_SHOWN = 16
+
+Configuration = Annotated[Path | None, typer.Option("--config", help="Default: /etc/ami-gateway.")]
+Directory = Annotated[Path | None, typer.Option("--dir", help="An installation in one folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Fingerprint = Annotated[str, typer.Option(help="The beginning of the key's fingerprint, where a name has several.")]
+Name = Annotated[str, typer.Argument(help="The collector's name, from its certificate.")]
+
+collector_app = typer.Typer(help="Collectors: who may serve, and how they do.", no_args_is_help=True)
+
+
+@collector_app.command("list")
+def list_collectors(configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
+    """At the head-end: every collector that ever called, what was decided of it, and how its link does."""
+    with _database(configuration, directory) as database:
+        known = database.collectors.all()
+    if as_json:
+        print(json.dumps([_document(one) for one in known], ensure_ascii=False))
+        return
+    table = Table("collector", "key", "admission", "connected", "last seen", "round trip", "ratio", "held")
+    for one in known:
+        quality = _quality(one)
+        table.add_row(
+            one.name,
+            one.fingerprint[:_FINGERPRINT_SHOWN],
+            one.admission,
+            one.connected_to or "no",
+            isoformat(one.last_seen.replace(microsecond=0)),
+            _shown(quality.get("rtt_ms"), "ms"),
+            _shown(quality.get("ratio"), ": 1"),
+            _shown(quality.get("held", {}).get("octets"), "octets"),
+        )
+    Console().print(table)
+
+
+@collector_app.command()
+def accept(
+    name: Name, fingerprint: Fingerprint = "", configuration: Configuration = None, directory: Directory = None
+) -> None:
+    """At the head-end: let a parked collector serve; it comes by itself within a quarter of a minute."""
+    _decide(name, fingerprint, Admission.ACCEPTED, configuration, directory)
+
+
+@collector_app.command()
+def refuse(
+    name: Name, fingerprint: Fingerprint = "", configuration: Configuration = None, directory: Directory = None
+) -> None:
+    """At the head-end: let a collector serve no longer; one that is connected is cut off within seconds."""
+    _decide(name, fingerprint, Admission.REFUSED, configuration, directory)
+
+
+@collector_app.command()
+def status(directory: Annotated[Path, typer.Option("--dir")], as_json: AsJson = False) -> None:
+    """At the collector: its links, what it holds for the head-end, how much the backhaul is compressed."""
+    path = Folder(directory).collector_status
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"no collector tells of itself in {directory}",
+            answer=str(error),
+            next_step=f"amity serve --roles collector --dir {directory}",
+        ) from error
+    if as_json:
+        print(json.dumps(document))
+        return
+    for line in _in_words(document):
+        print(line)
+
+
+def _in_words(document: dict[str, Any]) -> Iterator[str]:
+    yield f"as of {document['at']}; listening: " + ", ".join(f"{k} on {v}" for k, v in document["ports"].items())
+    for headend, link in document["headends"].items():
+        if "ratio" not in link:
+            yield f"{headend}: not linked ({link['reason']})"
+            continue
+        packed, plain = link["packed_octets"], link["plain_octets"]
+        yield (
+            f"{headend}: {'linked' if link['linked'] else 'connected, not accepted yet'},"
+            f" round trip {_shown(link['rtt_ms'], 'ms')}, {link['channels']} meters being read;"
+            f" {plain['out'] + plain['in']} octets in {packed['out'] + packed['in']} on the wire,"
+            f" {_shown(link['ratio'], ': 1')}"
+        )
+    held, pushes = document["held"], document["pushes"]
+    yield f"held: {held['alarms']} alarms, {held['bulk']} others, {held['octets']} octets"
+    yield f"dropped ever: {held['dropped']}"
+    yield f"pushes since start: {pushes['taken']} taken, {pushes['forwarded']} forwarded, {pushes['refused']} refused"
+    for address, line in document["meters"].items():
+        yield (
+            f"meter {address}: {line['exchanges']} exchanges, {line['failures']} failed,"
+            f" {_shown(line['rtt_ms'], 'ms')} each"
+        )
+
+
+def _decide(
+    name: str, fingerprint: str, admission: Admission, configuration: Path | None, directory: Path | None
+) -> None:
+    with _database(configuration, directory) as database:
+        known = database.collectors.decide(name, fingerprint, admission)
+    print(f"collector {known.name} with key {known.fingerprint[:_FINGERPRINT_SHOWN]} is {known.admission}")
+
+
+@contextmanager
+def _database(configuration: Path | None, directory: Path | None) -> Iterator[OtDatabase]:
+    folder, settings = find_installation(configuration, directory)
+    database = open_ot_database(folder, settings.headend)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _document(one: KnownCollector) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "fingerprint": one.fingerprint,
+        "admission": one.admission,
+        "address": one.address,
+        "first_seen": isoformat(one.first_seen),
+        "last_seen": isoformat(one.last_seen),
+        "connected_to": one.connected_to,
+        "quality": _quality(one),
+    }
+
+
+def _quality(one: KnownCollector) -> dict[str, Any]:
+    quality: dict[str, Any] = json.loads(one.quality or "{}")
+    return quality
+
+
+def _shown(value: object, unit: str) -> str:
+    return "" if value is None else f"{value} {unit}"

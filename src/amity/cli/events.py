@@ -1,0 +1,137 @@
+"""`amity events`: what meters said on their own, which codes nobody knows, and what a code means."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from amity.cli.jobs import AsJson, Configuration, Directory
+from amity.domain.events import EventClass, Severity, event_id
+from amity.headend.event_catalogue import EventTables, parse_table
+from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import isoformat
+from amity.runtime.installation import find_installation
+from amity.storage.it.database import ItDatabase, open_database
+from amity.usecases.ports import EventQuery, StoredEvent
+
+events_app = typer.Typer(help="What meters said on their own.", no_args_is_help=True)
+
+
+@events_app.command("list")
+def list_events(
+    meter: Annotated[str, typer.Option(help="Of this meter only.")] = "",
+    event_class: Annotated[list[EventClass] | None, typer.Option("--class", help="Of these classes.")] = None,
+    severity: Annotated[list[Severity] | None, typer.Option(help="Of these severities.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Events and alarms as the MDM side has them, the newest first."""
+    query = EventQuery(meter or None, frozenset(event_class or ()), frozenset(severity or ()), limit)
+    with _it_database(configuration, directory) as database:
+        found = [document(one) for one in database.deliveries.events_of(query)]
+    columns = ("at", "meter", "severity", "class", "text", "log", "code", "pushed")
+    _print(found, columns, as_json=as_json)
+
+
+@events_app.command()
+def unknown(configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
+    """Codes that no table knows: write them into a table of your own."""
+    with _it_database(configuration, directory) as database:
+        codes = database.deliveries.unnamed_codes()
+    found = [
+        {
+            "profile": one.profile, "log": one.log, "code": one.code, "events": one.events, "meters": one.meters,
+            "newest": isoformat(one.newest),
+        }
+        for one in codes
+    ]  # fmt: skip
+    _print(found, ("profile", "log", "code", "events", "meters", "newest"), as_json=as_json)
+
+
+@events_app.command()
+def explain(
+    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="The meter's device profile.")],
+    code: Annotated[int, typer.Argument(min=0, help="The code, or the bit of an alarm register.")],
+    log: Annotated[str, typer.Option(help="standard, fraud, … or alarm-1, alarm-2.")] = "standard",
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the tables of this installation say of a code."""
+    folder, _ = find_installation(configuration, directory)
+    catalogue = EventTables(folder.event_tables, folder.last_good_event_tables).catalogue
+    meaning = catalogue.meaning(profile, log, code)
+    if meaning is None:
+        raise ConfigurationError(
+            f"no table knows code {code} of log {log} for profile {profile}",
+            next_step=f"write it into a file like {folder.event_tables / 'own.toml'}",
+        )
+    told = {"class": meaning.event_class, "severity": meaning.severity, "text": meaning.text, "kind": meaning.kind}
+    print(json.dumps(told) if as_json else f"{meaning.text} ({meaning.event_class}, {meaning.severity})")
+
+
+@events_app.command()
+def check(file: Annotated[Path, typer.Argument(help="A table to try before it is put in force.")]) -> None:
+    """Say whether a table of event codes can be used, and what is wrong with it if not."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}", next_step="name a TOML file") from error
+    table = parse_table(text, file.name)
+    print(f"{file} is right: {len(table.meanings)} codes for {', '.join(table.profiles)}")
+
+
+@contextmanager
+def _it_database(configuration: Path | None, directory: Path | None) -> Iterator[ItDatabase]:
+    folder, _ = find_installation(configuration, directory)
+    if not folder.it_database.exists():
+        raise ConfigurationError(
+            f"there is no {folder.it_database}: events are kept by the MDM side",
+            next_step="ask on the machine that runs `amity serve --roles mdm`",
+        )
+    database = open_database(folder.it_database)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def document(stored: StoredEvent) -> dict[str, Any]:
+    """An event as JSON values."""
+    event = stored.event
+    return {
+        "event": event_id(stored.meter_id, event),
+        "meter": stored.meter_id,
+        "at": isoformat(event.at),
+        "class": event.event_class,
+        "severity": event.severity,
+        "kind": event.kind,
+        "text": event.text,
+        "log": event.log,
+        "code": event.code,
+        "occurrence": event.occurrence,
+        "pushed": event.pushed,
+    }
+
+
+def _print(found: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=column != "text")
+    for one in found:
+        table.add_row(*(_cell(one[column]) for column in columns))
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    return {True: "yes", False: ""}[value] if isinstance(value, bool) else str(value)

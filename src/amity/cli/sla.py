@@ -1,0 +1,163 @@
+"""`amity sla`: what was kept of what was promised, and the evidence against."""
+
+import json
+from contextlib import closing
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from amity.cli.jobs import AsJson, Configuration, Directory
+from amity.headend.sla.definition import ServiceLevel, parse_service_level, preset, preset_names, zone_of
+from amity.headend.sla.evidence_file import write_evidence
+from amity.headend.sla.groups import GroupBy, groups_by, named_group, whole_fleet
+from amity.headend.sla.read_day import ReadDay
+from amity.headend.sla.report import Result, ServiceReport
+from amity.headend.sla.report import report as judge
+from amity.kernel.errors import ConfigurationError, StorageError
+from amity.kernel.time import isoformat
+from amity.runtime.installation import find_installation
+from amity.runtime.ot_database import open_ot_database
+from amity.runtime.system import SystemClock
+from amity.storage.ot.database import OtDatabase
+
+sla_app = typer.Typer(help="What was kept of what was promised.", no_args_is_help=True)
+
+
+@sla_app.command()
+def presets(as_json: AsJson = False) -> None:
+    """The service levels that come with Amity."""
+    found = {name: preset(name).title for name in preset_names()}
+    print(json.dumps(found) if as_json else "\n".join(f"{name}: {title}" for name, title in found.items()))
+
+
+@sla_app.command()
+def report(  # noqa: PLR0913, PLR0917 - an option each
+    name: Annotated[str, typer.Option("--preset", help="A service level that comes with Amity.")] = "",
+    file: Annotated[Path | None, typer.Option(help="A service level of your own, as TOML.")] = None,
+    day: Annotated[
+        str, typer.Option("--date", help="The day of the readings; default: the day before yesterday.")
+    ] = "",
+    zone: Annotated[str, typer.Option(help="Another time zone than the definition's.")] = "",
+    by: Annotated[list[GroupBy] | None, typer.Option(help="Also for each of these.")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Also for NAME=PATTERN[,PATTERN…] of meter ids.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="Write what counts against it here, as CSV.")] = None,
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one day by the head-end's job log. The log forgets: see `jobs_kept_days`."""
+    level = _level(name, file, zone)
+    now = SystemClock().now()
+    wanted = _day(day) if day else now.astimezone(level.zone).date() - timedelta(days=2)
+    folder, settings = find_installation(configuration, directory)
+    with closing(open_ot_database(folder, settings.headend)) as database:
+        named = dict(map(named_group, group or []))
+        groups = groups_by(whole_fleet(database.fleet_pages), by or [], named)
+        start = ReadDay(wanted, level.zone).span.start
+        made = judge(level, wanted, groups, lambda: database.job_log.since(start), now)
+        made = replace(made, remarks=_remarks(database, made, not groups))
+    if evidence is not None:
+        _write(evidence, made)
+    _print(made, as_json=as_json)
+
+
+def _level(name: str, file: Path | None, zone: str) -> ServiceLevel:
+    if bool(name) == (file is not None):
+        raise ConfigurationError(
+            "give either --preset or --file", next_step=f"the presets are {', '.join(preset_names())}"
+        )
+    level = preset(name) if file is None else _read(file)
+    return replace(level, zone=zone_of(zone, "--zone")) if zone else level
+
+
+def _read(file: Path) -> ServiceLevel:
+    try:
+        return parse_service_level(file.read_text(encoding="utf-8"), file.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}", next_step="name a TOML file") from error
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--date {text!r} is no day", next_step="write it like 2026-11-19") from None
+
+
+def _remarks(database: OtDatabase, made: ServiceReport, no_meters: bool) -> tuple[str, ...]:
+    start, begins = ReadDay(made.day, made.level.zone).span.start, database.job_log.begins()
+    remarks = ["no meter is known: add some first"] if no_meters else []
+    if begins is None or begins > start:
+        kept = "is empty" if begins is None else f"begins at {isoformat(begins)}"
+        remarks.append(f"the job log {kept}, after the day did: what came before is counted as never done")
+    if any(result.open_ for result in made.results):
+        remarks.append("some of it may still be met: the targets of those measures are not judged yet")
+    return tuple(remarks)
+
+
+def _write(path: Path, made: ServiceReport) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            write_evidence(made.evidence, file)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}", next_step="name another file") from error
+
+
+# ------------------------------------------------------------------ printing
+def document(made: ServiceReport) -> dict[str, Any]:
+    """A report as JSON values; shares from 0 to 1, times in seconds."""
+    return {
+        "level": made.level.name,
+        "title": made.level.title,
+        "zone": made.level.zone.key,
+        "date": made.day.isoformat(),
+        "made_at": isoformat(made.made_at),
+        "results": [_result(one) for one in made.results],
+        "against": len(made.evidence),
+        "remarks": list(made.remarks),
+    }
+
+
+def _result(one: Result) -> dict[str, Any]:
+    return {
+        "measure": one.measure.name,
+        "kind": one.measure.kind,
+        "group": one.group,
+        "counted": one.counted,
+        "met": one.met,
+        "open": one.open_,
+        "excluded": one.excluded,
+        "share": one.share,
+        "target": one.measure.target,
+        "kept": one.kept,
+        "percentiles_s": {f"p{percent}": seconds for percent, seconds in one.percentiles().items()},
+    }
+
+
+def _print(made: ServiceReport, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(document(made)))
+        return
+    print(f"{made.level.title}; readings of {made.day} ({made.level.zone.key})")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("measure", "group", "met", "of", "open", "share", "target", "kept", "p50", "p95", "p100"):
+        table.add_column(heading, justify="left" if heading in {"measure", "group", "kept"} else "right")
+    for one in made.results:
+        seconds = one.percentiles()
+        table.add_row(
+            one.measure.name, one.group, str(one.met), str(one.counted), str(one.open_ or ""), _percent(one.share),
+            _percent(one.measure.target), {True: "yes", False: "NO", None: ""}[one.kept],
+            *(f"{seconds[percent]:g} s" if seconds else "" for percent in (50, 95, 100)),
+        )  # fmt: skip
+    Console().print(table)
+    for remark in made.remarks:
+        print(f"note: {remark}")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f} %"

@@ -1,0 +1,168 @@
+"""Who hears meters that call in: pushes are taken, names become lines, the silent are asked, all others are parked."""
+
+import asyncio
+from typing import Final, Protocol
+
+from amity.devices.client import AssociationSettings, Authentication, Ports, associate, release
+from amity.devices.client.conversation import Conversation, converse
+from amity.devices.readout import read_logical_device_name
+from amity.devices.server import PUBLIC_CLIENT
+from amity.headend.called_lines import CalledLine, CalledLines
+from amity.headend.callers import speaks_from
+from amity.headend.ports import Channel, Endpoint
+from amity.headend.push_listener import PushListener
+from amity.headend.push_senders import Opened, UnknownSenderError
+from amity.headend.routes import CallsIn, Route, WrapperLink
+from amity.headend.surroundings import Surroundings
+from amity.kernel.errors import AmityError, RemoteProtocolError
+from amity.protocols.wrapper.frame import Frame
+
+_MANAGEMENT_DEVICE: Final = 1
+_ASKED_AT_ONCE: Final = 32
+_HEX_TITLE: Final = 16
+_TITLE_OCTETS: Final = 8
+_UNKNOWN_ROUTE: Final = Route(WrapperLink(CallsIn()))
+
+
+class Caller(CalledLine, Protocol):
+    """A connection as the desk sees it."""
+
+    @property
+    def peer(self) -> str:
+        """The caller's address."""
+        ...
+
+    def trust(self) -> None:
+        """The line stays."""
+        ...
+
+    def distrust(self) -> None:
+        """It said something that is not believed."""
+        ...
+
+
+class CallDesk:
+    """Implements `transports.call.CallDesk`."""
+
+    def __init__(self, pushes: PushListener, lines: CalledLines, surroundings: Surroundings) -> None:
+        self._pushes = pushes
+        self._lines = lines
+        self._surroundings = surroundings
+        self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+    async def said(self, call: Caller, frame: Frame) -> bytes | None:
+        """Take a push; one that is believed says who is on the line."""
+        opened = await self._pushes.take(frame, call.peer)
+        if opened is None:
+            call.distrust()
+            return None
+        if opened.endpoint.route.calls_in:
+            self._lines.claim(call, opened.endpoint.meter_id, proven=_proves(opened))
+            call.trust()
+        return await self._pushes.confirmation(opened, frame)
+
+    async def named(self, call: Caller, name: str) -> None:
+        """Somebody says a meter's name or system title; heartbeats say it again and again."""
+        try:
+            endpoint = await self._called(name, call.peer)
+        except AmityError as error:
+            self._pushes.park(call.peer, name.encode("ascii", "replace"), error)
+            call.distrust()
+            return
+        self._lines.claim(call, endpoint.meter_id, proven=False)
+        call.trust()
+
+    async def silent(self, call: Caller) -> None:
+        """Ask for the logical device name, as anybody may (client 16, no authentication)."""
+        async with self._asking:
+            try:
+                name = await self._asked(call)
+            except AmityError as error:
+                self._pushes.park(call.peer, b"", _told_nothing(call.peer, error))
+                call.hang_up()
+                return
+        await self.named(call, name)
+
+    def garbled(self, call: Caller, octets: bytes, error: RemoteProtocolError) -> None:
+        """What came is none of DLMS."""
+        self._pushes.park(call.peer, octets[:256], error)
+
+    def gone(self, call: Caller) -> None:
+        """The connection has ended."""
+        self._lines.gone(call)
+
+    # -------------------------------------------------------------- who it is
+    async def _called(self, name: str, peer: str) -> Endpoint:
+        """The meter of this name that may be on this line.
+
+        A name proves nothing. A meter with HLS proves itself in each session before anything of ours is told to it; one
+        without is believed at the address from which alone it calls: no password is sent to whoever says its name.
+        """
+        endpoint = await self._pushes.sender(name) or await self._pushes.sender(_title(name))
+        if endpoint is None:
+            raise UnknownSenderError(
+                f"somebody called in as {name!r}, which no meter of the fleet is",
+                next_step="amity meter add NAME --calls-in … makes it known, if you know it",
+            )
+        if not endpoint.route.calls_in:
+            raise UnknownSenderError(
+                f"somebody called in as {name!r}, which is a meter that we call ourselves ({endpoint.route})",
+                next_step="add the meter again with --calls-in, if it is one that calls",
+            )
+        if not _hls(endpoint, self._surroundings) and not await speaks_from(endpoint.route.host, peer):
+            raise UnknownSenderError(
+                f"somebody called in as {name!r} from {peer}, and the meter has nothing to prove itself by",
+                next_step="give the meter HLS, or add it with the only address that it calls from",
+            )
+        return endpoint
+
+    async def _asked(self, call: Caller) -> str:
+        rules = self._surroundings.session
+        channel = await call.open(_UNKNOWN_ROUTE, PUBLIC_CLIENT, _MANAGEMENT_DEVICE, rules.connect_timeout_s)
+        try:
+            return await converse(
+                _name_of(self._surroundings), lambda apdu: _exchange(channel, apdu, rules.request_timeout_s)
+            )
+        finally:
+            await channel.close()
+
+
+async def _exchange(channel: Channel, apdu: bytes, timeout_s: float) -> bytes:
+    return await channel.exchange(apdu, timeout_s)
+
+
+def _name_of(surroundings: Surroundings) -> Conversation[str]:
+    settings = AssociationSettings(authentication=Authentication.NONE)
+    session = yield from associate(settings, Ports(surroundings.random_octets, _no_counter))
+    name = yield from read_logical_device_name(session)
+    yield from release(session)
+    return name
+
+
+def _no_counter() -> int:
+    raise RemoteProtocolError("nobody ciphers towards a meter that is not known")
+
+
+def _proves(opened: Opened) -> bool:
+    return opened.counter is not None and opened.authenticated
+
+
+def _hls(endpoint: Endpoint, surroundings: Surroundings) -> bool:
+    word = endpoint.auth or surroundings.profile_of(endpoint.profile).association.authentication
+    return word in list(Authentication) and Authentication(word).hls
+
+
+def _title(name: str) -> bytes:
+    """The system title that a name spells in hexadecimal, empty when it spells none."""
+    try:
+        return bytes.fromhex(name) if len(name) == _HEX_TITLE else b""
+    except ValueError:
+        return b""
+
+
+def _told_nothing(peer: str, error: AmityError) -> UnknownSenderError:
+    return UnknownSenderError(
+        f"somebody called in from {peer}, said nothing, and did not tell its name when asked",
+        answer=error.what,
+        next_step="have the meter push, or send its name, when it has connected",
+    )

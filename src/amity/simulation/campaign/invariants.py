@@ -1,0 +1,186 @@
+"""What must hold at the end of every world, whatever happened in it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from amity.devices.profiles import Quantity
+from amity.devices.settings import Ciphering
+from amity.domain.blocks import Block, Channel, Stage
+from amity.domain.collection import Outcome
+from amity.domain.readings import Quality
+from amity.kernel.obis import Obis
+from amity.kernel.time import epoch_s, utc_day
+from amity.messaging.codec import ProtobufCodec
+from amity.simulation.campaign.field import FieldMeter, marks_its_record, tells_wrong_times
+from amity.simulation.campaign.memory import held
+from amity.simulation.campaign.world import World
+from amity.simulation.chance import Ints
+from amity.simulation.faults import FaultKind
+from amity.simulation.household import INTERVAL_S, SLOTS
+from amity.simulation.measuring import CHANNEL_OF
+from amity.usecases.ports import EventQuery
+
+_TRUE_OF: Final = {Obis.parse(f"1.0.{channel + 1}.29.0.255"): channel for channel in range(4)}
+_MARKED: Final = Quality.CLOCK_SUSPECT | Quality.POWER_OUTAGE
+_NOT_READABLE: Final = frozenset((FaultKind.SILENT, FaultKind.REFUSED, FaultKind.WRONG_KEY))
+_ALL: Final = 1_000_000
+HELD_MAX: Final = 6_000
+"""Elements in all containers of one head-end process, besides …"""
+HELD_PER_METER_MAX: Final = 200
+"""… so many for each meter that it knows."""
+
+
+def judge_memory(world: World) -> None:
+    """The living processes hold no more than is stated."""
+    most = HELD_MAX + HELD_PER_METER_MAX * len(world.field.meters)
+    for node in world.nodes.values():
+        if not node.machine.alive:
+            continue
+        elements, where = held((node.worker, node.sessions, node.scheduler, node.listener, node.courier))
+        tasks, tasks_max = len(node.machine.tasks), 64 + 4 * world.settings.concurrency
+        if elements > most or tasks > tasks_max:
+            world.witness.violated(
+                "memory is bounded", f"{node.machine.name} holds {elements} elements and {tasks} tasks; most: {where}"
+            )
+
+
+def judge(world: World) -> int:
+    """Look at everything once all is quiet; how many intervals were compared with the truth."""
+    _judge_jobs(world)
+    _judge_ways(world)
+    compared = 0
+    for one in world.field.meters:
+        compared += _judge_intervals(world, one)
+        _judge_events(world, one)
+        _judge_pushes(world, one)
+    for defect in world.loop.defects:
+        world.witness.violated("nothing fails unheard", defect)
+    return compared
+
+
+def _judge_jobs(world: World) -> None:
+    for job in world.jobs_alive()[:3]:
+        world.witness.violated(
+            "every accepted job ends",
+            f"{job.kind} of {job.meter_id} is {job.state} since {job.created_at}, {job.attempts} attempts: {job.told}",
+        )
+
+
+def _judge_ways(world: World) -> None:
+    """What was collected has arrived, and nothing that nobody understands."""
+    waiting, stored = len(world.ot.collection.queued(_ALL)), len(world.broker.stream.messages)
+    if waiting or stored:
+        world.witness.violated("what was collected arrives", f"{waiting} wait in the outbox, {stored} at the broker")
+    for letter in world.it.dead_letters.all():
+        world.witness.violated("no delivery is a dead letter", letter.reason)
+
+
+# ------------------------------------------------------------------ intervals
+def _judge_intervals(world: World, one: FieldMeter) -> int:
+    """Every value that is held is true, and none is missing that the meter had; how many were compared."""
+    expected, compared = _expected(world, one), 0
+    if tells_wrong_times(one.meter) and not marks_its_record(one.meter):
+        return 0
+    wanted = {CHANNEL_OF[quantity] for quantity in _captured(one)} if expected else set()
+    first_day, last_day = utc_day(epoch_s(world.settings.start)) - 4, utc_day(epoch_s(world.settings.end)) + 2
+    for channel in world.it.blocks.channels(one.meter_id):
+        number = _TRUE_OF.get(channel.obis)
+        if number is None:
+            continue
+        blocks = world.it.blocks.read(Stage.RAW, [channel.channel_id], first_day, last_day)
+        compared += sum(_compare(world, one, channel, block) for block in blocks)
+        if number in wanted:
+            wanted.discard(number)
+            _judge_gaps(world, one, channel, expected - _known(blocks))
+    for number in sorted(wanted):
+        world.witness.violated("what is held is whole", f"{one.meter_id} has no channel 1.0.{number + 1}.29.0.255")
+    return compared
+
+
+def _expected(world: World, one: FieldMeter) -> set[int]:
+    """The intervals of the run that the meter had a row for and could be asked for, counted since 1970."""
+    if not _is_complete(world, one):
+        return set()
+    first, end = -(-epoch_s(world.settings.start) // INTERVAL_S), epoch_s(world.settings.end) // INTERVAL_S
+    captured = one.meter.element.faults.captured
+    return {slot for slot in range(first, end) if captured(slot // SLOTS)[slot % SLOTS]}
+
+
+def _compare(world: World, one: FieldMeter, channel: Channel, block: Block) -> int:
+    """Values that the meter itself marked may be anything; how many others there are."""
+    known = (block.qualities != 0) & (block.qualities & int(_MARKED) == 0)
+    truth = one.meter.truth_of_day(channel.obis, block.day)
+    held_wh = _in_whole_units(block.values, channel.exponent)
+    wrong = np.flatnonzero(known & (held_wh != truth))
+    if len(wrong):
+        slot = int(wrong[0])
+        world.witness.violated(
+            "what is held is true",
+            f"{one.meter_id} {channel.obis} day {block.day} slot {slot}: {held_wh[slot]} held, {truth[slot]} is true;"
+            f" {len(wrong)} such; from {block.source[:12]}",
+        )
+    return int(known.sum())
+
+
+def _known(blocks: Sequence[Block]) -> set[int]:
+    return {slot for block in blocks for slot in (block.day * SLOTS + np.flatnonzero(block.qualities)).tolist()}
+
+
+def _judge_gaps(world: World, one: FieldMeter, channel: Channel, missing: set[int]) -> None:
+    if missing:
+        after_s = min(missing) * INTERVAL_S - epoch_s(world.settings.start)
+        world.witness.violated(
+            "what is held is whole",
+            f"{one.meter_id} {channel.obis}: {len(missing)} intervals are missing, the first starts"
+            f" {after_s} s after the start",
+        )
+
+
+def _captured(one: FieldMeter) -> set[Quantity]:
+    columns = set(one.meter.profile.load_profile.columns)
+    return {found.quantity for found in one.meter.profile.objects if found.name in columns} & set(CHANNEL_OF)
+
+
+def _is_complete(world: World, one: FieldMeter) -> bool:
+    """Whether it could be reached in time, and whether its own clock let it say all."""
+    reachable = not one.meter.kinds & _NOT_READABLE and one.meter_id not in world.forgetful
+    return reachable and not tells_wrong_times(one.meter)
+
+
+def _in_whole_units(values: Ints, exponent: int) -> Ints:
+    return np.asarray(values * 10**exponent if exponent >= 0 else values // 10**-exponent)
+
+
+# ------------------------------------------------------------------ events and pushes
+def _judge_events(world: World, one: FieldMeter) -> None:
+    """Each alarm that happened is there once, and none that did not happen."""
+    log, end_s = one.meter.profile.event_log, epoch_s(world.settings.end)
+    happened = Counter(
+        (event.at_s, code)
+        for event in one.meter.happenings.until(end_s)
+        if (code := log.code_of(event.kind)) is not None
+    )
+    stored = world.it.deliveries.events_of(EventQuery(one.meter_id, limit=_ALL))
+    told = Counter((epoch_s(found.event.at), found.event.code) for found in stored)
+    for what in sorted(told - happened, key=str):
+        world.witness.violated("alarms are told once in effect", f"{one.meter_id}: {what} was told and did not happen")
+    for what in sorted(happened - told, key=str) if _is_complete(world, one) else ():
+        world.witness.violated("alarms are told once in effect", f"{one.meter_id}: {what} happened and was not told")
+
+
+def _judge_pushes(world: World, one: FieldMeter) -> None:
+    """No protected push became two deliveries: a recording is not taken."""
+    if not one.pushes or one.meter.profile.association.ciphering is Ciphering.NONE:
+        return
+    since = world.settings.start
+    found = world.it.deliveries.answered(one.meter_id, since.replace(year=since.year - 1, day=1), limit=_ALL)
+    decoded = map(ProtobufCodec().decode, (body for _, body in found))
+    frames = Counter(one.exchanges[0].response for one in decoded if one.outcome is Outcome.PUSHED)
+    for frame, times in frames.items():
+        if times > 1:
+            world.witness.violated(
+                "a push is taken once", f"{one.meter_id}: {len(frame)} octets were taken {times} times"
+            )

@@ -1,0 +1,1 @@
+"""The collector's own file: pushes that wait for the head-end."""

@@ -1,0 +1,1 @@
+"""Alembic's scripts for the collector's database; `amity.storage.migrations.upgrade` runs them at start."""

@@ -1,0 +1,71 @@
+"""How much waits in the OT database, for whoever measures: the outbox by lane, jobs by priority, leases."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from amity.domain.jobs import JobState, Priority
+from amity.headend.urgency import Urgency
+from amity.storage.ot.job_tables import job, job_line
+from amity.storage.ot.tables import delivery
+from amity.storage.transactions import Transactions
+
+
+class OutboxLane(NamedTuple):
+    """Deliveries of one lane that the broker does not have yet; the oldest was collected at `oldest`."""
+
+    urgency: Urgency
+    waiting: int
+    oldest: datetime
+
+
+class JobQueue(NamedTuple):
+    """Jobs of one priority: how many wait, and how many of these might begin."""
+
+    priority: Priority
+    waiting: int
+    due: int
+
+
+class SqlMeasures:
+    """Counts; each call is one statement over an index."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def outbox(self) -> Sequence[OutboxLane]:
+        """The lanes in which something waits, the fastest first."""
+        columns = delivery.c
+        wanted = (
+            select(columns.urgency, func.count(), func.min(columns.collected_at))
+            .where(columns.sent == 0)
+            .group_by(columns.urgency)
+            .order_by(columns.urgency)
+        )
+        with self._transactions.read() as connection:
+            return [OutboxLane(Urgency(lane), waiting, oldest) for lane, waiting, oldest in connection.execute(wanted)]
+
+    def job_queues(self, now: datetime) -> Sequence[JobQueue]:
+        """The priorities of which jobs wait, the most urgent first."""
+        columns = job.c
+        due = func.count().filter(columns.not_before <= now)
+        wanted = (
+            select(columns.priority, func.count(), due)
+            .where(columns.finished_at.is_(None), columns.state == JobState.WAITING)
+            .group_by(columns.priority)
+            .order_by(columns.priority)
+        )
+        with self._transactions.read() as connection:
+            return [JobQueue(Priority(one), waiting, due) for one, waiting, due in connection.execute(wanted)]
+
+    def leases(self) -> int:
+        """Meters that a worker holds."""
+        with self._transactions.read() as connection:
+            return connection.execute(select(func.count()).where(job_line.c.worker != "")).scalar_one()
+
+    def dead_letters(self) -> int:
+        """Jobs that were given up and wait for a person."""
+        with self._transactions.read() as connection:
+            return connection.execute(select(func.count()).where(job.c.state == JobState.DEAD)).scalar_one()

@@ -1,0 +1,91 @@
+"""Where meters call in over TCP, to push or to be read: some strangers at a time, every meter we know."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from amity.transports.call import Call, CallDesk, CallRules
+from amity.transports.meter_listener import listen
+
+
+class CallerListener:
+    """Listens from `start` until `close`; who calls from where it is not allowed is cut off before it said anything."""
+
+    def __init__(
+        self,
+        desk: CallDesk,
+        allows: Callable[[str], bool] = lambda _peer: True,
+        rules: CallRules | None = None,
+    ) -> None:
+        self._desk = desk
+        self._allows = allows
+        self._rules = rules or CallRules()
+        self._server: asyncio.Server | None = None
+        self._calls: set[Call] = set()
+        self._nobody_left = asyncio.Event()
+        self._nobody_left.set()
+        self._strangers: Counter[str] = Counter()
+        self._strangers_now = 0
+        self.turned_away = 0
+        self.turned_away_last = ""
+
+    @property
+    def open_calls(self) -> int:
+        """How many connections there are."""
+        return len(self._calls)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; return the port (a free one for 0); raise TransportError when it cannot be had."""
+        self._server = await listen(lambda: Call(self._desk, self, self._rules), host, port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        if self._server is not None:
+            self._server.close()
+        for call in tuple(self._calls):
+            call.hang_up()
+        if self._server is not None:
+            await self._server.wait_closed()
+        await self._nobody_left.wait()
+
+    # -------------------------------------------------------------- called by the calls
+    def admits(self, call: Call) -> bool:
+        """Whether one more is let in; it is counted if so."""
+        if not self._allows(call.peer) or self._too_many(call.peer):
+            self.turned_away += 1
+            self.turned_away_last = call.peer
+            return False
+        self._calls.add(call)
+        self._nobody_left.clear()
+        self._strangers[call.peer] += 1
+        self._strangers_now += 1
+        return True
+
+    def known(self, call: Call) -> None:
+        """It is no stranger any more."""
+        if call in self._calls:
+            self._forget_stranger(call.peer)
+
+    def gone(self, call: Call) -> None:
+        """The connection has ended."""
+        if call in self._calls:
+            self._calls.discard(call)
+            if not self._calls:
+                self._nobody_left.set()
+            if not call.is_known:
+                self._forget_stranger(call.peer)
+
+    def _too_many(self, peer: str) -> bool:
+        rules = self._rules
+        return (
+            self._strangers[peer] >= rules.strangers_per_peer_max
+            or self._strangers_now >= rules.strangers_max
+            or len(self._calls) >= rules.lines_max + rules.strangers_max
+        )
+
+    def _forget_stranger(self, peer: str) -> None:
+        self._strangers_now -= 1
+        self._strangers[peer] -= 1
+        if self._strangers[peer] <= 0:
+            del self._strangers[peer]

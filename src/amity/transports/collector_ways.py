@@ -1,0 +1,118 @@
+"""The ways from a collector to the meters around it: only where its own rules let it go, one at a time on a line."""
+
+import asyncio
+import json
+from collections.abc import Callable, Collection
+from typing import Final
+
+from amity.domain.collection import Outcome
+from amity.headend.fields import Fields
+from amity.headend.route_document import read_route
+from amity.headend.routes import Route
+from amity.kernel.errors import (
+    AmityError,
+    ConfigurationError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    TransportError,
+)
+from amity.protocols.relay.messages import FailureKind
+from amity.transports.channel import MeterChannel
+from amity.transports.failures import SerialPortError
+from amity.transports.meter_connector import MeterConnector, open_channel
+
+_KINDS: Final = {
+    Outcome.REFUSED: FailureKind.REFUSED,
+    Outcome.SILENT: FailureKind.SILENT,
+}
+
+
+class CollectorWays:
+    """Implements `collector.ports.Ways`. Hosts are addresses that `allows`, or names that are listed; so are devices.
+
+    A host name is not looked up before it is allowed: who resolves it could send us anywhere.
+    """
+
+    def __init__(self, allows: Callable[[str], bool], names: Collection[str], devices: Collection[str]) -> None:
+        self._allows = allows
+        self._names = frozenset(names)
+        self._devices = frozenset(devices)
+        self._lines: dict[str, asyncio.Lock] = {}
+
+    def address(self, route: str) -> str:
+        """What a route leads to; raise ConfigurationError for one that is none or not allowed."""
+        return str(self._route(route))
+
+    async def open(self, route: str, client: int, server: int, timeout_s: float) -> MeterChannel:
+        """Open it; raise as `open_channel` does, SerialPortError when another session holds the line all that time."""
+        way = self._route(route)
+        if way.serial is None:
+            return await open_channel(way, client, server, timeout_s)
+        line = self._lines.setdefault(way.serial.device, asyncio.Lock())
+        try:
+            async with asyncio.timeout(timeout_s):
+                await line.acquire()
+        except TimeoutError as error:
+            raise SerialPortError(way.serial.device, "another meter on it is being read") from error
+        try:
+            return _OnLine(await open_channel(way, client, server, timeout_s), line)
+        except BaseException:
+            line.release()
+            raise
+
+    def kind_of(self, error: AmityError) -> FailureKind:
+        """What the head-end is told of a failure."""
+        match error:
+            case TransportError():
+                return _KINDS.get(MeterConnector().outcome_of(error), FailureKind.BROKEN)
+            case RemoteProtocolError():
+                return FailureKind.GARBLED
+            case LocalProtocolError():
+                return FailureKind.IMPOSSIBLE
+            case _:
+                return FailureKind.NOT_ALLOWED
+
+    def _route(self, document: str) -> Route:
+        try:
+            written = json.loads(document)
+        except (ValueError, RecursionError) as error:
+            raise ConfigurationError("a route is no JSON") from error
+        route = read_route(Fields("the route", written))
+        serial = route.serial
+        allowed = self._allows_host(route.host) if serial is None else serial.device in self._devices
+        if not allowed or route.collector:
+            raise ConfigurationError(
+                "Not Allowed by the Collector",
+                tried=f"a way to {route}",
+                answer="outside the networks, names and devices that it may reach",
+                next_step="correct the meter's address, or [collector] meters and devices at the collector",
+            )
+        return route
+
+    def _allows_host(self, host: str) -> bool:
+        return host in self._names or self._allows(host)
+
+
+class _OnLine(MeterChannel):
+    """A channel on a line that others wait for."""
+
+    __slots__ = ("_inner", "_line")
+
+    def __init__(self, inner: MeterChannel, line: asyncio.Lock) -> None:
+        super().__init__()
+        self.unsolicited = inner.unsolicited
+        self._inner = inner
+        self._line: asyncio.Lock | None = line
+
+    async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:
+        """As the channel on the line does."""
+        return await self._inner.exchange(apdu, timeout_s)
+
+    async def close(self) -> None:
+        """Close it and let the next one have the line."""
+        try:
+            await self._inner.close()
+        finally:
+            if self._line is not None:
+                self._line.release()
+                self._line = None

@@ -1,0 +1,227 @@
+"""The door for collectors: everybody but a collector with a certificate of our CA is turned away, and told apart."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from amity.kernel.errors import AmityError, SecurityError, TransportError
+from amity.protocols.relay.assembly import Arrived
+from amity.protocols.relay.messages import Message
+from amity.runtime.folder import Folder
+from amity.runtime.relay_files import relay_files
+from amity.transports.relay_dialer import Destination, dial
+from amity.transports.relay_listener import RelayListener
+from amity.transports.relay_peer import RelayPeer
+from amity.transports.relay_tls import Identity, client_context, server_context
+from tests.relay_certificates import CLIENT, HEADEND_URI, SERVER, Authority, collector_uri
+
+TIMEOUT_S = 20.0
+DC7 = collector_uri("DC7")
+
+
+class Hears:
+    """A listener that only remembers."""
+
+    def __init__(self) -> None:
+        self.is_lost = asyncio.Event()
+
+    def received(self, arrived: Arrived, message: Message) -> None:
+        pass
+
+    def lost(self) -> None:
+        self.is_lost.set()
+
+
+class Door:
+    """A head-end's door, and who came in."""
+
+    def __init__(self, authority: Authority, folder: Path, **issued: object) -> None:
+        files = Folder(folder)
+        authority.issue(files.certificates, **{"uri": HEADEND_URI, **issued})
+        self.came_in: list[Identity] = []
+        self.listener = RelayListener(server_context(relay_files(files)), self._greet)
+        self.port = 0
+
+    def _greet(self, _peer: RelayPeer, identity: Identity) -> Hears:
+        self.came_in.append(identity)
+        return Hears()
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+async def door(authority: Authority, tmp_path: Path) -> AsyncIterator[Door]:
+    opened = Door(authority, tmp_path / "headend")
+    opened.port = await opened.listener.start("127.0.0.1", 0)
+    yield opened
+    await opened.listener.close()
+
+
+async def call(door: Door, folder: Path, change: Callable[[ssl.SSLContext], None] = lambda _: None) -> RelayPeer:
+    """Dial as a collector with the files of this folder does; give the link once it stands on this side."""
+    context = client_context(relay_files(Folder(folder)))
+    change(context)
+    hears = Hears()
+    peer = await dial(Destination("localhost", door.port), context, lambda _: hears, TIMEOUT_S)
+    peer.hears = hears  # type: ignore[attr-defined]
+    return peer
+
+
+async def is_turned_away(door: Door, folder: Path, change: Callable[[ssl.SSLContext], None] = lambda _: None) -> str:
+    """Dial; give what the door says of the caller, who never came in."""
+    try:
+        peer = await call(door, folder, change)
+    except AmityError:
+        pass
+    else:  # in TLS 1.3 a client is done before the server has looked at its certificate
+        await asyncio.wait_for(peer.hears.is_lost.wait(), TIMEOUT_S)  # type: ignore[attr-defined]
+    async with asyncio.timeout(TIMEOUT_S):
+        while not door.listener.turned_away.count:  # noqa: ASYNC110 - counted a little after
+            await asyncio.sleep(0.01)
+    assert door.came_in == []
+    return door.listener.turned_away.last
+
+
+async def test_a_collector_of_our_ca_comes_in_by_its_name(door: Door, authority: Authority, tmp_path: Path) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    peer = await call(door, tmp_path / "dc7")
+    async with asyncio.timeout(TIMEOUT_S):
+        while not door.came_in:  # noqa: ASYNC110 - the other end is a little later
+            await asyncio.sleep(0.01)
+    assert [(one.role, one.name) for one in door.came_in] == [("collector", "DC7")]
+    assert len(door.came_in[0].fingerprint) == 64
+    assert door.listener.turned_away.count == 0
+    peer.close()
+
+
+async def test_no_certificate(door: Door, authority: Authority, tmp_path: Path) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(Folder(tmp_path / "dc7").certificates / "ca.crt")
+    context.set_alpn_protocols(["amity-relay/1"])
+    reader, writer = await asyncio.open_connection("localhost", door.port, ssl=context)
+    with suppress(ssl.SSLError, ConnectionError):
+        assert await asyncio.wait_for(reader.read(), TIMEOUT_S) == b""
+    writer.transport.abort()
+    assert door.came_in == []
+    assert "PEER_DID_NOT_RETURN_A_CERTIFICATE" in door.listener.turned_away.last
+
+
+async def test_a_wrong_ca(door: Door, authority: Authority, tmp_path: Path) -> None:
+    Authority("Somebody else").issue(Folder(tmp_path / "dc7").certificates, DC7, believes=authority)
+    assert "CERTIFICATE_VERIFY_FAILED" in await is_turned_away(door, tmp_path / "dc7")
+
+
+async def test_tls_1_2(door: Door, authority: Authority, tmp_path: Path) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+
+    def older(context: ssl.SSLContext) -> None:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    assert "PROTOCOL" in await is_turned_away(door, tmp_path / "dc7", older)
+
+
+async def test_plain_octets(door: Door) -> None:
+    _, writer = await asyncio.open_connection("localhost", door.port)
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    async with asyncio.timeout(TIMEOUT_S):
+        while not door.listener.turned_away.count:  # noqa: ASYNC110 - counted a little after
+            await asyncio.sleep(0.01)
+    writer.transport.abort()
+    assert door.came_in == []
+
+
+async def test_another_protocol_in_the_same_tls(door: Door, authority: Authority, tmp_path: Path) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    said = await is_turned_away(door, tmp_path / "dc7", lambda context: context.set_alpn_protocols(["h2"]))
+    assert "NO_APPLICATION_PROTOCOL" in said or "relay protocol" in said
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        (None, "does not say who it is"),
+        ("spiffe://elsewhere/ot/collector/DC7", "does not say who it is"),
+        ("spiffe://ami/ot/collector/DC 7", "does not say who it is"),
+        ("spiffe://ami/ot/headend/DC7", "no collector"),
+        ("spiffe://ami/ot/meter/DC7", "no collector"),
+    ],
+)
+async def test_a_role_that_is_missing_or_another(
+    door: Door, authority: Authority, tmp_path: Path, uri: str | None, said: str
+) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, uri)
+    assert said in await is_turned_away(door, tmp_path / "dc7")
+
+
+async def test_a_certificate_for_servers_only(door: Door, authority: Authority, tmp_path: Path) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7, uses=(SERVER,))
+    assert "CERTIFICATE_VERIFY_FAILED" in await is_turned_away(door, tmp_path / "dc7")
+
+
+async def test_a_certificate_that_is_over(door: Door, authority: Authority, tmp_path: Path) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7, days=-1)
+    assert "CERTIFICATE_VERIFY_FAILED" in await is_turned_away(door, tmp_path / "dc7")
+
+
+async def test_a_certificate_that_was_revoked(authority: Authority, tmp_path: Path) -> None:
+    certificate = authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    door = Door(authority, tmp_path / "headend", revoked=(certificate,))
+    door.port = await door.listener.start("127.0.0.1", 0)
+    assert "CERTIFICATE_VERIFY_FAILED" in await is_turned_away(door, tmp_path / "dc7")
+    await door.listener.close()
+
+
+# ------------------------------------------------------------------ what a collector believes
+@pytest.mark.parametrize(
+    "issued",
+    [
+        {"uri": collector_uri("DC8")},  # a collector that poses as the head-end
+        {"uri": None},
+        {"dns": ("elsewhere.example",)},
+        {"uses": (CLIENT,)},
+        {"days": -1},
+    ],
+)
+async def test_a_collector_tells_nothing_to_who_is_not_the_head_end(
+    authority: Authority, tmp_path: Path, issued: dict[str, object]
+) -> None:
+    door = Door(authority, tmp_path / "headend", **issued)
+    door.port = await door.listener.start("127.0.0.1", 0)
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    with pytest.raises(SecurityError):
+        await call(door, tmp_path / "dc7")
+    await door.listener.close()
+
+
+async def test_a_head_end_of_another_ca(authority: Authority, tmp_path: Path) -> None:
+    door = Door(Authority("Somebody else"), tmp_path / "headend")
+    door.port = await door.listener.start("127.0.0.1", 0)
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    with pytest.raises(SecurityError):
+        await call(door, tmp_path / "dc7")
+    await door.listener.close()
+
+
+async def test_a_door_that_is_closed_at_once_leaves_its_port(authority: Authority, tmp_path: Path) -> None:
+    door = Door(authority, tmp_path / "headend")
+    port = await door.listener.start("127.0.0.1", 0)
+    await door.listener.close()
+    again = Door(authority, tmp_path / "headend")
+    assert await again.listener.start("127.0.0.1", port) == port
+    await again.listener.close()
+
+
+async def test_nobody_there(authority: Authority, door: Door, tmp_path: Path) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    await door.listener.close()
+    with pytest.raises(TransportError):
+        await call(door, tmp_path / "dc7")

@@ -1,0 +1,305 @@
+"""A cluster of real programs on this machine: PostgreSQL, three nats-servers, head-end nodes, the MDM side, HAProxy.
+
+Every process is started here and ended by its own process id; they share nothing but sockets on 127.0.0.1.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amity.domain.jobs import JobKind, JobRequest, JobState, Priority
+from amity.headend.jobs.ports import JobQuery
+from amity.headend.provisioning import Provision, read_fleet_document
+from amity.messaging.access import CLUSTER, load_or_create_password, load_or_create_passwords
+from amity.runtime.folder import Folder
+from amity.runtime.settings import BrokerSettings, HeadendSettings, Settings, WebSettings, dump
+from amity.runtime.system import SystemClock
+from amity.storage.it.database import ItDatabase
+from amity.storage.it.database import open_database as open_it
+from amity.storage.ot.database import OtDatabase, open_shared_database
+from amity.storage.ot.keys import KeyFile
+from tests.services.callers import Callers
+
+HOST = "127.0.0.1"
+BROKERS = ("broker1", "broker2", "broker3")
+READINGS = (JobKind.REGISTERS, JobKind.PROFILES, JobKind.EVENTS)
+LEASE_S = 15
+_CALLERS = 12
+_LINES_SHOWN = 15
+_NEVER = '[[schedule]]\nname = "never"\ncron = "0 0 29 2 *"\nread = ["ping"]\n'
+_CONFIG = Path(__file__).resolve().parents[2] / "deploy/haproxy/haproxy.cfg"
+
+
+def why_missing() -> str:
+    """Why there can be no HAProxy here; empty when there can."""
+    return "" if haproxy() else "HAProxy is not installed: apt-get install haproxy"
+
+
+def haproxy() -> str | None:
+    """Debian puts it where users do not look."""
+    return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def listens(port: int) -> bool:
+    """True when somebody takes connections there."""
+    with socket.socket() as caller:
+        caller.settimeout(1)
+        return caller.connect_ex((HOST, port)) == 0
+
+
+def until(true: Callable[[], bool], what: str, limit_s: float = 90.0) -> None:
+    """Wait; fail with these words when it does not come true."""
+    end = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < end, f"{what}: not within {limit_s:g} s"
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How much there is of what; `slow` is the share of meters that take a while for each answer."""
+
+    meters: int = 24
+    slow: float = 0.5
+    nodes: tuple[str, ...] = ("node1", "node2")
+    concurrency: int = 4
+
+
+class Cluster:
+    """The processes by name, and both databases."""
+
+    def __init__(self, folder: Path, database_url: str, shape: Shape) -> None:
+        self.folder = folder
+        self.shape = shape
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._url = database_url
+        names = (
+            *BROKERS,
+            *(f"{name}-routes" for name in BROKERS),
+            *shape.nodes,
+            "web",
+            "meters-bind",
+            "api-bind",
+            "stats",
+        )
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.ot: OtDatabase = open_shared_database(database_url)
+        self.it: ItDatabase
+        self.fleet: Provision
+        self.callers = Callers(_CALLERS)
+
+    # -------------------------------------------------------------- starting
+    def start(self) -> None:
+        """Everything, and wait until it stands."""
+        for name in (*BROKERS, *self.shape.nodes, "mdm"):
+            self._lay_down(name)
+        self.it = open_it(self.of("mdm").it_database)
+        self._start_meters()
+        self.know(self.callers.provision)
+        for name in BROKERS:
+            self.start_role(name, "broker")
+        self.start_role("mdm", "mdm,web")
+        for name in self.shape.nodes:
+            self.start_role(name, "headend")
+        self.start_proxy()
+        for name in (*self.shape.nodes, "meters-bind"):
+            until(lambda name=name: listens(self.ports[name]), f"{name} listens")  # type: ignore[misc]
+
+    def of(self, name: str) -> Folder:
+        """The folder of one installation."""
+        return Folder(self.folder / name)
+
+    def start_role(self, name: str, roles: str) -> None:
+        """`amity serve` for one installation."""
+        argv = [sys.executable, "-m", "amity.cli", "serve", "--dir", str(self.folder / name), "--roles", roles]
+        self._start(name, argv)
+
+    def start_proxy(self) -> None:
+        """HAProxy with the configuration of `deploy/`, moved to our ports by its environment."""
+        ports, nowhere = self.ports, f"{HOST}:9"
+        places = {
+            "AMITY_METERS_BIND": f"{HOST}:{ports['meters-bind']}",
+            "AMITY_API_BIND": f"{HOST}:{ports['api-bind']}",
+            "AMITY_STATS_BIND": f"{HOST}:{ports['stats']}",
+            "AMITY_NODE1": f"{HOST}:{ports['node1']}",
+            "AMITY_NODE2": f"{HOST}:{ports['node2']}" if "node2" in ports else nowhere,
+            "AMITY_NODE3": nowhere,
+            "AMITY_WEB1": f"{HOST}:{ports['web']}",
+            "AMITY_WEB2": nowhere,
+        }
+        self._start("haproxy", [str(haproxy()), "-db", "-f", str(_CONFIG)], places)
+
+    def _lay_down(self, name: str) -> None:
+        folder = self.of(name)
+        folder.create()
+        folder.settings.write_text(dump(self._settings(name)))
+        folder.schedules.write_text(_NEVER)
+        if name != BROKERS[0]:
+            for secret in self.of(BROKERS[0]).broker.glob("*.secret"):
+                shutil.copy(secret, folder.broker)
+        else:
+            load_or_create_passwords(folder.broker)
+            load_or_create_password(folder.broker, CLUSTER)
+
+    def _settings(self, name: str) -> Settings:
+        ports = self.ports
+        servers = tuple(f"{HOST}:{ports[one]}" for one in BROKERS)
+        broker = BrokerSettings(servers=servers)
+        if name in BROKERS:
+            others = tuple(f"{HOST}:{ports[f'{one}-routes']}" for one in BROKERS if one != name)
+            broker = BrokerSettings(
+                port=ports[name], node=name, cluster_port=ports[f"{name}-routes"], cluster_others=others
+            )
+        headend = HeadendSettings(
+            database_url=self._url,
+            push_port=ports.get(name, 0),
+            concurrency=self.shape.concurrency,
+            lease_s=LEASE_S,
+            backfill_days=1,
+        )
+        return Settings(headend=headend, broker=broker, web=WebSettings(port=ports["web"]))
+
+    def _start_meters(self) -> None:
+        argv = [sys.executable, "-m", "amity.cli", "simulate", "--meters", str(self.shape.meters), "--json"]
+        argv += ["--fault", f"slow={self.shape.slow}"]
+        self._start("meters", [*argv, "--strict-counters", "--state", str(self.folder / "counters")])
+        log = self.folder / "meters.log"
+        until(lambda: log.read_bytes().rstrip().endswith(b"]"), "the meters listen")
+        self.fleet = read_fleet_document(json.loads(log.read_text()))
+        self.know(self.fleet)
+
+    def know(self, fleet: Provision) -> None:
+        """Make meters known to the cluster, and their keys to each node."""
+        self.ot.endpoints.put(fleet.endpoints)
+        for name in self.shape.nodes:
+            KeyFile(self.of(name).keys).put(fleet.secrets)
+
+    def _start(self, name: str, argv: list[str], more: dict[str, str] | None = None) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(  # noqa: S603 - programs of our own and of Debian
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(more or {})}
+            )
+
+    # -------------------------------------------------------------- killing
+    def kill(self, name: str) -> None:
+        """`kill -9` of a process that was started here."""
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait(10)
+
+    def is_dead(self, name: str) -> bool:
+        """True for what was killed and is not started again."""
+        return name not in self._processes
+
+    def kill_broker(self, name: str) -> None:
+        """The nats-server itself; the role that watched it then ends by itself."""
+        os.kill(int((self.of(name).broker / "nats-server.pid").read_text()), signal.SIGKILL)
+        self._processes.pop(name).wait(30)
+
+    def stop(self) -> None:
+        """End what is left, the newest first."""
+        for process in reversed(self._processes.values()):
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+        self.ot.close()
+        self.it.close()
+
+    # -------------------------------------------------------------- looking
+    def read_all(self, word: str) -> list[str]:
+        """Ask for all readings of all meters; the ids of the jobs."""
+        now = SystemClock().now()
+        wanted = [
+            JobRequest(one.meter_id, kind, Priority.SCHEDULED, now, f"{word}/{one.meter_id}/{kind}")
+            for one in self.fleet.endpoints
+            for kind in READINGS
+        ]
+        return list(self.ot.jobs.enqueue(wanted, now))
+
+    def workers_at_work(self) -> set[str]:
+        """Those that hold a lease now."""
+        return {job.worker for job in self.ot.job_book.find(JobQuery(states=frozenset({JobState.LEASED})))}
+
+    def pid(self, name: str) -> int:
+        """The process id of an installation's roles."""
+        return self._processes[name].pid
+
+    def jobs(self, ids: list[str]) -> list[Any]:
+        """The jobs as they are now."""
+        wanted = set(ids)
+        return [job for job in self.ot.job_book.find(JobQuery(limit=100_000)) if job.job_id in wanted]
+
+    def nothing_left(self) -> bool:
+        """True when no job of anybody waits or runs."""
+        alive = self.ot.job_book.counts(SystemClock().now()).by_state
+        return not {JobState.WAITING, JobState.LEASED} & alive.keys()
+
+    def pids(self) -> dict[str, int]:
+        """The process ids of all that was started."""
+        return {name: process.pid for name, process in self._processes.items()}
+
+    def all_ended(self, ids: list[str]) -> bool:
+        """True when nothing more happens to these jobs."""
+        return all(job.state.ended for job in self.jobs(ids))
+
+    def sent(self) -> set[str]:
+        """The ids of all deliveries that a node ever put into the outbox."""
+        with self.ot._engine.connect() as connection:
+            return {row[0] for row in connection.exec_driver_sql("SELECT message_id FROM delivery")}
+
+    def unsent(self) -> int:
+        """Deliveries that still wait there."""
+        return len(self.ot.collection.queued(100_000))
+
+    def stored(self) -> list[str]:
+        """The ids of all deliveries that the MDM side took, one for each time it did."""
+        with self.it._engine.connect() as connection:
+            return [row[0] for row in connection.exec_driver_sql("SELECT message_id FROM delivery")]
+
+    def pushed(self) -> int:
+        """How many pushes the MDM side took."""
+        with self.it._engine.connect() as connection:
+            query = "SELECT count(*) FROM delivery WHERE outcome = 'pushed'"
+            return int(connection.exec_driver_sql(query).scalar_one())
+
+    def dead_letters(self) -> int:
+        """What the MDM side could not take."""
+        with self.it._engine.connect() as connection:
+            return int(connection.exec_driver_sql("SELECT count(*) FROM dead_letter").scalar_one())
+
+
+@contextlib.contextmanager
+def running(folder: Path, database_url: str, shape: Shape = Shape()) -> Iterator[Cluster]:
+    """A cluster that stands; its logs are shown when something goes wrong."""
+    cluster = Cluster(folder, database_url, shape)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        for log in sorted(set(folder.glob("*.log")) - {folder / "meters.log"}):
+            lines = log.read_text(errors="replace").splitlines()[-_LINES_SHOWN:]
+            sys.stdout.write("\n".join([f"--- {log.name}", *lines, ""]))

@@ -1,0 +1,81 @@
+"""The job log as service levels read it, and what waits as metrics tell it; on PostgreSQL too."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from amity.domain.collection import Delivery, Outcome
+from amity.domain.events import EventKind, MeterEvent
+from amity.domain.jobs import JobKind, JobOutcome, JobState, Priority, Span
+from amity.headend.jobs.ports import Finished, LeaseTerms
+from amity.headend.ports import Progress
+from amity.headend.sla.records import JobRecord
+from amity.headend.urgency import Urgency
+from amity.storage.ot.database import OtDatabase
+from amity.storage.ot.measures import JobQueue, OutboxLane
+from tests.unit.headend.jobs.requests import NOW, request
+
+MINUTE = timedelta(minutes=1)
+
+
+def records(database: OtDatabase, since: object = NOW) -> dict[str, JobRecord]:
+    return {one.job_id: one for one in database.job_log.since(since)}
+
+
+def end(database: OtDatabase, at: object, **outcome: str) -> None:
+    for bundle in database.jobs.lease(LeaseTerms("w"), 10, at):
+        ended = tuple(JobOutcome(job.job_id, **{"state": JobState.DONE, **outcome}) for job in bundle.jobs)
+        database.jobs.finish([Finished(bundle.lease, ended)], at)
+
+
+def test_the_log_has_jobs_as_they_went(database: OtDatabase) -> None:
+    assert database.job_log.begins() is None
+    span = Span(NOW - MINUTE, NOW)
+    asked = request("M1", JobKind.PROFILES, span=span, not_before=NOW + MINUTE)
+    (job_id,) = database.jobs.enqueue([asked], NOW)
+    waiting = JobRecord(job_id, "M1", JobKind.PROFILES, Priority.SCHEDULED, JobState.WAITING, NOW + MINUTE, span=span)
+    assert records(database) == {job_id: waiting}
+    end(database, NOW + 2 * MINUTE, told="so so")
+    done = waiting._replace(
+        state=JobState.DONE, started_at=NOW + 2 * MINUTE, finished_at=NOW + 2 * MINUTE, told="so so"
+    )
+    assert records(database) == {job_id: done}
+    assert done.took == MINUTE
+    assert records(database, NOW + 3 * MINUTE) == {}
+    assert database.job_log.begins() == NOW
+
+
+def test_a_job_that_another_did_has_its_times(database: OtDatabase) -> None:
+    (first,) = database.jobs.enqueue([request("M1")], NOW)
+    asked = request("M1", key="later", priority=Priority.ON_DEMAND)
+    assert database.jobs.enqueue([asked], NOW + MINUTE) == [first]
+    end(database, NOW + 2 * MINUTE)
+    found = records(database)
+    twin = found[asked.job_id]
+    assert (twin.state, twin.finished_at, twin.priority) == (JobState.DONE, NOW + 2 * MINUTE, Priority.ON_DEMAND)
+    assert twin.took == MINUTE
+    assert found[first].took == 2 * MINUTE
+
+
+def test_what_waits_is_counted_by_priority_and_lane(database: OtDatabase) -> None:
+    assert (database.measures.outbox(), database.measures.job_queues(NOW)) == ([], [])
+    database.jobs.enqueue([request("M1"), request("M2"), request("M3", not_before=NOW + MINUTE)], NOW)
+    database.jobs.enqueue([request("M4", priority=Priority.ON_DEMAND)], NOW)
+    assert database.measures.job_queues(NOW) == [
+        JobQueue(Priority.ON_DEMAND, 1, 1),
+        JobQueue(Priority.SCHEDULED, 3, 2),
+    ]
+    assert len(database.jobs.lease(LeaseTerms("w"), 2, NOW)) == database.measures.leases() == 2
+    end(database, NOW, state=JobState.DEAD)
+    assert database.measures.dead_letters() == 1
+
+
+def test_the_outbox_is_counted_by_lane_with_its_oldest(database: OtDatabase) -> None:
+    gasp = MeterEvent(EventKind.POWER_DOWN, 1, NOW)
+    one = Delivery("a", "M1", "s", NOW, Outcome.COMPLETE)
+    two = replace(one, message_id="b", collected_at=NOW + MINUTE)
+    for each in (two, one, replace(two, message_id="c", outcome=Outcome.PUSHED, events=(gasp,))):
+        database.collection.save(each, "d", b"", progress=Progress())
+    assert database.measures.outbox() == [
+        OutboxLane(Urgency.ALARM, 1, NOW + MINUTE),
+        OutboxLane(Urgency.READINGS, 2, NOW),
+    ]
