@@ -12,15 +12,21 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zstandard import ZstdDecompressor
+
+from amity.domain.collection import Delivery
 from amity.domain.jobs import JobKind, JobRequest, JobState, Priority
 from amity.headend.jobs.ports import JobQuery
 from amity.headend.provisioning import Provision, read_fleet_document
+from amity.kernel.time import epoch_s
 from amity.messaging.access import CLUSTER, load_or_create_password, load_or_create_passwords
+from amity.messaging.codec import ProtobufCodec
 from amity.runtime.folder import Folder
 from amity.runtime.settings import BrokerSettings, HeadendSettings, Settings, WebSettings, dump
 from amity.runtime.system import SystemClock
@@ -279,16 +285,23 @@ class Cluster:
         with self.it._engine.connect() as connection:
             return [row[0] for row in connection.exec_driver_sql("SELECT message_id FROM delivery")]
 
-    def pushed(self) -> int:
-        """How many pushes the MDM side took."""
+    def pushed(self) -> Counter[tuple[str, int]]:
+        """How often the MDM side took the push of one row, by meter and its stamp."""
         with self.it._engine.connect() as connection:
-            query = "SELECT count(*) FROM delivery WHERE outcome = 'pushed'"
-            return int(connection.exec_driver_sql(query).scalar_one())
+            bodies = connection.exec_driver_sql("SELECT body FROM delivery WHERE outcome = 'pushed'").scalars()
+            deliveries = [ProtobufCodec().decode(ZstdDecompressor().decompress(body)) for body in bodies]
+        return Counter((one.meter_id, _stamp_of(one)) for one in deliveries)
 
     def dead_letters(self) -> int:
         """What the MDM side could not take."""
         with self.it._engine.connect() as connection:
             return int(connection.exec_driver_sql("SELECT count(*) FROM dead_letter").scalar_one())
+
+
+def _stamp_of(push: Delivery) -> int:
+    """Of the one row in it; a meter that counts totals pushes them, the others what they counted in the interval."""
+    (stamp, *_) = [*(int(one.starts[0]) for one in push.intervals), *(epoch_s(one.at) for one in push.registers)]
+    return stamp
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ def test_a_killed_broker_of_three_loses_and_doubles_nothing(cluster: Cluster, vi
 
 @pytest.mark.parametrize("victim", ["haproxy", "node2"])
 def test_what_meters_push_arrives_once_whoever_is_killed(cluster: Cluster, victim: str) -> None:
-    """A push whose confirmation was lost is sent again; it is still one."""
+    """A push whose confirmation was lost is heard twice: two deliveries as evidence, one value in effect."""
     before, callers = cluster.pushed(), cluster.callers
     intervals = range(8) if victim == "haproxy" else range(8, 16)
     callers.confirmed = 0
@@ -104,7 +104,10 @@ def test_what_meters_push_arrives_once_whoever_is_killed(cluster: Cluster, victi
 
     asyncio.run(pushing())
     arrived_once(cluster)
-    assert cluster.pushed() - before == len(callers.provision.endpoints) * len(intervals)
+    pushed = cluster.pushed() - before
+    assert len(pushed) == len(callers.provision.endpoints) * len(intervals)
+    again = sum(pushed.values()) - len(pushed)
+    assert again <= len(callers.provision.endpoints), "no more than was under way when it was killed"
     until(lambda: listens(cluster.ports["node2"]), "node2 is back")
 
 

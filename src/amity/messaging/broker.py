@@ -137,7 +137,7 @@ def _look_at_its_end(task: asyncio.Future[Any]) -> None:
 
 
 class Link:
-    """The way to the broker: a connection opened when needed and again whenever it was lost, with the server that answers.
+    """The way to the broker: a connection opened when needed and whenever it was lost, with the server that answers.
 
     The library's own reconnection is off: while it reconnects it buffers silently, and we want to know.
     """

@@ -26,8 +26,8 @@ from amity.storage.ot.counters import SqlCounters
 from amity.storage.ot.database import OtDatabase
 
 SEEDS = range(1, 7)
-FOUND_WITHIN = 40
-"""So many seeds a planted bug may take; each is found long before."""
+FOUND_WITHIN = 10
+"""So many seeds a planted bug may take, from the one that is named with it; from seed 1 it takes 7 at the most."""
 
 
 @pytest.fixture(scope="module")
@@ -183,16 +183,16 @@ class LeasesHoldNobodyOff(Parts):
 
 
 PLANTED = {
-    CountersReservedAfterUse: "no invocation counter repeats",
-    CourierAcknowledgesEarly: "what is held is whole",
-    ProgressMovesBeforeTheReadings: "what is held is whole",
-    PushesAreNotCompared: "a push is taken once",
-    LeasesHoldNobodyOff: "one association per meter",
+    CountersReservedAfterUse: ("no invocation counter repeats", 1),
+    CourierAcknowledgesEarly: ("what is held is whole", 2),
+    ProgressMovesBeforeTheReadings: ("what is held is whole", 7),
+    PushesAreNotCompared: ("a push is taken once", 3),
+    LeasesHoldNobodyOff: ("one association per meter", 1),
 }
 
 
-def first_found(workshop: Workshop, parts: Callable[[], Parts], invariant: str) -> Verdict | None:
-    for seed in range(1, FOUND_WITHIN + 1):
+def first_found(workshop: Workshop, parts: Callable[[], Parts], invariant: str, first: int) -> Verdict | None:
+    for seed in range(first, first + FOUND_WITHIN):
         verdict = tell(settings_of(seed), workshop, parts())
         if any(violation.invariant == invariant for violation in verdict.violations):
             return verdict
@@ -202,7 +202,7 @@ def first_found(workshop: Workshop, parts: Callable[[], Parts], invariant: str) 
 @pytest.mark.slow
 @pytest.mark.parametrize("parts", PLANTED, ids=lambda parts: parts.__name__)
 def test_a_planted_bug_is_found(workshop: Workshop, parts: type[Parts]) -> None:
-    verdict = first_found(workshop, parts, PLANTED[parts])
+    verdict = first_found(workshop, parts, *PLANTED[parts])
     assert verdict is not None
     again = tell(settings_of(verdict.seed), workshop, parts())
     assert again.digest == verdict.digest, "the replay of a failure is the failure"

@@ -1,4 +1,4 @@
-"""A meter whose clock is ahead pushes a row for an interval that has not been yet; found by `make simulate`, seed 180."""
+"""A meter whose clock is ahead pushes a row for an interval yet to come; found by `make simulate`, seed 180."""
 
 from collections.abc import Callable
 from datetime import timedelta

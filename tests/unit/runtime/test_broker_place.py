@@ -20,7 +20,6 @@ OTHERS = ("10.20.0.12:6222", "10.20.0.13:6222")
 def folder(tmp_path: Path) -> Folder:
     folder = Folder(tmp_path)
     folder.create()
-    folder.broker.mkdir()
     load_or_create_password(folder.broker, OT)
     return folder
 

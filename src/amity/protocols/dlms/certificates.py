@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
 
 from amity.kernel.errors import SecurityError
 from amity.protocols.dlms import elliptic
@@ -19,7 +20,7 @@ _TITLE = re.compile("[0-9A-Fa-f]{16}")
 _CHAIN_MAX = 4  # meter, sub-CA, root of the DLMS public key infrastructure, and one to spare
 
 
-_UNDERSTOOD = frozenset({x509.ExtensionOID.BASIC_CONSTRAINTS, x509.ExtensionOID.KEY_USAGE})
+_UNDERSTOOD = frozenset({ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE})
 """The extensions that are heeded here; any other may stand there, but must not be critical (RFC 5280, 4.2)."""
 
 MALFORMED = (
