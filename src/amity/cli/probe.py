@@ -102,6 +102,7 @@ def secrets_held(typed: SecretOptions, suite: int | None) -> Secrets:
         signs=bool(signing),
         server_keys=PublicKeys(signing=hex_octets("--meter-signing-key", typed.meter_signing_key)),
         broken_digests_allowed=typed.allow_broken_digest,
+        bare_acceptance=typed.bare_acceptance,
     )
 
 

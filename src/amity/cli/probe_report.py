@@ -79,6 +79,7 @@ def _association(opened: Opened, asked: Asked) -> list[str]:
     if opened.uses_signature and typed.meter_signing_key:
         words += ["--meter-signing-key", typed.meter_signing_key]  # a public one
     words += ["--allow-broken-digest"] if way.authentication.broken else []
+    words += ["--bare-acceptance"] if typed.bare_acceptance and way.ciphering is not Ciphering.NONE else []
     return words + (_titles(opened, typed) if way.needs else [])
 
 

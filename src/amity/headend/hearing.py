@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Final
 
-from amity.devices.message_security import Received
+from amity.devices.freshness import Received
 from amity.headend.ports import Heard
 
 _NAME_OCTETS: Final = 8

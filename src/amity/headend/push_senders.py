@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from amity.devices.message_security import MessageSecurity, Received, sender_of
+from amity.devices.freshness import Received
+from amity.devices.message_security import MessageSecurity, sender_of
 from amity.devices.notification_intake import confirmation
 from amity.devices.push_reading import NormalisedReading
 from amity.devices.settings import AssociationSettings, Ciphering, Protection

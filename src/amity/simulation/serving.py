@@ -18,7 +18,6 @@ from amity.simulation.fleet import Fleet, document_entry
 from amity.simulation.line_faults import LineFaults
 from amity.simulation.outgoing import Outgoing
 from amity.simulation.push_schedule import Destination, PushSchedule
-from amity.simulation.pushes import Pusher
 
 _PORT_MAX = 65_535
 _NETWORK = 1
@@ -56,7 +55,7 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
         pushers = []
         servers = []
         for meter in fleet.meters:
-            server, counter = meter_server(
+            server, pusher = meter_server(
                 meter,
                 started=clock.now(),
                 reservation=reservation,
@@ -64,9 +63,10 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
                 push_to=str(push_to or ""),
                 send=outgoing.send,
                 remembers_counters=remembers_counters,
+                confirmed=push_to is not None and push_to.confirmed,
             )
             servers.append(server)
-            pushers.append((meter, Pusher(meter, counter, confirmed=push_to is not None and push_to.confirmed)))
+            pushers.append((meter, pusher))
         for first in range(0, len(servers), behind_gateway + 1):
             meters = fleet.meters[first : first + behind_gateway + 1]
             gateway, *others = servers[first : first + behind_gateway + 1]

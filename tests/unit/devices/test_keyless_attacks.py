@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
 from amity.devices.challenges import fresh_challenge
 from amity.devices.client import Authentication, Ciphering, Ports, Protection, Session, act, associate, get
+from amity.devices.freshness import Received, ReplayError
 from amity.devices.interface_classes import Role
-from amity.devices.message_security import Received, ReplayError
 from amity.devices.server import ClientAccess
 from amity.kernel.errors import ConfigurationError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import acse, apdu
@@ -38,7 +38,7 @@ from tests.unit.devices.conversing import (
     settings_for,
 )
 from tests.unit.devices.test_security_setup import SETUP, opened, reads
-from tests.unit.devices.test_security_suites import BOTH, IMPORT_VALUE, allowed, public_keys, ring, settings
+from tests.unit.devices.test_security_suites import BOTH, IMPORT_VALUE, allowed, public_keys, settings
 
 METER_SIGNING = (1002).to_bytes(32, "big")
 TAGGED, HIDDEN = Protection.AUTHENTICATED, Protection.ENCRYPTED
@@ -169,7 +169,10 @@ def test_neither_side_proves_itself_by_a_message(challenge: bytes):
 
 
 def test_our_own_challenge_never_looks_like_a_message():
-    message, other = apdu.DataNotification(0x01020304, b"", octet_string(bytes(range(10, 18)))).encode(), bytes(range(16))
+    message, other = (
+        apdu.DataNotification(0x01020304, b"", octet_string(bytes(range(10, 18)))).encode(),
+        bytes(range(16)),
+    )
     assert (len(message), reads_as_apdu(message), reads_as_apdu(other)) == (16, True, False)
     draws = iter([message, other])
     assert fresh_challenge(lambda _count: next(draws), 16) == other
@@ -212,10 +215,10 @@ def test_the_same_key_transferred_again_makes_nobody_forget():
     line, session = opened(permitted)
     assert reads(line, session)
     recorded = list(line.requests)
-    heard = line.association._meter.received_counter(READER)  # noqa: SLF001 - what is asked about
+    heard = line.association._meter.received_counter(READER)
     same = aes_key_wrap(bytes(16), bytes(range(16)))
     line.lead(act(session, Method(64, SETUP, 2), array([structure(enum(0), octet_string(same))])))
-    assert line.association._meter.received_counter(READER) > heard  # noqa: SLF001 - as above
+    assert line.association._meter.received_counter(READER) > heard
     line.association.close()
     answer = line.association.receive(recorded[0], NOW)
     assert answer is not None
@@ -259,14 +262,14 @@ def one_pass_session() -> Session:
 
 def test_a_fresh_ephemeral_key_needs_no_transaction_id_of_its_own():
     session, answer = one_pass_session(), one_pass_meter(lambda: 0)
-    session._invoke_id = 1  # noqa: SLF001 - in step with the answers above
+    session._invoke_id = 1
     for _ in range(4):
         assert lead(get(session, IMPORT_VALUE), answer).value == 7
 
 
 def test_an_ephemeral_key_that_was_heard_is_refused_whatever_its_number():
     session, heard = one_pass_session(), []
-    session._invoke_id = 1  # noqa: SLF001 - as above
+    session._invoke_id = 1
     answers = one_pass_meter(iter([50, 0]).__next__)
 
     def noting(request: bytes) -> bytes:

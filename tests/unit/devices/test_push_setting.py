@@ -96,6 +96,14 @@ def test_objects_travel_as_their_version_has_them(version: int, octets: str):
     assert setup.objects == (COLUMN,)
 
 
+@pytest.mark.parametrize(("version", "said"), [(0, 2), (1, 2), (2, 0), (2, 1)])
+def test_objects_of_another_version_are_not_taken(version: int, said: int):
+    setup, visit = pushing(version)
+    with pytest.raises(WriteRefusedError, match="other-reason"):
+        visit.lead(set_push_objects(visit.session, PUSH, [COLUMN], version=said))
+    assert setup.objects == ()
+
+
 def test_whether_pushes_are_confirmed_is_set_and_read_in_version_two():
     setup, visit = pushing(2)
     visit.lead(set_push_operation(visit.session, PUSH, PushOperation.CONFIRMED))

@@ -14,6 +14,7 @@ from amity.domain.events import EventKind
 from amity.domain.readings import Quality
 from amity.headend.ports import Progress
 from amity.headend.push_listener import PushListener, PushRules
+from amity.headend.routes import over_tcp
 from amity.kernel.errors import StorageError, TransportError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
@@ -280,6 +281,25 @@ async def test_a_meter_with_keys_for_hls_alone_pushes_with_a_tag_or_not_at_all(b
     assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
     await listener.take(frame, HOME)
     assert len(bench.deliveries()) == 1
+
+
+async def test_nobody_speaks_in_the_clear_for_a_meter_that_has_keys_for_hls_alone(bench: object) -> None:
+    meter = bench.meter_with("castellan_c3")
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    bench.database.endpoints.put([replace(endpoint, ciphering="none", protection="none")])
+    listener = PushListener(bench.surroundings, bench.database.push_counters)
+    await listener.take(Frame(1, 1, named(meter.meter_id)), HOME)
+    assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
+
+
+@pytest.mark.parametrize(("peer", "taken"), [(HOME, 1), ("203.0.113.9", 0)])
+async def test_a_meter_known_by_its_host_name_pushes_from_there(bench: object, peer: str, taken: int) -> None:
+    meter = bench.meter_with("norrvik_n1")
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    bench.database.endpoints.put([replace(endpoint, route=over_tcp("localhost", 4059))])
+    listener = PushListener(bench.surroundings, bench.database.push_counters)
+    await listener.take(Frame(1, 1, named(meter.meter_id)), peer)
+    assert (len(bench.deliveries()), listener.parking.counts.total()) == (taken, 1 - taken)
 
 
 # ------------------------------------------------------------------ over TCP

@@ -90,7 +90,7 @@ def set_push_operation(session: Session, obis: Obis, operation: PushOperation) -
     return named.write(session, CONFIRMED_PUSH_SETUP, obis, "push_operation_method", enum(operation))
 
 
-def set_push_timing(  # noqa: PLR0913 - an attribute each
+def set_push_timing(
     session: Session,
     obis: Obis,
     windows: Sequence[PushWindow],

@@ -85,7 +85,7 @@ class Session:
     @property
     def general_blocks(self) -> bool:
         """True when APDUs of any length can be exchanged, in general blocks."""
-        return bool(self.conformance & Conformance.GENERAL_BLOCK_TRANSFER)
+        return Conformance.GENERAL_BLOCK_TRANSFER in self.conformance
 
     @property
     def room_octets(self) -> int:
@@ -100,7 +100,7 @@ class Session:
 
     def list_parts(self, part_octets: int) -> int:
         """How many parts of that size a request with-list may have, so that what follows them can go in blocks."""
-        if not self.conformance & Conformance.MULTIPLE_REFERENCES:
+        if Conformance.MULTIPLE_REFERENCES not in self.conformance:
             return 1
         if self.general_blocks or not self.room_octets:
             return _LIST_PARTS_MAX
@@ -108,9 +108,9 @@ class Session:
 
     def demand(self, service: Conformance) -> None:
         """Raise LocalProtocolError when the meter did not grant all of this."""
-        if missing := service & ~self.conformance:
+        if service not in self.conformance:
             raise LocalProtocolError(
-                f"the meter did not grant {granted.names(missing)} to this association",
+                f"the meter did not grant {granted.names(service & ~self.conformance)} to this association",
                 next_step="use a client that may, or take it out of the meter's profile",
             )
 

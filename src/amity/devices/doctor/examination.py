@@ -261,6 +261,7 @@ class Doctor:
             protector=None if held is None else held(way.suite),
             server_keys=secrets.server_keys,
             broken_digests_allowed=secrets.broken_digests_allowed,
+            bare_acceptance=secrets.bare_acceptance,
         )
 
     def _client_title(self) -> bytes:

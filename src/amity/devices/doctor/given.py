@@ -28,7 +28,8 @@ class Secrets:
     says whether an encryption key is among them, `authenticates` whether an authentication key is, `signs` whether a
     private signing key is: `server_keys` are then the meter's public ones. `client_title`, where set, is the one the
     meter knows us by; `counter` the first invocation counter to use with it. `broken_digests_allowed` lets a password
-    be shown by MD5 and SHA-1. `suites` are the security suites that the keys may belong to, likely ones first.
+    be shown by MD5 and SHA-1, `bare_acceptance` is that of `AssociationSettings`. `suites` are the security suites
+    that the keys may belong to, likely ones first.
     """
 
     password: bytes = field(default=b"", repr=False)
@@ -42,6 +43,7 @@ class Secrets:
     signs: bool = False
     server_keys: PublicKeys = UNKNOWN_KEYS
     broken_digests_allowed: bool = False
+    bare_acceptance: bool = False
 
     @property
     def held(self) -> Secret:

@@ -16,8 +16,9 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol
 
+from amity.devices.freshness import Received, ReplayError
 from amity.devices.interface_classes import ASSOCIATION_LN, CURRENT_ASSOCIATION, REPLY_TO_HLS, SECURITY_SETUP, Role
-from amity.devices.message_security import DowngradeError, Received, ReplayError, is_broadcast
+from amity.devices.message_security import DowngradeError, is_broadcast
 from amity.devices.objects import Answer, AttributeObject, CosemObject, attribute_of
 from amity.devices.server.general_blocks import GeneralBlocks
 from amity.devices.server.opening import Judge, Opened, RejectedError

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from amity.devices.message_security import Received
+from amity.devices.freshness import Received
 from amity.devices.security_policy import SecurityPolicy
 from amity.devices.server.security_setup import Client
 from amity.devices.server.settings import ClientAccess

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 
+from amity.devices.freshness import Received
 from amity.devices.interface_classes import Right
-from amity.devices.message_security import Received
 from amity.devices.objects import Answer, CosemObject, ObjectModel, ObjectTree
 from amity.devices.server.access_rights import attribute_rights, may_call
 from amity.devices.server.association import MeterAssociation

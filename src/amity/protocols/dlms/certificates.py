@@ -19,7 +19,7 @@ _TITLE = re.compile("[0-9A-Fa-f]{16}")
 _CHAIN_MAX = 4  # meter, sub-CA, root of the DLMS public key infrastructure, and one to spare
 
 
-_UNDERSTOOD = frozenset({x509.ExtensionOID.BASIC_CONSTRAINTS, x509.ExtensionOID.KEY_USAGE})
+_UNDERSTOOD = frozenset({x509.BasicConstraints.oid, x509.KeyUsage.oid})
 """The extensions that are heeded here; any other may stand there, but must not be critical (RFC 5280, 4.2)."""
 
 MALFORMED = (
@@ -157,9 +157,7 @@ def _check_end_entity(certificate: x509.Certificate) -> None:
 
 
 def _check_critical(certificate: x509.Certificate) -> None:
-    strange = [
-        one.oid.dotted_string for one in certificate.extensions if one.critical and one.oid not in _UNDERSTOOD
-    ]
+    strange = [one.oid.dotted_string for one in certificate.extensions if one.critical and one.oid not in _UNDERSTOOD]
     if strange:
         raise SecurityError(
             f"the certificate of {_name(certificate)} has a critical extension that nobody here knows: {strange[0]}"
