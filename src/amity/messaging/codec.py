@@ -28,7 +28,7 @@ BODY_OCTETS_MAX: Final = 8 * 1024 * 1024
 EXCHANGES_OCTETS_MAX: Final = 64 * 1024 * 1024
 """A few kilobytes of Zstandard can announce gigabytes; a session of 90 days of profile stays below 2 MiB."""
 _ZSTD_LEVEL: Final = 1
-"""Half of a session's octets are ciphertext: at level 3 it is 0.1 % smaller, for a quarter more time."""
+"""Half of a session's octets are ciphertext: at level 3 it is 0.1 % smaller, for a third more time."""
 _NANOS_PER_MICRO: Final = 1000
 _OUTCOMES: Final = {int(pb.Outcome.Value(f"OUTCOME_{outcome.name}")): outcome for outcome in Outcome}
 
