@@ -27,6 +27,7 @@ from amity.messaging.codec import ProtobufCodec
 from amity.runtime.folder import Folder
 from amity.runtime.headend_role import read_fleet_once
 from amity.runtime.logs import configure_logs
+from amity.runtime.provisioning import provision_fleet
 from amity.runtime.roles import Role
 from amity.runtime.settings import Settings
 from amity.runtime.supervisor import Program, Supervisor, until_told_to_stop
@@ -35,8 +36,6 @@ from amity.simulation.faults import FaultKind, demo_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet, document_entry
 from amity.storage.it.database import ItDatabase
 from amity.storage.it.database import open_database as open_it_database
-from amity.storage.ot.database import open_database as open_ot_database
-from amity.storage.ot.keys import KeyFile
 from amity.usecases.login import LINK_LIFETIME, offer_link
 from amity.usecases.provision import provision
 from amity.usecases.services import Services
@@ -225,9 +224,7 @@ def _document(fleet: Fleet, story: Story) -> list[dict[str, Any]]:
 def _provisioned(folder: Folder, fleet: Fleet, story: Story) -> Iterator[ItDatabase]:
     """Registry, endpoints and keys are in place before anybody reads; gives the IT database."""
     wanted = read_fleet_document(_document(fleet, story))
-    with contextlib.closing(open_ot_database(folder.ot_database)) as ot_database:
-        ot_database.endpoints.put(wanted.endpoints)
-    KeyFile(folder.keys).put(wanted.secrets)
+    provision_fleet(folder, wanted)
     load_or_create_passwords(folder.broker)
     with contextlib.closing(open_it_database(folder.it_database)) as database:
         provision(fleet.town, database)

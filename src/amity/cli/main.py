@@ -7,6 +7,7 @@ import typer
 from amity.cli.decode import decode
 from amity.cli.demo import demo
 from amity.cli.errors import exit_status, report
+from amity.cli.fleet import fleet_app
 from amity.cli.import_readings import import_file
 from amity.cli.meter import meter_app
 from amity.cli.profile import profile_app
@@ -30,6 +31,7 @@ app.command()(decode)
 app.command("import")(import_file)
 app.command()(serve)
 app.add_typer(meter_app, name="meter")
+app.add_typer(fleet_app, name="fleet")
 app.add_typer(profile_app, name="profile")
 
 

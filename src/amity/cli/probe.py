@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +48,14 @@ def probe(  # noqa: PLR0913 - an option each
     profiles: Annotated[Path | None, typer.Option(help="A folder of your own device profiles (*.toml).")] = None,
     timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait for each answer.")] = 3.0,
     pause_s: Annotated[float, typer.Option("--pause", help="Seconds to leave the meter alone between attempts.")] = 1.0,
+    clear_password: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether the password may go out in the clear (lls). Without a word: to one client, if it asks for lls"
+            " or if the password is all that you give.",
+            show_default=False,
+        ),
+    ] = None,
     show_secrets: Annotated[bool, typer.Option(help="Print the command with the secrets in it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -57,7 +66,7 @@ def probe(  # noqa: PLR0913 - an option each
     """
     place = place_of(meter)
     known = Known(place.serial, Framing.WRAPPER if way.udp else framing, client, server, physical, baud)
-    held = secrets_held(secrets, suite)
+    held = replace(secrets_held(secrets, suite), clear_password=clear_password)
     told: list[tuple[str, str]] = []
     doctor = Doctor(
         known,

@@ -3,11 +3,18 @@
 from dataclasses import dataclass, field
 
 from amity.kernel.errors import SecurityError
-from amity.protocols.dlms.apdu import ConfirmedServiceError, InitiateRequest, InitiateResponse, decode
+from amity.protocols.dlms.apdu import (
+    ConfirmedServiceError,
+    ExceptionResponse,
+    InitiateRequest,
+    InitiateResponse,
+    decode,
+)
 
 UNPROVED_JUMP_MAX = 1 << 24
 """How far a message without a tag may move a counter: as seconds, half a year of silence."""
 
+_ERROR = ConfirmedServiceError | ExceptionResponse
 _INITIATE = InitiateRequest | InitiateResponse | ConfirmedServiceError
 _ONE_TIME_KEYS_MAX = 4096
 
@@ -56,18 +63,20 @@ def check_rises(what: str, number: int, last: int) -> None:
         raise ReplayError(what, number, last)
 
 
-def check_unproved(plain: bytes, jump: int, *, initiate: bool, first: bool) -> None:
-    """Without a tag a message is believed for its sense alone, and not far: any octets decipher to something.
+def moves_unproved(plain: bytes, jump: int, *, initiate: bool, first: bool) -> bool:
+    """Whether a message without a tag moves the counter: for its sense alone, and not far.
 
-    Raise RemoteProtocolError when it has none, SecurityError when it is no Initiate service or jumps too far ahead. An
-    Initiate service is long enough to be none by chance.
+    Any octets decipher to something. An error is so short that chance soon hits it: it moves nothing. Raise
+    RemoteProtocolError where there is no sense, SecurityError for no Initiate service, or too far a jump.
     """
     apdu = decode(plain)
-    if initiate:
-        if not isinstance(apdu, _INITIATE):
-            raise SecurityError("a message that opens an association does not hold that", next_step="wrong key likely")
-    elif jump > UNPROVED_JUMP_MAX and not first:
+    if initiate and not isinstance(apdu, _INITIATE):
+        raise SecurityError("a message that opens an association does not hold that", next_step="wrong key likely")
+    if isinstance(apdu, _ERROR):
+        return False
+    if jump > UNPROVED_JUMP_MAX and not first:
         raise SecurityError(
             f"a message without a tag is {jump} ahead of the invocation counter heard last",
             next_step="somebody may try to lock the sender out; choose a protection with authentication",
         )
+    return True

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
-from amity.devices.freshness import Received, check_rises, check_unproved
+from amity.devices.freshness import Received, check_rises, moves_unproved
 from amity.devices.settings import ONE_MESSAGE, SYSTEM_TITLE_OCTETS, Ciphering, Protection
-from amity.kernel.errors import SecurityError
+from amity.kernel.errors import RemoteProtocolError, SecurityError
 from amity.protocols.dlms.apdu import Apdu, Ciphered, GeneralCiphering, GeneralSigning, InitiateRequest, decode
 from amity.protocols.dlms.ciphered import CipherTag, dedicated_tag_of, global_tag_of
 from amity.protocols.dlms.ciphering import (
@@ -206,11 +206,12 @@ class MessageSecurity:
         return signed
 
     def _check_signed_once(self, signed: GeneralSigning) -> None:
-        """What is asked for is asked for once; an answer may bear the number of the question.
+        """A signature counts once: whoever has the symmetric keys may wrap an old one anew.
 
-        Some clients give signed messages no number: under a key with a counter these are taken all the same.
+        Some give signed messages no number: under a key with a counter these are taken all the same.
         """
-        if self._answers_in_kind and (signed.transaction_id or self.policy is Protection.NONE):
+        heeded = self._answers_in_kind or self.demands_signature
+        if heeded and (signed.transaction_id or self.policy is Protection.NONE):
             number, received = int.from_bytes(signed.transaction_id, "big"), self._global.received
             check_rises("transaction id", number, received.signed)
             received.signed = number
@@ -248,13 +249,13 @@ class MessageSecurity:
             raise SecurityError(
                 f"a message of type {apdu.tag.name} does not hold what its type says", next_step="wrong key likely"
             )
-        if not control & SecurityControl.AUTHENTICATED:
-            check_unproved(plain, counter - last, initiate=initiate, first=last < 0)
+        tagged = bool(control & SecurityControl.AUTHENTICATED)
+        number = counter if tagged or moves_unproved(plain, counter - last, initiate=initiate, first=last < 0) else last
         self.came_to_all = to_all
         if to_all:
-            received.broadcast = counter
+            received.broadcast = number
             return plain
-        received.counter = counter
+        received.counter = number
         if self._answers_in_kind:
             self._sending = used
             self._answer_in(Ciphering.GENERAL_GLO if apdu.tag.general else Ciphering.GLO, control)
@@ -278,8 +279,8 @@ class MessageSecurity:
         plain = unwrap_general(self._parties(), apdu)
         if not plain:
             raise SecurityError("a ciphered message holds nothing", next_step="wrong key likely")
-        if not tagged:
-            check_unproved(plain, number - last, initiate=initiate, first=last < 0)
+        if not tagged and not moves_unproved(plain, number - last, initiate=initiate, first=last < 0):
+            number = last
         self.came_to_all = False
         if counted:
             received.counter = number
@@ -337,7 +338,10 @@ def is_encrypted(octets: bytes) -> bool:
 
 def is_broadcast(octets: bytes) -> bool:
     """True when a protected APDU says that it is for everybody; nobody answers one, whatever is wrong with it."""
-    apdu = decode(octets)
+    try:
+        apdu = decode(octets)
+    except RemoteProtocolError:
+        return False
     return isinstance(apdu, Ciphered) and bool(apdu.security_control & SecurityControl.BROADCAST)
 
 

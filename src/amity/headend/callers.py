@@ -1,15 +1,60 @@
-"""Whether a caller calls from where a meter lives: by address, or by what its host name stands for now."""
+"""Who calls, and whether he may speak for a meter without proof: by his address, or by the session he speaks in."""
 
 import asyncio
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple, Protocol
+
+from amity.headend.ports import Endpoint
+from amity.headend.routes import Gateway
 
 _Address = IPv4Address | IPv6Address
+
+
+class Caller(Protocol):
+    """Somebody who pushes; as text, where he calls from."""
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:
+        """True when this is the meter itself, as far as can be told without keys."""
+        ...
+
+
+class CallingFrom(NamedTuple):
+    """Somebody who called us from an address."""
+
+    address: str
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:
+        """Where the meter lives is where it calls from."""
+        return await speaks_from(endpoint.route.host, self.address)
+
+    def __str__(self) -> str:
+        """As what he pushes is parked."""
+        return self.address
+
+
+class InSession(NamedTuple):
+    """Somebody heard in the session with `endpoint`; `gateway` says behind what, None for nothing."""
+
+    endpoint: Endpoint
+    gateway: Gateway | None
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:
+        """A meter speaks for itself alone, also where others are called at the same address or on the same line."""
+        route = replace(self.endpoint.route, gateway=self.gateway)
+        if route == self.endpoint.route:
+            return endpoint.meter_id == self.endpoint.meter_id
+        return endpoint.route == route
+
+    def __str__(self) -> str:
+        """As what he pushes is parked."""
+        return f"{replace(self.endpoint.route, gateway=self.gateway)} in the session with {self.endpoint.meter_id}"
 
 
 async def speaks_from(host: str, peer: str) -> bool:
     """True when the address `peer` is that of `host`; a name that nobody can resolve is nobody's."""
     if host == peer:
-        return True
+        return bool(host)
     caller = _address(peer)
     return caller is not None and caller in await _addresses_of(host)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +10,18 @@ from typing import Final
 
 from amity.devices.notification_intake import NotificationIntake
 from amity.domain.collection import Delivery, Exchange, Outcome
+from amity.headend.callers import Caller, CallingFrom, InSession
 from amity.headend.fitting import fitting
 from amity.headend.message_id import identified
 from amity.headend.ports import Endpoint, Progress, PushCounterStore
 from amity.headend.push_readings import normalised_push
-from amity.headend.push_senders import Opened, Senders, reason_of
+from amity.headend.push_repeats import Repeats
+from amity.headend.push_senders import Opened, Senders, Signatures, reason_of
+from amity.headend.reader import defect
+from amity.headend.routes import Gateway
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, RemoteProtocolError, TransportError
+from amity.protocols.gateway.prefix import GatewayError, decode, is_prefixed
 from amity.protocols.wrapper.frame import Frame, Reader, encode
 
 _CHUNK_OCTETS: Final = 4096
@@ -71,7 +77,9 @@ class PushListener:
         self._surroundings = surroundings
         self._rules = rules or PushRules()
         self._senders = Senders(surroundings)
+        self._signatures = Signatures()
         self._counters = counters
+        self._repeats = Repeats(surroundings.clock)
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], str] = {}
         self.parking = Parking(self._rules.parked_max)
@@ -145,41 +153,69 @@ class PushListener:
                 for answer in answers:
                     writer.write(encode(frame.destination, frame.source, answer))
                 opened = None if message is None else await self.take(frame._replace(payload=message), peer)
-                if opened is not None:
-                    await self._confirm(writer, frame, opened)
+                if opened is not None and message is not None:
+                    await self._confirm(writer, frame._replace(payload=message), opened)
             if not frames.pending_octets:
                 due = now() + self._rules.idle_timeout_s
             elif was_between_frames or arrived:
                 due = now() + self._rules.frame_timeout_s
 
     async def take_from_session(self, endpoint: Endpoint, apdu: bytes) -> None:
-        """Make a delivery of what a meter pushed in the midst of a session, or park it."""
-        await self.take(Frame(endpoint.server, endpoint.client, apdu), endpoint.route.host)
+        """Make a delivery of what was pushed in the midst of a session with this meter, or park it.
+
+        A gateway prefix, which it still has, tells who behind the gateway pushed; without one it was the gateway.
+        """
+        frame = Frame(endpoint.server, endpoint.client, apdu)
+        caller = InSession(endpoint, None)
+        try:
+            if is_prefixed(apdu):
+                prefixed = decode(apdu)
+                apdu, caller = prefixed.apdu, InSession(endpoint, Gateway(prefixed.network, prefixed.device))
+        except GatewayError as error:
+            self._park(str(caller), encode(*frame), error)
+            return
+        await self._take(frame, apdu, caller)
 
     async def _confirm(self, writer: asyncio.StreamWriter, frame: Frame, opened: Opened) -> None:
         """Tell a meter that waits for it that its push is kept; one that hears nothing sends it again."""
         try:
-            answer = await self._senders.confirmation(opened)
+            answer = self._repeats.answer(opened, frame.payload) or await self._senders.confirmation(opened)
         except AmityError as error:
             self._park(opened.endpoint.meter_id, frame.payload, error)
             return
         if answer is not None:
+            self._repeats.answered(opened, frame.payload, answer)
             writer.write(encode(frame.destination, frame.source, answer))
 
     async def take(self, frame: Frame, peer: str) -> Opened | None:
-        """Make a delivery of one frame, or park it; give what was taken."""
+        """Make a delivery of one frame from this address, or park it; give what was taken."""
+        return await self._take(frame, frame.payload, CallingFrom(peer))
+
+    async def _take(self, frame: Frame, apdu: bytes, caller: Caller) -> Opened | None:
         octets = encode(*frame)
         try:
-            opened = await self._senders.open(frame.payload, peer)
-            await self._deliver(self._delivery(opened, octets), opened)
+            opened = await self._senders.open(apdu, caller)
+            if self._repeats.knows(opened):
+                await self._heard_again(opened, apdu)
+            else:
+                with self._signatures.once(opened):
+                    await self._deliver(self._delivery(opened, octets), opened)
+                self.taken += 1
+            self._repeats.keep(opened, apdu)
         except AmityError as error:
-            self._park(peer, octets, error)
+            self._park(str(caller), octets, error)
         except Exception as error:  # noqa: BLE001 - a defect that one push brings to light must not stop the others
-            self._park(peer, octets, AmityError(f"a defect in Amity: {type(error).__name__}: {error}"))
+            self._park(str(caller), octets, defect(error))
         else:
-            self.taken += 1
             return opened
         return None
+
+    async def _heard_again(self, opened: Opened, apdu: bytes) -> None:
+        """Its delivery exists; under a new counter the counter moves, and the same octets move nothing."""
+        if self._repeats.knows_octets(opened, apdu):
+            return
+        with self._signatures.once(opened):
+            await self._surroundings.disk(lambda: self._save_once(opened, _nothing))
 
     def _delivery(self, opened: Opened, octets: bytes) -> Delivery:
         surroundings, endpoint = self._surroundings, opened.endpoint
@@ -209,20 +245,25 @@ class PushListener:
 
         The counter moves in the same transaction: what was not saved may come again and is no replay.
         """
-        surroundings, counters = self._surroundings, self._counters
+        surroundings = self._surroundings
         kept = fitting(delivery, surroundings.codec)
 
         def save() -> None:
             surroundings.collection.save(kept.delivery, surroundings.subject, kept.body, progress=Progress())
 
-        def save_once() -> None:
-            if opened.counter is None:
-                save()
-                return
-            with counters.moved(delivery.meter_id, opened.counter, authenticated=opened.authenticated):
-                save()
+        await surroundings.disk(lambda: self._save_once(opened, save))
 
-        await surroundings.disk(save_once)
+    def _save_once(self, opened: Opened, save: Callable[[], None]) -> None:
+        """On the disk's thread."""
+        if opened.counter is None:
+            save()
+            return
+        with self._counters.moved(opened.endpoint.meter_id, opened.counter, authenticated=opened.authenticated):
+            save()
 
     def _park(self, peer: str, octets: bytes, error: AmityError) -> None:
         self.parking.park(Parked(self._surroundings.clock.now(), peer, octets, error))
+
+
+def _nothing() -> None:
+    """What is saved of a push that was heard before."""

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -11,7 +12,7 @@ from amity.devices.message_security import MessageSecurity, sender_of
 from amity.devices.notification_intake import confirmation
 from amity.devices.push_reading import NormalisedReading
 from amity.devices.settings import AssociationSettings, Ciphering, Protection
-from amity.headend.callers import speaks_from
+from amity.headend.callers import Caller
 from amity.headend.ports import Endpoint
 from amity.headend.push_readings import Notification, meter_named_in, readings_of
 from amity.headend.session import association_settings
@@ -46,6 +47,7 @@ class Opened(NamedTuple):
     `counter` is the number of a protected push, which may be taken once only: its invocation counter, or its
     transaction id where no counter tells. It is as good as the tag or signature that covers it: without one, whoever
     stands in between can name any number. `conversation` seals what goes back, None where nothing is protected.
+    `signed` is the number of its signature, which whoever has the symmetric keys could wrap anew; below 0 without one.
     """
 
     endpoint: Endpoint
@@ -55,6 +57,7 @@ class Opened(NamedTuple):
     counter: int | None = None
     authenticated: bool = False
     conversation: "Conversation | None" = None
+    signed: int = -1
 
 
 class Conversation(NamedTuple):
@@ -62,6 +65,32 @@ class Conversation(NamedTuple):
 
     security: MessageSecurity
     numbers: deque[int]
+
+
+class Signatures:
+    """The highest number that each meter has signed, as long as this program runs; what is not above it is old."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    @contextmanager
+    def once(self, opened: Opened) -> Iterator[None]:
+        """What is done within counts if it succeeds; raise SecurityError before it begins for an old signature."""
+        meter_id, number = opened.endpoint.meter_id, opened.signed
+        last = self._last.get(meter_id, -1)
+        if 0 <= number <= last:
+            raise SecurityError(
+                f"what meter {meter_id} signed under number {number} was heard before",
+                next_step="somebody with the symmetric keys may wrap old messages anew; look where it came from",
+            )
+        if number >= 0:
+            self._last[meter_id] = number
+        try:
+            yield
+        except BaseException:
+            if self._last.get(meter_id) == number:
+                self._last[meter_id] = last
+            raise
 
 
 class Senders:
@@ -74,8 +103,8 @@ class Senders:
         self._looked_at: datetime | None = None
         self._looking = asyncio.Lock()
 
-    async def open(self, payload: bytes, peer_host: str) -> Opened:
-        """Open one APDU.
+    async def open(self, payload: bytes, caller: Caller) -> Opened:
+        """Open one APDU that this caller pushed.
 
         Raises:
             UnknownSenderError: nobody of the fleet, or not to be told who.
@@ -85,7 +114,7 @@ class Senders:
         message = apdu.decode(payload)
         if isinstance(message, Protected):
             return await self._open_protected(payload, message)
-        return await self._open_plain(payload, _notification(message), peer_host)
+        return await self._open_plain(payload, _notification(message), caller)
 
     async def confirmation(self, opened: Opened) -> bytes | None:
         """What goes back to the sender of a push that was kept, protected in kind; None where he wants nothing.
@@ -116,7 +145,7 @@ class Senders:
             raise SecurityError(f"a push of meter {endpoint.meter_id} has the number {number}, beyond what is believed")
         tagged = isinstance(message, GeneralSigning) or Protection.AUTHENTICATED.satisfied_by(message.security_control)
         readings = readings_of(notification)
-        return Opened(endpoint, plain, notification, readings, number, tagged, conversation)
+        return Opened(endpoint, plain, notification, readings, number, tagged, conversation, received.signed)
 
     def _conversation(self, endpoint: Endpoint, message: Protected, received: Received) -> Conversation:
         settings = self._association(endpoint)
@@ -142,8 +171,8 @@ class Senders:
         security.demands_signature = settings.demands_signature
         return Conversation(security, numbers)
 
-    async def _open_plain(self, payload: bytes, notification: Notification, peer_host: str) -> Opened:
-        """A plain push proves nothing: it is taken only from meters without keys, and from their own address.
+    async def _open_plain(self, payload: bytes, notification: Notification, caller: Caller) -> Opened:
+        """A plain push proves nothing: it is taken only from meters without keys, and where they themselves speak.
 
         Keys for HLS alone are keys too: what such a meter pushes it can protect.
         """
@@ -157,10 +186,8 @@ class Senders:
                 f"an unprotected push came in the name of meter {endpoint.meter_id}, which has keys",
                 next_step="somebody may be in between; look where it came from",
             )
-        if not await speaks_from(endpoint.route.host, peer_host):
-            raise UnknownSenderError(
-                f"an unprotected push in the name of meter {endpoint.meter_id} came from {peer_host}"
-            )
+        if not await caller.speaks_for(endpoint):
+            raise UnknownSenderError(f"an unprotected push in the name of meter {endpoint.meter_id} came from {caller}")
         return Opened(endpoint, payload, notification, readings)
 
     async def _find(self, title_or_name: bytes | str) -> Endpoint | None:

@@ -109,9 +109,14 @@ class Route:
         return self.link.at.host if isinstance(self.link.at, Host) else ""
 
     @property
-    def serial(self) -> SerialLine | None:
-        """The serial line that only one meter at a time can be read over."""
-        return self.link.at if isinstance(self.link.at, SerialLine) else None
+    def shared_line(self) -> str:
+        """The line that only one meter at a time can be read over, empty where each has a connection of its own.
+
+        HDLC over TCP ends at a modem, and behind that is a line as well.
+        """
+        if not isinstance(self.link, HdlcLink):
+            return ""
+        return self.link.at.device if isinstance(self.link.at, SerialLine) else str(self.link.at)
 
     def evidence(self, source: int, destination: int, apdu: bytes, *, is_request: bool) -> bytes:
         """An APDU as it is kept: with gateway prefix and wrapper as on the line; HDLC frames are not kept."""

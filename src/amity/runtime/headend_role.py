@@ -119,7 +119,7 @@ def _surroundings(folder: Folder, settings: HeadendSettings, database: OtDatabas
         codec=ProtobufCodec(),
         mappings=MappingFile(folder.mapping),
         subject=SUBJECT,
-        profile_of=catalogue_of(folder.profiles if folder.profiles.is_dir() else None).profile,
+        profile_of=catalogue_of(folder.own_profiles).profile,
         reading=ReadingRules(first_read=timedelta(days=settings.backfill_days)),
         session=SessionRules(
             connect_timeout_s=settings.connect_timeout_s,

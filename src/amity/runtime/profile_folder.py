@@ -20,6 +20,9 @@ class _Files(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return text_of(self._files[name])
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._files  # without reading it, which may fail
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
 

@@ -25,6 +25,7 @@ from amity.simulation.stamps import date_times
 
 _PRIORITY_HIGH = 0x80000000  # bit 31 of long-invoke-id-and-priority
 _INVOKE_ID_MAX = 0xFFFFFF
+_WAITING_MAX = 64
 _LAST_EVENT = Attribute(1, LAST_EVENT_CODE, 2)
 _SCALED = frozenset({REGISTER.class_id, EXTENDED_REGISTER.class_id})
 _VALUE = 2
@@ -152,6 +153,8 @@ class Pusher:
             number = self._sent & _INVOKE_ID_MAX
         if self._confirmed:
             self._waiting[push] = number
+            if len(self._waiting) > _WAITING_MAX:
+                del self._waiting[next(iter(self._waiting))]  # the oldest: nobody will confirm it any more
         return data_notification(
             body,
             long_invoke_id=_PRIORITY_HIGH | number,

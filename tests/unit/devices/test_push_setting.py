@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from amity.devices.client import WriteRefusedError
+from amity.devices.client import MethodRefusedError, WriteRefusedError
 from amity.devices.client.push_setting import (
     push_now,
     read_push,
@@ -55,6 +55,18 @@ def test_a_push_is_configured_and_sent(version: int, delay: RepetitionDelay):
     assert visit.lead(read_push(session, PUSH)) == ((COLUMN,), ELSEWHERE, (WINDOW,), 30, 2, delay)
     visit.lead(push_now(session, PUSH))
     assert pushed == [setup]
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [("", "names no destination: write send_destination_and_method"), ("192.0.2.1:4059", "reach '192.0.2.1:4059'")],
+)
+def test_a_push_that_does_not_go_out_is_explained(address: str, advice: str):
+    setup, visit = pushing(0)
+    setup.destination = setup.destination._replace(address=address)
+    with pytest.raises(MethodRefusedError, match="temporary-failure") as caught:
+        visit.lead(push_now(visit.session, PUSH))
+    assert advice in caught.value.next_step
 
 
 def test_a_delay_that_is_not_given_stays():

@@ -33,7 +33,7 @@ from amity.devices.client.supply import (
     reconnect,
     set_control_mode,
 )
-from amity.devices.cosem.disconnect import ControlState
+from amity.devices.cosem.disconnect import ControlState, SwitchEvent
 from amity.devices.cosem.limits import EmergencyProfile, MonitoredValue, ScriptCall
 from amity.devices.cosem.mbus import MBusIdentity, MBusMedium
 from amity.devices.cosem.payment import (
@@ -90,6 +90,17 @@ def test_a_meter_that_cannot_be_switched_says_so():
     assert "control mode is 0" in caught.value.next_step
     assert visit.lead(read_supply(visit.session)) == (True, ON, 0)
     assert relay.connected
+
+
+def test_who_reconnects_what_is_ready_for_it_is_told_who_may():
+    relay, visit = supplied(4)
+    relay.apply(SwitchEvent.LOCAL_DISCONNECT, NOW)
+    assert relay.state is READY
+    with pytest.raises(MethodRefusedError, match="other-reason") as caught:
+        visit.lead(reconnect(visit.session))
+    assert "switch it on there, or disconnect it first" in caught.value.next_step
+    visit.lead(disconnect(visit.session))
+    assert visit.lead(reconnect(visit.session)).state is ON
 
 
 @pytest.mark.parametrize("client", [READING, MANAGEMENT])

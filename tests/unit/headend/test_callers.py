@@ -15,7 +15,7 @@ from amity.headend.callers import speaks_from
     ("meter-7.invalid", "127.0.0.1", False),
     ("meter..7", "127.0.0.1", False),
     ("", "127.0.0.1", False),
-    ("", "", True),
+    ("", "", False),
     ("10.1.2.3", "unknown", False),
 ])  # fmt: skip
 async def test_a_caller_is_where_its_meter_lives_or_is_not(host: str, peer: str, *, same: bool) -> None:

@@ -15,7 +15,7 @@ from amity.domain.readings import Quality
 from amity.headend.fleet import Fleet, Told
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import Endpoint, MeterSecrets
-from amity.headend.routes import over_tcp
+from amity.headend.routes import HdlcLink, Host, Route, SerialLine, WrapperLink, over_tcp
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
 from amity.kernel.errors import ConfigurationError, StorageError
@@ -158,6 +158,20 @@ async def test_a_meter_has_one_association_at_a_time(make_bench: Callable) -> No
     await asyncio.gather(*(fleet.read_meter(meter_id) for _ in range(4)))
     assert bench.connector.sessions[meter_id] == 4
     assert bench.connector.open_most == 1
+
+
+@pytest.mark.parametrize(("line", "most"), [
+    (HdlcLink(Host("10.0.0.1", 4001), physical=17), 1), (HdlcLink(SerialLine("/dev/ttyUSB0")), 1),
+    (WrapperLink(Host("10.0.0.1", 4001)), 4),
+])  # fmt: skip
+async def test_meters_on_one_line_wait_for_each_other(
+    make_bench: Callable, line: HdlcLink | WrapperLink, most: int
+) -> None:
+    bench = make_bench(4)
+    endpoints = bench.database.endpoints
+    endpoints.put([replace(one, route=Route(line)) for one in endpoints.all()])
+    await fleet_of(bench).read_fleet_once()
+    assert (bench.connector.open_most, len(bench.deliveries())) == (most, 4)
 
 
 async def test_reading_a_meter_that_is_not_known_says_so(make_bench: Callable) -> None:

@@ -12,9 +12,9 @@ from amity.devices.profiles import fictional_keys
 from amity.domain.collection import Outcome
 from amity.domain.events import EventKind
 from amity.domain.readings import Quality
-from amity.headend.ports import Progress
+from amity.headend.ports import Endpoint, Progress
 from amity.headend.push_listener import PushListener, PushRules
-from amity.headend.routes import over_tcp
+from amity.headend.routes import Gateway, HdlcLink, Host, Route, SerialLine, WrapperLink, over_tcp
 from amity.kernel.errors import StorageError, TransportError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
@@ -31,6 +31,8 @@ from amity.protocols.dlms.data import (
     structure,
     utf8_string,
 )
+from amity.protocols.gateway.prefix import Prefixed
+from amity.protocols.gateway.prefix import encode as prefixed
 from amity.protocols.wrapper.frame import Frame, Reader, encode
 from amity.simulation.counters import MeterCounter, reservation_by_time
 from amity.simulation.happenings import Happening
@@ -454,3 +456,52 @@ async def test_the_first_pushes_of_a_start_that_come_together_are_all_believed(b
     await asyncio.gather(*(together.take(frame, HOME) for frame in frames))
     assert together.taken == len(frames)
     assert not together.parking.counts
+
+
+# ------------------------------------------------------------------ in the midst of a session
+def reached(bench: object, meter: SimulatedMeter, route: Route) -> Endpoint:
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    endpoint = replace(endpoint, route=route)
+    bench.database.endpoints.put([endpoint])
+    return endpoint
+
+
+SERIAL = [Route(HdlcLink(SerialLine(f"/dev/ttyUSB{number}"))) for number in (0, 1)]
+ONE_HOST = [over_tcp(HOME, 4059), over_tcp(HOME, 4059)]
+BEHIND = [Route(WrapperLink(Host(HOME, 4059)), Gateway(3, bytes([device]))) for device in (0x2A, 0x2B)]
+
+
+@pytest.mark.parametrize("routes", [SERIAL, ONE_HOST, BEHIND], ids=["serial", "one host", "one gateway"])
+async def test_in_a_session_a_meter_speaks_for_itself_alone(
+    bench: object, listener: PushListener, routes: list[Route]
+) -> None:
+    meters = [bench.meter_with(key) for key in PLAIN]
+    speaker, victim = (reached(bench, *pair) for pair in zip(meters, routes, strict=True))
+    gateway = speaker.route.gateway
+    own, forged = named(speaker.meter_id), named(victim.meter_id)
+    if gateway is not None:
+        own, forged = (prefixed(Prefixed(*_place(gateway), apdu, is_request=False)) for apdu in (own, forged))
+    await listener.take_from_session(speaker, forged)
+    assert (listener.parking.counts, bench.deliveries()) == ({"unknown-sender": 1}, [])
+    await listener.take_from_session(speaker, own)
+    assert [one.meter_id for one in bench.deliveries()] == [speaker.meter_id]
+
+
+def _place(gateway: Gateway) -> tuple[int, bytes]:
+    return gateway.network, gateway.device
+
+
+async def test_a_neighbour_behind_the_gateway_is_heard_under_its_own_name(
+    bench: object, listener: PushListener
+) -> None:
+    speaker, neighbour = (
+        reached(bench, bench.meter_with(key), route) for key, route in zip(PLAIN, BEHIND, strict=True)
+    )
+    apdu = prefixed(Prefixed(3, b"\x2b", named(neighbour.meter_id), is_request=False))
+    await listener.take_from_session(speaker, apdu)
+    (one,) = bench.deliveries()
+    assert one.meter_id == neighbour.meter_id
+    assert one.exchanges[0].response.endswith(apdu)
+    await listener.take_from_session(speaker, named(speaker.meter_id))  # the gateway itself: no prefix
+    await listener.take_from_session(speaker, b"\xe7\x03\x05\x2b")
+    assert listener.parking.counts == {"unknown-sender": 1, "undecodable": 1}

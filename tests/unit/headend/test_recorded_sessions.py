@@ -74,9 +74,10 @@ def test_hearing_goes_on_where_the_disk_left_it_under_the_same_key_only() -> Non
     hearing.received.counter = 50
     hearing.resume(Heard(key_name(KEY), 45))
     assert hearing.heard == Heard(key_name(KEY), 50)
+    hearing.received.signed = hearing.received.transaction = 7
     hearing.under(OTHER_KEY)
     assert hearing.heard is None
-    assert hearing.received.counter == -1
+    assert (hearing.received.counter, hearing.received.signed, hearing.received.transaction) == (-1, 7, 7)
 
 
 def test_a_meter_without_a_key_is_heard_without_a_counter() -> None:

@@ -95,8 +95,9 @@ def test_the_alarm_set_up_pushes_the_last_code():
 def test_without_a_way_out_the_client_is_told():
     house = Installed()
     session, led = house.visit(Role.MANAGEMENT)
-    with pytest.raises(MethodRefusedError, match="temporary-failure"):
+    with pytest.raises(MethodRefusedError, match="temporary-failure") as caught:
         led(push_now(session, PUSH_ON_INTERVAL))
+    assert "names no destination" in str(caught.value.next_step)
 
 
 async def test_frames_go_out_over_tcp():

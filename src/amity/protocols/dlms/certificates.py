@@ -65,12 +65,15 @@ class Trust:
         return certificate
 
     def check_chain(self, der: bytes, now: datetime) -> None:
-        """Raise SecurityError unless a trust anchor vouches for it, itself or by way of the intermediates."""
+        """Raise SecurityError unless a trust anchor vouches for it, itself or by way of the intermediates.
+
+        An authority that is to be believed is itself one of those that may stand beneath another.
+        """
         leaf = parsed(der)
         anchors = [parsed(der) for der in self.anchors]
         others = [parsed(der) for der in self.intermediates]
-        below = leaf
-        for authorities in range(_CHAIN_MAX):
+        below, itself = leaf, int(_is_authority(leaf))
+        for authorities in range(itself, itself + _CHAIN_MAX):
             if _issuer_among(anchors, below, authorities, now) is not None:
                 return
             issuer = _issuer_among(others, below, authorities, now)

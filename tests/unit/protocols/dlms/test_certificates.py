@@ -23,7 +23,7 @@ def name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
-def certificate(
+def certificate(  # noqa: PLR0913 - a certificate has that many fields
     subject: str,
     key: Any,
     issuer: str,
@@ -33,13 +33,14 @@ def certificate(
     usage: str | None = "digital_signature",
     start: datetime = NOW - timedelta(days=1),
     days: int = 30,
+    serial_number: int = 7,
 ) -> bytes:
     builder = (
         x509.CertificateBuilder()
         .subject_name(name(subject))
         .issuer_name(name(issuer))
         .public_key(key.public_key())
-        .serial_number(7)
+        .serial_number(serial_number)
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=days))
     )
