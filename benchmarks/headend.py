@@ -2,8 +2,9 @@
 
 The meters are another process, and so is the broker; what is counted is the CPU time of this one, all its threads, for
 each session. A session asks for all that a head-end wants: the bar's association, register, profile in four blocks and
-release (8 exchanges), and the meter's name, its clock, its billing profile and its event log (12 together; the last two
-have nothing new). Every round is a day later than the one before. Run: `python -m benchmarks.headend [--json]`.
+release (8 exchanges), the meter's name and clock in the request for the register, and its billing profile and its event
+log, which have nothing new (10 exchanges together). Every round is a day later than the one before. Run:
+`python -m benchmarks.headend [--json]`.
 """
 
 import argparse

@@ -27,10 +27,10 @@ from typing import TypeVar
 
 from amity.headend.call_desk import CallDesk
 from amity.headend.called_lines import CalledLines
+from amity.headend.callers import Datagram
 from amity.headend.mapping_file import MappingFile
 from amity.headend.provisioning import read_fleet_document
 from amity.headend.push_listener import PushListener
-from amity.headend.push_senders import over_udp
 from amity.headend.surroundings import Surroundings
 from amity.kernel.time import epoch_s
 from amity.messaging.codec import ProtobufCodec
@@ -122,7 +122,7 @@ async def measure(over: str, meters: int, folder: Path) -> Measured:
     pushes = PushListener(surroundings, database.push_counters)
 
     async def datagram(frame: Frame, peer: str) -> None:
-        await pushes.take(frame, over_udp(peer))
+        await pushes.take(frame, Datagram(peer))
 
     if over == "udp":
         rules = DatagramRules(waiting_max=meters, waiting_per_peer_max=meters)

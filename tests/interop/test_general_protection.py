@@ -14,7 +14,7 @@ from amity.devices.cosem.certificates import (
     CertificateEntity,
     CertificateType,
     KeptCertificate,
-    identification,
+    identifications,
 )
 from amity.protocols.dlms import apdu
 from amity.protocols.dlms.certificates import Purpose
@@ -90,7 +90,7 @@ def test_methods_4_to_8_are_called_as_our_meter_takes_them(answer: dict[str, Any
     }
     for name, (index, wanted) in named.items():
         called, parameters = parameter(answer, name)
-        assert (called, identification(parameters)) == (index, wanted)
+        assert (called, identifications(parameters)[-1]) == (index, wanted)
     assert named["export_by_entity"][1].to_data() == parameter(answer, "export_by_entity")[1]
 
 

@@ -41,7 +41,6 @@ from amity.simulation.network.medium import ways
 from amity.simulation.network.memory import MemoryTransport, connect_in_memory
 from amity.simulation.network.meter_collector import SELF, MeterCollectorWays
 from amity.simulation.network.presets import preset
-from amity.simulation.pushes import Pusher
 from amity.simulation.virtual_time import VirtualClock, run_virtually
 from amity.storage.ot.database import open_database
 from amity.transports.collector_ways import CollectorWays
@@ -88,10 +87,9 @@ class World:
         self.database.collectors.decide("DC7", "", Admission.ACCEPTED)
         fleet = build_fleet(FleetSettings(**{"meters": 1, "seed": 5, "anchor": START, "auth": "hls-gmac", **settings}))
         (self.meter,) = fleet.meters
-        self.server, counter = meter_server(
+        self.server, self.pusher = meter_server(
             self.meter, started=START, reservation=reservation_by_time(START), random_octets=chance.randbytes
         )
-        self.pusher = Pusher(self.meter, counter)
         provision = read_fleet_document([{**document_entry(self.meter, SELF, 1), "port": 1, "collector": "DC7"}])
         self.database.endpoints.put(provision.endpoints)
         secrets = dict(provision.secrets)

@@ -51,6 +51,7 @@ class Association:
     suite: int = 0
     dedicated_key: bool = False
     broken_digests_allowed: bool = False
+    bare_acceptance: bool = False
     signing_key: bytes = field(default=b"", repr=False)
     meter_signing_key: bytes = b""
 
@@ -79,6 +80,7 @@ class Association:
             dedicated_key=self.dedicated_key,
             server_keys=PublicKeys(signing=self.meter_signing_key),
             broken_digests_allowed=self.broken_digests_allowed,
+            bare_acceptance=self.bare_acceptance,
         )
 
     def ports(self, random_octets: Callable[[int], bytes], clock: Clock, trace: Trace | None) -> Ports:

@@ -27,16 +27,15 @@ from amity.messaging.codec import ProtobufCodec
 from amity.runtime.folder import Folder
 from amity.runtime.headend_role import read_fleet_once
 from amity.runtime.logs import configure_logs
+from amity.runtime.provisioning import provision_fleet
 from amity.runtime.roles import Role
-from amity.runtime.settings import Settings
+from amity.runtime.settings import HeadendSettings, Settings
 from amity.runtime.supervisor import Program, Supervisor, until_told_to_stop
 from amity.runtime.system import SystemClock, random_octets
 from amity.simulation.faults import FaultKind, demo_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet, document_entry
 from amity.storage.it.database import ItDatabase
 from amity.storage.it.database import open_database as open_it_database
-from amity.storage.ot.database import open_database as open_ot_database
-from amity.storage.ot.keys import KeyFile
 from amity.usecases.login import LINK_LIFETIME, offer_link
 from amity.usecases.provision import provision
 from amity.usecases.services import Services
@@ -60,7 +59,7 @@ class Utility:
     async def live(self, *, as_json: bool) -> None:
         """Run until told to stop."""
         fleet, began = fleet_of(self.story), SystemClock().now()
-        with _provisioned(self.folder, fleet, self.story) as database:
+        with _provisioned(self.folder, self.settings.headend, fleet, self.story) as database:
             async with self._supervised(self._simulator(push=True), *map(self._role, Role)):
                 await self._until_listening(self.settings.web.port, "the console")
                 self._tell_the_way_in(database, fleet, as_json=as_json)
@@ -87,7 +86,7 @@ class Utility:
             outcomes[told.delivery.meter_id] = told.delivery.outcome
             self.display.advanced(len(outcomes), _note(outcomes))
 
-        with _provisioned(self.folder, fleet, self.story) as database:
+        with _provisioned(self.folder, self.settings.headend, fleet, self.story) as database:
             async with self._supervised(self._simulator(push=False), self._role(Role.BROKER), self._role(Role.MDM)):
                 await self._until_listening(self.settings.broker.port, "the broker")
                 await self._until_listening(_last_listening_port(document), "the simulator")
@@ -222,12 +221,10 @@ def _document(fleet: Fleet, story: Story) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _provisioned(folder: Folder, fleet: Fleet, story: Story) -> Iterator[ItDatabase]:
+def _provisioned(folder: Folder, settings: HeadendSettings, fleet: Fleet, story: Story) -> Iterator[ItDatabase]:
     """Registry, endpoints and keys are in place before anybody reads; gives the IT database."""
     wanted = read_fleet_document(_document(fleet, story))
-    with contextlib.closing(open_ot_database(folder.ot_database)) as ot_database:
-        ot_database.endpoints.put(wanted.endpoints)
-    KeyFile(folder.keys).put(wanted.secrets)
+    provision_fleet(folder, settings, wanted)
     load_or_create_passwords(folder.broker)
     with contextlib.closing(open_it_database(folder.it_database)) as database:
         provision(fleet.town, database)

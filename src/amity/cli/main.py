@@ -10,6 +10,7 @@ from amity.cli.demo import demo
 from amity.cli.doctor import doctor
 from amity.cli.errors import exit_status, report
 from amity.cli.events import events_app
+from amity.cli.fleet import fleet_app
 from amity.cli.import_readings import import_file
 from amity.cli.install import install
 from amity.cli.jobs import jobs_app
@@ -40,6 +41,7 @@ app.command()(serve)
 app.command()(install)
 app.command()(doctor)
 app.add_typer(meter_app, name="meter")
+app.add_typer(fleet_app, name="fleet")
 app.add_typer(profile_app, name="profile")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(collector_app, name="collector")

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+from rich.console import Console
+
 from amity.cli.channels import open_channel, place_of
 from amity.cli.meter_options import LinkOptions, SecretOptions, SecurityOptions, WayOptions
 from amity.cli.reading import in_association
@@ -15,6 +17,10 @@ from amity.runtime.system import SystemClock, random_octets
 from amity.transports.failures import TimerT1Error
 
 Result = TypeVar("Result")
+_REPLAYABLE = (
+    "warning: without high level security only counters tell a meter from a recording of it, and this command keeps"
+    " none from one run to the next (the head-end does)"
+)
 
 
 class Called(NamedTuple):
@@ -39,6 +45,8 @@ def meet(
     link, way = called.link.link(place), called.way.way()
     association = called.security.association(called.secrets)
     settings = association.settings(random_octets)
+    if settings.replayable:
+        _console().print(_REPLAYABLE)
     ports = association.ports(random_octets, SystemClock(), trace)
 
     async def session() -> Result:
@@ -52,6 +60,10 @@ def meet(
         return asyncio.run(session())
     except AmityError as error:
         raise _placed(error, str(place), link) from None
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def _placed(error: AmityError, place: str, link: Link) -> AmityError:

@@ -1,7 +1,5 @@
 """`amity meter add`: a meter, or a whole fleet from a file, made known to the head-end."""
 
-import contextlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +9,14 @@ import typer
 from amity.cli.options import address, hex_octets, password_octets
 from amity.devices.settings import SYSTEM_TITLE_OCTETS
 from amity.headend.ports import Endpoint, MeterSecrets
-from amity.headend.provisioning import Provision, read_fleet_document
+from amity.headend.provisioning import Provision
 from amity.headend.routes import CallsIn, HdlcLink, Route, WrapperLink, over_tcp
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.authentication_level import level_of
 from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
-from amity.runtime.ot_database import open_ot_database
+from amity.runtime.provisioning import provision_fleet, read_fleet_file
 from amity.runtime.settings import HeadendSettings
-from amity.storage.ot.keys import KeyFile
 
 
 def add(  # noqa: PLR0913, PLR0917 - an option each
@@ -46,8 +43,9 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
     Secrets are best given in the environment: other users see the arguments of a command. A running service reads a new
     meter at its next round; for other keys of a known one it must be restarted.
     """
+    folder, settings = find_installation(configuration, directory)
     if fleet is not None:
-        wanted = _fleet(fleet)
+        wanted = _fleet(fleet, folder, settings.headend)
     elif meter is not None and (where is not None or calls_in):
         secrets = MeterSecrets(password_octets(password), hex_octets("--key", key), hex_octets("--auth-key", auth_key))
         title = hex_octets("--system-title", system_title, SYSTEM_TITLE_OCTETS if system_title else None)
@@ -57,8 +55,8 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
         raise ConfigurationError(
             "no meter is named", next_step="give METER and HOST:PORT, METER and --calls-in, or --fleet FILE"
         )
-    folder, settings = find_installation(configuration, directory)
-    _keep(folder, settings.headend, wanted)
+    folder.create()
+    provision_fleet(folder, settings.headend, wanted)
     print(f"{len(wanted.endpoints)} meter(s) known; next: amity meter ping {wanted.endpoints[0].meter_id}")
 
 
@@ -82,18 +80,8 @@ def _with_level(endpoint: Endpoint, text: str | None) -> Endpoint:
     )
 
 
-def _fleet(path: Path) -> Provision:
-    try:
-        wanted = read_fleet_document(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} is no fleet document", answer=str(error), next_step="correct it") from error
+def _fleet(path: Path, folder: Folder, settings: HeadendSettings) -> Provision:
+    wanted = read_fleet_file(path, folder, settings)
     if not wanted.endpoints:
         raise ConfigurationError(f"{path} names no meter", next_step="give what `amity simulate --json` prints")
     return wanted
-
-
-def _keep(folder: Folder, settings: HeadendSettings, wanted: Provision) -> None:
-    folder.create()
-    KeyFile(folder.keys).put(wanted.secrets)
-    with contextlib.closing(open_ot_database(folder, settings)) as database:
-        database.endpoints.put(wanted.endpoints)

@@ -87,6 +87,12 @@ class SecretOptions:
     allow_broken_digest: Annotated[
         bool, typer.Option("--allow-broken-digest", help="Read an old meter by hls-md5 or hls-sha1.")
     ] = False
+    bare_acceptance: Annotated[
+        bool,
+        typer.Option(
+            "--bare-acceptance", help="Take a ciphered association that is opened without saying what is granted."
+        ),
+    ] = False
 
     @property
     def server_title_octets(self) -> bytes:
@@ -126,6 +132,7 @@ class SecurityOptions:
             suite=self.suite,
             dedicated_key=self.dedicated_key,
             broken_digests_allowed=secrets.allow_broken_digest,
+            bare_acceptance=secrets.bare_acceptance,
             signing_key=hex_octets("--signing-key", secrets.signing_key),
             meter_signing_key=hex_octets("--meter-signing-key", secrets.meter_signing_key),
         )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +52,14 @@ def probe(  # noqa: PLR0913 - an option each
         float | None, typer.Option("--timeout", help="Seconds to wait for each answer; 3, or as configured.")
     ] = None,
     pause_s: Annotated[float, typer.Option("--pause", help="Seconds to leave the meter alone between attempts.")] = 1.0,
+    clear_password: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether the password may go out in the clear (lls). Without a word: to one client, if it asks for lls"
+            " or if the password is all that you give.",
+            show_default=False,
+        ),
+    ] = None,
     show_secrets: Annotated[bool, typer.Option(help="Print the command with the secrets in it.")] = False,
     configuration: Annotated[
         Path | None, typer.Option("--config", help="Take addresses and patience from its dlms_config.yaml.")
@@ -68,7 +77,7 @@ def probe(  # noqa: PLR0913 - an option each
         client, server = client or configured.client_address, server or configured.logical_device_id
     timeout_s = timeout_s or (configured.request_timeout if configured is not None else _TIMEOUT_S)
     known = Known(place.serial, Framing.WRAPPER if way.udp else framing, client, server, physical, baud)
-    held = secrets_held(secrets, suite)
+    held = replace(secrets_held(secrets, suite), clear_password=clear_password)
     told: list[tuple[str, str]] = []
     doctor = Doctor(
         known,
@@ -113,6 +122,7 @@ def secrets_held(typed: SecretOptions, suite: int | None) -> Secrets:
         signs=bool(signing),
         server_keys=PublicKeys(signing=hex_octets("--meter-signing-key", typed.meter_signing_key)),
         broken_digests_allowed=typed.allow_broken_digest,
+        bare_acceptance=typed.bare_acceptance,
     )
 
 

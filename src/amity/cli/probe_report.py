@@ -34,13 +34,32 @@ def command(finding: Finding, asked: Asked) -> str | None:
     opened = finding.opened
     if opened is None:
         return None
-    words = ["amity", "read", asked.meter, *_addresses(opened.link), *words_of(asked.way), *_association(opened, asked)]
+    words = ["amity", "read", *_reaching(opened, asked)]
     if not _has_energy(opened):
         words += ["--obis", str(CLOCK_OBIS)]
     if finding.profile.key != _ANY_MODEL:
         words += ["--model", finding.profile.key]
         words += ["--profiles", str(asked.profiles)] if asked.profiles else []
+    return _typed(words)
+
+
+def listing_command(finding: Finding, asked: Asked) -> str | None:
+    """The `amity meter objects` command that lists what the client that was opened is shown.
+
+    None under a title of one's own: two commands with one `--counter` would use its numbers twice.
+    """
+    opened = finding.opened
+    if opened is None or (opened.way.counts and asked.secrets.client_title):
+        return None
+    return _typed(["amity", "meter", "objects", *_reaching(opened, asked)])
+
+
+def _typed(words: list[str]) -> str:
     return " ".join(word if word.startswith("<") else shlex.quote(word) for word in words)
+
+
+def _reaching(opened: Opened, asked: Asked) -> list[str]:
+    return [asked.meter, *_addresses(opened.link), *words_of(asked.way), *_association(opened, asked)]
 
 
 def _has_energy(opened: Opened) -> bool:
@@ -79,6 +98,7 @@ def _association(opened: Opened, asked: Asked) -> list[str]:
     if opened.uses_signature and typed.meter_signing_key:
         words += ["--meter-signing-key", typed.meter_signing_key]  # a public one
     words += ["--allow-broken-digest"] if way.authentication.broken else []
+    words += ["--bare-acceptance"] if typed.bare_acceptance and way.ciphering is not Ciphering.NONE else []
     return words + (_titles(opened, typed) if way.needs else [])
 
 
@@ -116,7 +136,7 @@ def lines(finding: Finding, asked: Asked) -> list[str]:
     said += [f"quirk     {quirk}: see docs/dlms/quirks/{quirk}.md" for quirk in finding.profile.quirks]
     said += [f"missing   {sentence}" for sentence in finding.advice]
     if (reading := command(finding, asked)) is not None:
-        said += ["", reading]
+        said += ["", *filter(None, [listing_command(finding, asked)]), reading]
     return said
 
 
@@ -161,6 +181,7 @@ def to_json(finding: Finding, asked: Asked, told: list[tuple[str, str]]) -> dict
         "missing": list(finding.advice),
         "attempts": finding.attempts,
         "command": command(finding, asked),
+        "objects_command": listing_command(finding, asked),
     }
 
 

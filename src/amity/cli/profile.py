@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from amity.devices.profiles import DeviceProfile, mistakes_of
+from amity.devices.profiles import Catalogue, DeviceProfile, mistakes_of
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.profile_folder import ENDING, catalogue_of, text_of
 
@@ -43,11 +43,32 @@ def check(
 
 @profile_app.command("list")
 def show_list(profiles: _Folder = None, as_json: _Json = False) -> None:
-    """Show the models that real meters may be, what each file rests on and which quirks it knows."""
-    known = [_facts(profile) for profile in catalogue_of(profiles).profiles()]
+    """Show the models that real meters may be, what each file rests on and which quirks it knows.
+
+    A file of yours that cannot be used is named after the others; exit status 2 then.
+    """
+    known, spoilt = _usable(catalogue_of(profiles))
     if as_json:
         print(json.dumps(known, ensure_ascii=False, indent=2))
-        return
+    else:
+        _print_table(known)
+    for error in spoilt:
+        typer.echo(f"not usable: {error}", err=True)
+    if spoilt:
+        raise typer.Exit(2)
+
+
+def _usable(catalogue: Catalogue) -> tuple[list[dict[str, Any]], list[ConfigurationError]]:
+    known, spoilt = [], []
+    for name in catalogue.names():
+        try:
+            known.append(_facts(catalogue.profile(name)))
+        except ConfigurationError as error:
+            spoilt.append(error)
+    return known, spoilt
+
+
+def _print_table(known: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("profile", "maker", "model", "basis", "quirks"):
         table.add_column(column, overflow="fold")

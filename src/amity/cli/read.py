@@ -100,8 +100,9 @@ def _profile_request(
 
 def _show(reading: Reading) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    console.print(f"{reading.name}  clock {reading.clock}")
-    for value in reading.values:
+    clock = "no clock" if reading.clock is None else f"clock {reading.clock}"
+    console.print(f"{'no name' if reading.name is None else reading.name}  {clock}")
+    for value in (*reading.missing, *reading.values):
         console.print(f"OBIS Code {value['obis']}  {_text(value)}")
     if reading.rows is not None:
         table = _rows_table(reading.columns, reading.rows)

@@ -19,7 +19,7 @@ from amity.devices.client import (
 from amity.devices.client.counters import RisingCounter, associate_in_step
 from amity.devices.interface_classes import ASSOCIATION_LN, CLOCK, DATA, EXTENDED_REGISTER, PROFILE_GENERIC, REGISTER
 from amity.devices.profiles import CLOCK_OBIS
-from amity.devices.readout import RegisterReadout, read_logical_device_name, read_registers
+from amity.devices.readout import CLOCK_TIME, RegisterReadout, read_logical_device_name, read_registers
 from amity.kernel.errors import ConfigurationError, TransportError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import Attribute, DataAccessResult
@@ -58,22 +58,28 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the meter said; `rows` is None when no profile was asked for."""
+    """What the meter said; `rows` is None when no profile was asked for.
 
-    name: str
-    clock: str
+    A meter may have no name or no clock for this client: None then, and why stands in `missing`.
+    """
+
+    name: str | None
+    clock: str | None
+    missing: list[dict[str, Any]]
     values: list[dict[str, Any]]
     columns: list[str]
     rows: list[list[Any]] | None
 
     @property
     def refused(self) -> bool:
-        """True when the meter did not give everything."""
+        """True when the meter did not give everything that was asked for."""
         return any("error" in value for value in self.values)
 
     def to_json(self) -> dict[str, Any]:
         """The whole reading as JSON values."""
         document: dict[str, Any] = {"logical_device_name": self.name, "clock": self.clock, "readings": self.values}
+        if self.missing:
+            document["missing"] = self.missing
         if self.rows is not None:
             document["profile"] = {"columns": self.columns, "rows": self.rows}
         return document
@@ -101,15 +107,26 @@ async def in_association(
 
 def read_meter(session: Session, request: Request) -> Conversation[Reading]:
     """Read what is wanted in an open association; what single objects refuse stands in the reading."""
-    name = printable((yield from read_logical_device_name(session)))
-    clock = yield from get(session, Attribute(CLOCK.class_id, CLOCK_OBIS, _VALUE))
+    missing: list[dict[str, Any]] = []
+    name = yield from _unless_refused(read_logical_device_name(session), missing)
+    time = yield from _unless_refused(get(session, CLOCK_TIME), missing)
+    name, clock = name and printable(name), time and str(shown(time))
     values: list[dict[str, Any]] = []
     for reference in request.references:
         values += [(yield from _value(session, reference))]
     if request.profile is None:
-        return Reading(name, str(shown(clock)), values, [], None)
-    columns, rows = yield from read_rows(session, request.profile, name)
-    return Reading(name, str(shown(clock)), values, columns, rows)
+        return Reading(name, clock, missing, values, [], None)
+    columns, rows = yield from read_rows(session, request.profile, name or "")
+    return Reading(name, clock, missing, values, columns, rows)
+
+
+def _unless_refused(talk: Conversation[Result], missing: list[dict[str, Any]]) -> Conversation[Result | None]:
+    """What a conversation gives; None where the meter refuses it, which is then told in `missing`."""
+    try:
+        return (yield from talk)
+    except AttributeRefusedError as refusal:
+        missing.append(_refusal(refusal.attribute, refusal))
+        return None
 
 
 # ------------------------------------------------------------------ single attributes

@@ -20,6 +20,7 @@ from amity.protocols.dlms.apdu import (
     SetRequestWithListAndFirstDataBlock,
 )
 
+_NOTHING = Conformance(0)
 _GET_BLOCKS = Conformance.GET | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
 _SET_BLOCKS = Conformance.SET | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
 _ACTION_BLOCKS = Conformance.ACTION | Conformance.BLOCK_TRANSFER_WITH_ACTION
@@ -48,8 +49,8 @@ def needs(request: Apdu, *, ciphered: bool = False) -> Conformance:
 
     ACCESS has no tag of its own for a `ciphered` association: there it travels in general protection.
     """
-    needed = _NEEDS.get(type(request), Conformance(0))
-    in_general = ciphered and bool(needed & Conformance.ACCESS)
+    needed = _NEEDS.get(type(request), _NOTHING)
+    in_general = ciphered and Conformance.ACCESS in needed
     return needed | Conformance.GENERAL_PROTECTION if in_general else needed
 
 

@@ -1,21 +1,13 @@
 """Protection of the APDUs of one association, in both directions (IEC 62056-5-3, 5.3.4 to 5.3.6)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 
+from amity.devices.freshness import Received, check_rises, moves_unproved
 from amity.devices.settings import ONE_MESSAGE, SYSTEM_TITLE_OCTETS, Ciphering, Protection
-from amity.kernel.errors import SecurityError
-from amity.protocols.dlms.apdu import (
-    Apdu,
-    Ciphered,
-    ConfirmedServiceError,
-    GeneralCiphering,
-    GeneralSigning,
-    InitiateRequest,
-    InitiateResponse,
-    decode,
-)
+from amity.kernel.errors import RemoteProtocolError, SecurityError
+from amity.protocols.dlms.apdu import Apdu, Ciphered, GeneralCiphering, GeneralSigning, InitiateRequest, decode
 from amity.protocols.dlms.ciphered import CipherTag, dedicated_tag_of, global_tag_of
 from amity.protocols.dlms.ciphering import (
     SecurityControl,
@@ -42,12 +34,7 @@ from amity.protocols.dlms.general_protection import (
 from amity.protocols.dlms.protector import Protector
 from amity.protocols.dlms.suites import suite_of
 
-UNPROVED_JUMP_MAX = 1 << 24
-"""How far a message without a tag may move a counter: as seconds, half a year of silence."""
-
 _SIGNED = bytes([GeneralSigning.TAG])
-_INITIATE = InitiateRequest | InitiateResponse | ConfirmedServiceError
-_ONE_TIME_KEYS_MAX = 4096
 _FIRST_DEDICATED = 1
 _GENERAL_HEADER_OCTETS = 48  # tag, three strings of 8, two empty ones, length, key info without what is agreed on
 _WRAPPED_KEY_OCTETS = 40
@@ -61,34 +48,6 @@ _OVERHEAD_OCTETS = {
 
 class DowngradeError(SecurityError):
     """A message came with less protection, or an answer with a weaker mechanism, than the settings demand."""
-
-
-class ReplayError(SecurityError):
-    """A received invocation counter did not rise; `expected` is the lowest that would have been taken."""
-
-    def __init__(self, what: str, number: int, last: int) -> None:
-        super().__init__(
-            f"a message with {what} {number} came after {last}",
-            next_step="somebody may replay old messages; open a new association, and if the meter itself counts anew,"
-            " give it a new encryption key",
-        )
-        self.expected = last + 1
-
-
-@dataclass(slots=True)
-class Received:
-    """The highest numbers that a peer has used: invocation counters, and transaction ids where no counter tells.
-
-    The broadcast key has an invocation counter of its own; a key of one message has none. Signatures are counted
-    apart: whoever holds the symmetric keys may wrap a signed message anew. `one_time_keys` came with messages: answers
-    of which each has a new one need no numbers, as long as there is room to remember them.
-    """
-
-    counter: int = -1
-    broadcast: int = -1
-    transaction: int = -1
-    signed: int = -1
-    one_time_keys: set[bytes] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -247,13 +206,14 @@ class MessageSecurity:
         return signed
 
     def _check_signed_once(self, signed: GeneralSigning) -> None:
-        """What is asked for is asked for once; an answer may bear the number of the question.
+        """A signature counts once: whoever has the symmetric keys may wrap an old one anew.
 
-        Some clients give signed messages no number: under a key with a counter these are taken all the same.
+        Some give signed messages no number: under a key with a counter these are taken all the same.
         """
-        if self._answers_in_kind and (signed.transaction_id or self.policy is Protection.NONE):
+        heeded = self._answers_in_kind or self.demands_signature
+        if heeded and (signed.transaction_id or self.policy is Protection.NONE):
             number, received = int.from_bytes(signed.transaction_id, "big"), self._global.received
-            _check_rises("transaction id", number, received.signed)
+            check_rises("transaction id", number, received.signed)
             received.signed = number
 
     def open_initiate(self, octets: bytes) -> bytes:
@@ -283,19 +243,19 @@ class MessageSecurity:
             )
         received = used.received
         last = received.broadcast if to_all else received.counter
-        _check_rises("invocation counter", counter, last)
+        check_rises("invocation counter", counter, last)
         plain = unwrap(used.protector, None, self.peer_title, apdu)
         if not plain or apdu.tag.plain not in {None, plain[0]}:  # all that tells without an authentication tag
             raise SecurityError(
                 f"a message of type {apdu.tag.name} does not hold what its type says", next_step="wrong key likely"
             )
-        if not control & SecurityControl.AUTHENTICATED:
-            _check_unproved(plain, counter - last, initiate=initiate, first=last < 0)
+        tagged = bool(control & SecurityControl.AUTHENTICATED)
+        number = counter if tagged or moves_unproved(plain, counter - last, initiate=initiate, first=last < 0) else last
         self.came_to_all = to_all
         if to_all:
-            received.broadcast = counter
+            received.broadcast = number
             return plain
-        received.counter = counter
+        received.counter = number
         if self._answers_in_kind:
             self._sending = used
             self._answer_in(Ciphering.GENERAL_GLO if apdu.tag.general else Ciphering.GLO, control)
@@ -312,36 +272,25 @@ class MessageSecurity:
             )
         counted, number = number_of(apdu)
         last = received.counter if counted else received.transaction
-        one_time_key = one_time_key_of(apdu, suite_of(self._global.protector.suite))
-        if not self._is_new(one_time_key):
-            _check_rises("invocation counter" if counted else "transaction id", number, last)
+        # Who asks is held to his numbers; answers that have a new key each may do without.
+        one_time_key = b"" if self._answers_in_kind else one_time_key_of(apdu, suite_of(self._global.protector.suite))
+        if not received.is_new(one_time_key):
+            check_rises("invocation counter" if counted else "transaction id", number, last)
         plain = unwrap_general(self._parties(), apdu)
         if not plain:
             raise SecurityError("a ciphered message holds nothing", next_step="wrong key likely")
-        if not tagged:
-            _check_unproved(plain, number - last, initiate=initiate, first=last < 0)
+        if not tagged and not moves_unproved(plain, number - last, initiate=initiate, first=last < 0):
+            number = last
         self.came_to_all = False
         if counted:
             received.counter = number
         else:
             received.transaction = max(last, number)
-            self._remember(one_time_key)
+            received.remember(one_time_key)
         if self._answers_in_kind:
             self._answer_in(Ciphering.GENERAL, apdu.security_control)
             self.key_use = key_use_of(apdu)
         return plain
-
-    def _is_new(self, one_time_key: bytes) -> bool:
-        """True for an answer under a key that came with no message before; who asks is held to his numbers."""
-        heard = self._global.received.one_time_keys
-        return bool(one_time_key) and not self._answers_in_kind and self._may_remember() and one_time_key not in heard
-
-    def _may_remember(self) -> bool:
-        return len(self._global.received.one_time_keys) < _ONE_TIME_KEYS_MAX
-
-    def _remember(self, one_time_key: bytes) -> None:
-        if one_time_key and not self._answers_in_kind and self._may_remember():
-            self._global.received.one_time_keys.add(one_time_key)
 
     def _key_of(self, apdu: Ciphered) -> _KeyInUse:
         if not apdu.tag.dedicated:
@@ -381,28 +330,6 @@ def _in_use(dedicated: Protector) -> _KeyInUse:
     return _KeyInUse(dedicated, count(_FIRST_DEDICATED).__next__, Received())
 
 
-def _check_rises(what: str, number: int, last: int) -> None:
-    if number <= last:
-        raise ReplayError(what, number, last)
-
-
-def _check_unproved(plain: bytes, jump: int, *, initiate: bool, first: bool) -> None:
-    """Without a tag a message is believed for its sense alone, and not far: any octets decipher to something.
-
-    Raise RemoteProtocolError when it has none, SecurityError when it is no Initiate service or jumps too far ahead. An
-    Initiate service is long enough to be none by chance.
-    """
-    apdu = decode(plain)
-    if initiate:
-        if not isinstance(apdu, _INITIATE):
-            raise SecurityError("a message that opens an association does not hold that", next_step="wrong key likely")
-    elif jump > UNPROVED_JUMP_MAX and not first:
-        raise SecurityError(
-            f"a message without a tag is {jump} ahead of the invocation counter heard last",
-            next_step="somebody may try to lock the sender out; choose a protection with authentication",
-        )
-
-
 def is_encrypted(octets: bytes) -> bool:
     """True when a protected APDU cannot be read without a key."""
     apdu = decode(octets)
@@ -411,7 +338,10 @@ def is_encrypted(octets: bytes) -> bool:
 
 def is_broadcast(octets: bytes) -> bool:
     """True when a protected APDU says that it is for everybody; nobody answers one, whatever is wrong with it."""
-    apdu = decode(octets)
+    try:
+        apdu = decode(octets)
+    except RemoteProtocolError:
+        return False
     return isinstance(apdu, Ciphered) and bool(apdu.security_control & SecurityControl.BROADCAST)
 
 

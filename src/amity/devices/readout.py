@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amity.devices.client.conversation import Conversation
-from amity.devices.client.reading import get, get_list, get_octets
+from amity.devices.client.reading import LISTED_ATTRIBUTE_OCTETS, get, get_list, get_octets
+from amity.devices.client.refusals import AttributeRefusedError
 from amity.devices.client.session import Session
 from amity.devices.interface_classes import CLOCK, DATA, EXTENDED_REGISTER, PROFILE_GENERIC, REGISTER
 from amity.devices.objects import CaptureObject
@@ -16,11 +17,11 @@ from amity.devices.profiles import CLOCK_OBIS, ClockRules, Deviation, LoadProfil
 from amity.kernel.errors import RemoteProtocolError, RequestError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.apdu import Attribute, Conformance, DataAccessResult
-from amity.protocols.dlms.data import Data, octet_string
+from amity.protocols.dlms.data import Data, Tag, octet_string
 from amity.protocols.dlms.datetime import OCTETS as DATE_TIME_OCTETS
 from amity.protocols.dlms.datetime import CosemDateTime
 from amity.protocols.dlms.profile_buffer import TemplateCache, decode_columns
-from amity.protocols.dlms.profile_columns import ClockReading, ProfileColumns
+from amity.protocols.dlms.profile_columns import EMPTY, ClockReading, ProfileColumns
 from amity.protocols.dlms.selective_access import Access, EntryAccess, RangeAccess
 
 LOGICAL_DEVICE_NAME = Attribute(DATA.class_id, Obis.parse("0.0.42.0.0.255"), 2)
@@ -34,6 +35,7 @@ _CAPTURE_PERIOD = PROFILE_GENERIC.index_of("capture_period")
 _ENTRIES_IN_USE = PROFILE_GENERIC.index_of("entries_in_use")
 _ENTRIES_SPARE = 2  # rows more than the clocks say, for a meter whose clock is ahead
 _OBIS_OCTETS = 6
+_NO_ROWS = bytes([Tag.ARRAY, 0])
 
 
 class ScalerUnit(NamedTuple):
@@ -66,6 +68,14 @@ class RegisterReadout(NamedTuple):
     scaler_unit: ScalerUnit | None
     captured_at: CosemDateTime | None
     evidence: tuple[int, ...]
+
+
+class FirstReadout(NamedTuple):
+    """What a session begins with."""
+
+    name: str
+    clock: ClockReadout
+    registers: tuple[RegisterReadout, ...]
 
 
 class ProfileLayout(NamedTuple):
@@ -118,6 +128,8 @@ class ProfileReadout(NamedTuple):
             templates: a cache of row templates; None compiles one for this buffer alone.
             model: the name under which this shape is kept in the cache.
         """
+        if self.raw == _NO_ROWS:
+            return EMPTY
         reading = ClockReading(
             default_deviation_min=clock.default_deviation_min,
             deviation_inverted=clock.deviation_inverted,
@@ -126,28 +138,24 @@ class ProfileReadout(NamedTuple):
         )
         if templates is None:
             return decode_columns(self.raw, reading)
-        return templates.decode(f"{model} {self.layout.obis}", self.raw, reading)
+        return templates.decode(self.shape(model), self.raw, reading)
+
+    def shape(self, model: str) -> str:
+        """The name under which `columns` keeps the template of these rows."""
+        return f"{model} {self.layout.obis}"
 
 
 # ------------------------------------------------------------------ conversations
 def read_logical_device_name(session: Session) -> Conversation[str]:
     """The meter's name; raise RemoteProtocolError when it is no text."""
-    data = yield from get(session, LOGICAL_DEVICE_NAME)
-    name = data.value
-    if isinstance(name, bytes) and name.isascii():
-        return name.decode("ascii")
-    if isinstance(name, str):
-        return name
-    raise RemoteProtocolError(f"the logical device name is no text: {data!r}", tried=f"GET {LOGICAL_DEVICE_NAME}")
+    return _name((yield from get(session, LOGICAL_DEVICE_NAME)))
 
 
 def read_clock(session: Session) -> Conversation[ClockReadout]:
     """The meter's time as it shows it."""
     before = len(session.exchanges)
-    data = yield from get(session, CLOCK_TIME)
-    if not isinstance(data.value, bytes):
-        raise RemoteProtocolError(f"the clock's time is no date-time: {data!r}", tried=f"GET {CLOCK_TIME}")
-    return ClockReadout(CosemDateTime.from_octets(data.value), _since(session, before))
+    time = _time((yield from get(session, CLOCK_TIME)))
+    return ClockReadout(time, _since(session, before))
 
 
 def read_registers(
@@ -158,14 +166,36 @@ def read_registers(
     `known` saves reading scalers again that do not change between sessions.
     """
     before = len(session.exchanges)
-    values = [Attribute(class_id, obis, _VALUE) for class_id, obis in registers]
-    scaled = [value for value in values if value.class_id in _SCALED_CLASSES and value not in (known or {})]
-    dated = [value for value in values if value.class_id == EXTENDED_REGISTER.class_id]
-    wanted = [*values, *(_sibling(value, _SCALER_UNIT) for value in scaled)]
-    wanted += [_sibling(value, _CAPTURE_TIME) for value in dated]
+    values, wanted = _asked_of(registers, known or {})
     answers = dict(zip(wanted, (yield from get_list(session, wanted)), strict=True))
     evidence = _since(session, before)
     return tuple(_register(value, answers, known or {}, evidence) for value in values)
+
+
+def read_in_one_request(session: Session, registers: Sequence[tuple[int, Obis]]) -> Conversation[FirstReadout] | None:
+    """Name, clock and registers with one GET with-list; None where the meter was not granted one of that length.
+
+    The conversation raises AttributeRefusedError when the meter gives no name or no time, and as the functions do that
+    read each by itself.
+    """
+    values, wanted = _asked_of(registers, {})
+    listed = [LOGICAL_DEVICE_NAME, CLOCK_TIME, *wanted]
+    return (
+        _first_readout(session, values, listed) if len(listed) <= session.list_parts(LISTED_ATTRIBUTE_OCTETS) else None
+    )
+
+
+def _first_readout(
+    session: Session, values: Sequence[Attribute], listed: Sequence[Attribute]
+) -> Conversation[FirstReadout]:
+    before = len(session.exchanges)
+    name, time, *rest = yield from get_list(session, listed)
+    answers, evidence = dict(zip(listed[2:], rest, strict=True)), _since(session, before)
+    return FirstReadout(
+        _name(_given(LOGICAL_DEVICE_NAME, name)),
+        ClockReadout(_time(_given(CLOCK_TIME, time)), evidence),
+        tuple(_register(value, answers, {}, evidence) for value in values),
+    )
 
 
 def read_profile_layout(session: Session, obis: Obis) -> Conversation[ProfileLayout]:
@@ -205,7 +235,7 @@ def read_profile(
     before = len(session.exchanges)
     narrow = layout.narrowed(columns) if columns else layout
     selected: Access | None = None
-    if not session.conformance & Conformance.SELECTIVE_ACCESS:
+    if Conformance.SELECTIVE_ACCESS not in session.conformance:
         access = ()
     if Selector.RANGE in access and layout.clock_column is not None:
         selected = _range(layout, layout.clock_column, start, end, clock)
@@ -258,6 +288,36 @@ def _range(layout: ProfileLayout, column: int, start: datetime, end: datetime, c
 # ------------------------------------------------------------------ reading answers
 def _since(session: Session, before: int) -> tuple[int, ...]:
     return tuple(range(before, len(session.exchanges)))
+
+
+def _given(attribute: Attribute, answer: Data | DataAccessResult) -> Data:
+    if isinstance(answer, DataAccessResult):
+        raise AttributeRefusedError(attribute, answer)
+    return answer
+
+
+def _name(data: Data) -> str:
+    name = data.value
+    if isinstance(name, bytes) and name.isascii():
+        return name.decode("ascii")
+    if isinstance(name, str):
+        return name
+    raise RemoteProtocolError(f"the logical device name is no text: {data!r}", tried=f"GET {LOGICAL_DEVICE_NAME}")
+
+
+def _time(data: Data) -> CosemDateTime:
+    if isinstance(data.value, bytes):
+        return CosemDateTime.from_octets(data.value)
+    raise RemoteProtocolError(f"the clock's time is no date-time: {data!r}", tried=f"GET {CLOCK_TIME}")
+
+
+def _asked_of(registers: Sequence[tuple[int, Obis]], known: ScalerUnits) -> tuple[list[Attribute], list[Attribute]]:
+    """The value attributes of these objects, and all that is to be asked for: values, scalers, capture times."""
+    values = [Attribute(class_id, obis, _VALUE) for class_id, obis in registers]
+    scaled = [value for value in values if value.class_id in _SCALED_CLASSES and value not in known]
+    dated = [value for value in values if value.class_id == EXTENDED_REGISTER.class_id]
+    wanted = [*values, *(_sibling(value, _SCALER_UNIT) for value in scaled)]
+    return values, wanted + [_sibling(value, _CAPTURE_TIME) for value in dated]
 
 
 def _sibling(value: Attribute, index: int) -> Attribute:

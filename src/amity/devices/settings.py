@@ -282,6 +282,11 @@ class AssociationSettings:
         return self.ciphered or self.authentication.hls
 
     @property
+    def replayable(self) -> bool:
+        """True when nothing but counters tells this meter from a recording of it: keys, and no fresh challenge."""
+        return self.ciphered and not self.authentication.hls
+
+    @property
     def titled(self) -> bool:
         """True when system titles take part."""
         return self.ciphered or self.authentication.titled

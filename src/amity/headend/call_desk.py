@@ -8,7 +8,7 @@ from amity.devices.client.conversation import Conversation, converse
 from amity.devices.readout import read_logical_device_name
 from amity.devices.server import PUBLIC_CLIENT
 from amity.headend.called_lines import CalledLine, CalledLines
-from amity.headend.callers import speaks_from
+from amity.headend.callers import CallingFrom, speaks_from
 from amity.headend.ports import Channel, Endpoint
 from amity.headend.push_listener import PushListener
 from amity.headend.push_senders import Opened, UnknownSenderError
@@ -52,7 +52,7 @@ class CallDesk:
 
     async def said(self, call: Caller, frame: Frame) -> bytes | None:
         """Take a push; one that is believed says who is on the line."""
-        opened = await self._pushes.take(frame, call.peer)
+        opened = await self._pushes.take(frame, CallingFrom(call.peer))
         if opened is None:
             call.distrust()
             return None
@@ -144,7 +144,8 @@ def _no_counter() -> int:
 
 
 def _proves(opened: Opened) -> bool:
-    return opened.counter is not None and opened.authenticated
+    """A recording proves nothing, also where its sender may only not have heard our confirmation."""
+    return opened.counter is not None and opened.authenticated and not opened.repeated
 
 
 def _hls(endpoint: Endpoint, surroundings: Surroundings) -> bool:

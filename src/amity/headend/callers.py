@@ -1,15 +1,104 @@
-"""Whether a caller calls from where a meter lives: by address, or by what its host name stands for now."""
+"""Who calls, and whether he may speak for a meter without proof: by address, collector, certificate or session."""
 
 import asyncio
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple, Protocol
+
+from amity.headend.ports import Endpoint
+from amity.headend.routes import Gateway
 
 _Address = IPv4Address | IPv6Address
+
+
+class Caller(Protocol):
+    """Somebody who pushes; as text, where he calls from."""
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:
+        """True when this is the meter itself, as far as can be told without keys."""
+        ...
+
+
+class CallingFrom(NamedTuple):
+    """Somebody who called us from an address."""
+
+    address: str
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:
+        """Where the meter lives is where it calls from; one near a collector lives in another network."""
+        return not endpoint.route.collector and await speaks_from(endpoint.route.host, self.address)
+
+    def __str__(self) -> str:
+        """As what he pushes is parked."""
+        return self.address
+
+
+class Datagram(NamedTuple):
+    """Somebody whose datagram names an address, as anybody's can."""
+
+    address: str
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:  # noqa: ARG002 - whichever it is
+        """Nothing is believed of him without proof."""
+        return False
+
+    def __str__(self) -> str:
+        """As what he pushes is parked."""
+        return f"udp:{self.address}"
+
+
+class HeardBy(NamedTuple):
+    """Somebody who called a collector, from an address in the network where that stands."""
+
+    collector: str
+    address: str
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:
+        """A collector hears the meters that are read through it, and no others."""
+        route = endpoint.route
+        return route.collector == self.collector and await speaks_from(route.host, self.address)
+
+    def __str__(self) -> str:
+        """As what he pushes is parked."""
+        return f"{self.collector}/{self.address}"
+
+
+class Certified(NamedTuple):
+    """Somebody who showed the broker a certificate that names a meter."""
+
+    meter_id: str
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:
+        """For the meter of the certificate."""
+        return endpoint.meter_id == self.meter_id
+
+    def __str__(self) -> str:
+        """As what he pushes is parked."""
+        return f"mqtt:{self.meter_id}"
+
+
+class InSession(NamedTuple):
+    """Somebody heard in the session with `endpoint`; `gateway` says behind what, None for nothing."""
+
+    endpoint: Endpoint
+    gateway: Gateway | None
+
+    async def speaks_for(self, endpoint: Endpoint) -> bool:
+        """A meter speaks for itself alone, also where others are called at the same address or on the same line."""
+        route = replace(self.endpoint.route, gateway=self.gateway)
+        if route == self.endpoint.route:
+            return endpoint.meter_id == self.endpoint.meter_id
+        return endpoint.route == route
+
+    def __str__(self) -> str:
+        """As what he pushes is parked."""
+        return f"{replace(self.endpoint.route, gateway=self.gateway)} in the session with {self.endpoint.meter_id}"
 
 
 async def speaks_from(host: str, peer: str) -> bool:
     """True when the address `peer` is that of `host`; a name that nobody can resolve is nobody's."""
     if host == peer:
-        return True
+        return bool(host)
     caller = _address(peer)
     return caller is not None and caller in await _addresses_of(host)
 

@@ -8,10 +8,12 @@ from typing import Final
 from amity.devices.client import AttributeRefusedError, Conversation, Session
 from amity.devices.profiles import DeviceProfile, Selector
 from amity.devices.readout import (
+    ClockReadout,
     ProfileLayout,
     ProfileReadout,
     RegisterReadout,
     read_clock,
+    read_in_one_request,
     read_logical_device_name,
     read_profile,
     read_profile_layout,
@@ -22,6 +24,8 @@ from amity.domain.jobs import Span
 from amity.headend.plan import BILLING_PROFILE, Plan
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
+
+_Beginning = tuple[timedelta, tuple[RegisterReadout, ...]]
 
 _CLOCK_AHEAD: Final = timedelta(days=1)
 """An event log is read this far into the future: a meter whose clock is ahead writes there."""
@@ -60,10 +64,13 @@ class KnownLayouts:
 
 def read_clock_offset(session: Session, profile: DeviceProfile, now: Callable[[], datetime]) -> Conversation[timedelta]:
     """The meter's time against the middle of the exchange that brought it."""
-    before = now()
+    asked_at = now()
     clock = yield from read_clock(session)
-    after = now()
-    return clock.to_utc(profile.clock) - (before + (after - before) / 2)
+    return _offset(clock, profile, asked_at, now())
+
+
+def _offset(clock: ClockReadout, profile: DeviceProfile, asked_at: datetime, answered_at: datetime) -> timedelta:
+    return clock.to_utc(profile.clock) - (asked_at + (answered_at - asked_at) / 2)
 
 
 class MeterConversation:
@@ -85,9 +92,7 @@ class MeterConversation:
             ConfigurationError: another meter than `meter_id` answers.
             AmityError: whatever the exchanges raise; the session is then over.
         """
-        yield from self._check_name(meter_id)
-        offset = yield from self._clock_offset()
-        registers = (yield from read_registers(self._session, plan.registers)) if plan.registers else ()
+        offset, registers = yield from self._begin(meter_id, plan)
         billing = yield from self._optional(self._billing_profile(plan))
         load = yield from self._optional(self._load_profile(plan.intervals_from, plan.intervals_until))
         stretches = yield from self._stretches(plan.stretches)
@@ -104,16 +109,21 @@ class MeterConversation:
             other_event_logs=others,
         )
 
-    def _check_name(self, meter_id: str) -> Conversation[None]:
-        name = yield from read_logical_device_name(self._session)
-        if name != meter_id:
-            raise ConfigurationError(
-                f"meter {name} answers where {meter_id} was expected",
-                next_step=f"correct the address of {meter_id}: its readings were not taken from here",
-            )
+    def _begin(self, meter_id: str, plan: Plan) -> Conversation[_Beginning]:
+        """Clock offset and registers, once it is sure whose they are; in one request where the meter takes it."""
+        together = read_in_one_request(self._session, plan.registers)
+        if together is None:
+            return (yield from self._begin_one_by_one(meter_id, plan))
+        asked_at = self._now()
+        first = yield from together
+        offset = _offset(first.clock, self._profile, asked_at, self._now())
+        _check_name(first.name, meter_id)
+        return offset, first.registers
 
-    def _clock_offset(self) -> Conversation[timedelta]:
-        return read_clock_offset(self._session, self._profile, self._now)
+    def _begin_one_by_one(self, meter_id: str, plan: Plan) -> Conversation[_Beginning]:
+        _check_name((yield from read_logical_device_name(self._session)), meter_id)
+        offset = yield from read_clock_offset(self._session, self._profile, self._now)
+        return offset, (yield from read_registers(self._session, plan.registers)) if plan.registers else ()
 
     def _load_profile(self, start: datetime | None, until: datetime | None) -> Conversation[ProfileReadout | None]:
         """One row more before the range: totals are differenced against it."""
@@ -178,3 +188,11 @@ class MeterConversation:
         except AttributeRefusedError as refusal:
             self._refusals.append(refusal.what)
             return None
+
+
+def _check_name(name: str, meter_id: str) -> None:
+    if name != meter_id:
+        raise ConfigurationError(
+            f"meter {name} answers where {meter_id} was expected",
+            next_step=f"correct the address of {meter_id}: its readings were not taken from here",
+        )

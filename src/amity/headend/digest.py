@@ -197,7 +197,7 @@ class Digester:
                 f" {len(rows.layout.capture_objects)}",
                 next_step="read again: the description is asked for anew",
             )
-        return ProfileBuffer(rows, columns)
+        return ProfileBuffer(rows, columns, self._templates.of(rows.shape(self._profile.key)))
 
 
 def _clock_remark(offset_s: int) -> str:

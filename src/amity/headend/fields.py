@@ -1,6 +1,7 @@
 """Members of a document that somebody else wrote, each taken as what it must be or refused by name."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -18,6 +19,16 @@ class Fields:
         if not isinstance(written, dict):
             raise ConfigurationError(f"{name} is no object")
         self._written: Mapping[str, Any] = written
+
+    def only(self, members: Collection[str]) -> None:
+        """Refuse the first member that is none of these."""
+        for key in self._written:
+            if key not in members:
+                near = get_close_matches(key, members, n=1)
+                raise ConfigurationError(
+                    f"{self.name}: {key} is not a member that is known",
+                    next_step=f"did you mean {near[0]}?" if near else f"remove it; known: {', '.join(sorted(members))}",
+                )
 
     def has(self, key: str) -> bool:
         """True when the member is there and not null."""
@@ -44,9 +55,9 @@ class Fields:
             raise self.refusal(key, "must be true or false")
         return value
 
-    def choice(self, key: str, choices: type[Choice], otherwise: Choice) -> Choice:
-        """One of some words."""
-        word = self.text(key, otherwise=otherwise.value)
+    def choice(self, key: str, choices: type[Choice], otherwise: Choice | None = None) -> Choice:
+        """One of some words; without `otherwise` it must be there."""
+        word = self.text(key, otherwise=otherwise and otherwise.value)
         if word not in list(choices):
             raise self.refusal(key, f"must be one of {', '.join(choices)}")
         return choices(word)

@@ -138,10 +138,9 @@ class Fleet:
     async def _read(self, endpoint: Endpoint, standing: Standing) -> Delivery:
         """Sessions with one meter until it is up to date or fails; the last delivery.
 
-        Meters on one serial line wait for each other.
+        Meters on one line, serial or behind one modem, wait for each other.
         """
-        line = endpoint.route.serial
-        async with self._lines.setdefault(line.device if line else endpoint.meter_id, asyncio.Lock()):
+        async with self._lines.setdefault(endpoint.route.shared_line or endpoint.meter_id, asyncio.Lock()):
             progress = await self._progress(endpoint.meter_id, standing)
             self._reader(endpoint).resume(standing.heard)
             for _ in range(SESSIONS_TO_CATCH_UP_MAX):

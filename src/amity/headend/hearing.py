@@ -3,14 +3,17 @@
 from hashlib import sha256
 from typing import Final
 
-from amity.devices.message_security import Received
+from amity.devices.freshness import Received
 from amity.headend.ports import Heard
 
 _NAME_OCTETS: Final = 8
 
 
 class Hearing:
-    """The highest invocation counter that one meter used under the key valid now; a new key has it start anew."""
+    """The highest invocation counter that one meter used under the key valid now; a new key has it start anew.
+
+    Numbers of other keys and of signatures only rise, and last as long as this program runs.
+    """
 
     def __init__(self) -> None:
         self.received = Received()
@@ -26,7 +29,7 @@ class Hearing:
         """From now on the meter speaks under this encryption key; empty where it has none."""
         name = key_name(key)
         if name != self._key_name:
-            self.received, self._key_name = Received(), name
+            self.received.counter, self._key_name = -1, name
         self._catch_up()
 
     @property

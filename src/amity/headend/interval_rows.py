@@ -25,7 +25,8 @@ class PlacedRows(NamedTuple):
     `recorded` are the positions of the rows on the grid in the order in which the meter wrote them, `starts` (epoch
     seconds) their intervals. Two rows for one interval come from a clock that was set back: the one written last counts
     and is `repeated`, the others are `superseded`. `off_grid` are positions of rows that start at no multiple of the
-    period.
+    period. `adjacent` are rows written right after the row of the interval before theirs. `in_order` is true when each
+    row is later than the one before it.
     """
 
     recorded: Positions
@@ -33,6 +34,8 @@ class PlacedRows(NamedTuple):
     repeated: Mask
     superseded: Mask
     off_grid: Positions
+    adjacent: Mask
+    in_order: bool
 
 
 def place(timestamps_s: Int64Column, period_s: int, *, stamped_at_end: bool) -> PlacedRows:
@@ -42,8 +45,13 @@ def place(timestamps_s: Int64Column, period_s: int, *, stamped_at_end: bool) -> 
     recorded = np.flatnonzero(on_grid)
     if len(recorded) and starts[recorded[0]] > starts[recorded[-1]]:
         recorded = recorded[::-1]  # newest first: sort method LIFO
-    repeated, superseded = _repetitions(starts[recorded])
-    return PlacedRows(recorded, starts[recorded], repeated, superseded, np.flatnonzero(~on_grid))
+    starts = starts[recorded]
+    steps = np.diff(starts)
+    in_order = bool((steps > 0).all())
+    repeated, superseded = np.zeros((2, len(starts)), np.bool_) if in_order else _repetitions(starts)
+    adjacent = np.zeros(len(starts), np.bool_)
+    adjacent[1:] = steps == period_s
+    return PlacedRows(recorded, starts, repeated, superseded, np.flatnonzero(~on_grid), adjacent, in_order)
 
 
 def _repetitions(starts: Int64Column) -> tuple[Mask, Mask]:
@@ -55,10 +63,10 @@ def _repetitions(starts: Int64Column) -> tuple[Mask, Mask]:
     return repeated & ~superseded, superseded
 
 
-def follows(starts: Int64Column, known: Mask, period_s: int) -> Mask:
+def follows(placed: PlacedRows, known: Mask) -> Mask:
     """True for rows written right after the row of the interval before them, where both have a value."""
-    following = np.zeros(len(starts), np.bool_)
-    following[1:] = (np.diff(starts) == period_s) & known[1:] & known[:-1]
+    following = placed.adjacent & known
+    following[1:] &= known[:-1]
     return following
 
 
@@ -72,7 +80,7 @@ def differences(totals: Int64Column, modulus: int | None) -> tuple[Int64Column, 
     amounts[1:] = np.diff(totals)
     went_back = amounts < 0
     believable = ~went_back
-    if modulus is not None:
+    if modulus is not None and went_back.any():
         amounts[went_back] += modulus
         believable |= (amounts >= 0) & (amounts <= modulus // _PLAUSIBLE_SHARE)
     believable[:1] = False

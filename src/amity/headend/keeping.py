@@ -1,12 +1,13 @@
 """Deliveries onto the disk, several meters' in one transaction: what ends while the disk is busy goes in next."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from amity.headend.fitting import Fitted, fitting
 from amity.headend.ports import Progress, Saving
-from amity.headend.reader import Collected
+from amity.headend.reader import Collected, defect
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError
 
@@ -38,7 +39,7 @@ class Keeper:
     async def keep(self, collected: Collected) -> bool:
         """Return when it is on the disk: whether its readings are, or had to be given up for their size.
 
-        Raise StorageError when the disk does not take it, and whatever its own encoding brings to light.
+        Raise StorageError when the disk does not take it, and what its own encoding or a defect brings to light.
         """
         ticket = _Ticket(collected)
         self._waiting.append(ticket)
@@ -52,13 +53,29 @@ class Keeper:
     async def _write_waiting(self) -> None:
         batch, self._waiting = self._waiting, []
         try:
-            await self._surroundings.disk(lambda: self._encode_and_save(batch))
-        except AmityError as error:
-            for ticket in batch:
-                ticket.error = ticket.error or error
-        except BaseException:  # cancelled: the others' turn comes, and what is written twice is there once
+            if not await self._written(batch):
+                await self._write_one_by_one(batch)
+        except asyncio.CancelledError:  # the others' turn comes, and what is written twice is there once
             self._waiting = batch + self._waiting
             raise
+
+    async def _write_one_by_one(self, batch: list[_Ticket]) -> None:
+        """Something in the batch brought a defect to light: it is the error of its own session and of no other."""
+        for ticket in batch:
+            if not ticket.settled:
+                await self._written([ticket])
+
+    async def _written(self, tickets: list[_Ticket]) -> bool:
+        """Write them and settle what became of them; False when a defect left more than one of them open."""
+        try:
+            await self._surroundings.disk(lambda: self._encode_and_save(tickets))
+        except AmityError as error:
+            _fail(tickets, error)
+        except Exception as error:  # noqa: BLE001 - a defect that one meter brings to light must not reach the others
+            if len(tickets) > 1:
+                return False
+            _fail(tickets, defect(error))
+        return True
 
     def _encode_and_save(self, batch: list[_Ticket]) -> None:
         """On the disk's thread."""
@@ -78,3 +95,8 @@ class Keeper:
         progress, unmapped = (collected.progress, collected.unmapped) if fitted.with_readings else (_NOWHERE, _NOWHERE)
         subject = self._surroundings.subject
         return Saving(fitted.delivery, subject, fitted.body, progress, unmapped, collected.heard)
+
+
+def _fail(tickets: Iterable[_Ticket], error: AmityError) -> None:
+    for ticket in tickets:
+        ticket.error = ticket.error or error

@@ -6,7 +6,7 @@ sent them, as `UnknownObject`, with a remark that says so.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -34,6 +34,7 @@ from amity.kernel.time import from_epoch_s
 from amity.protocols.dlms.data import Data, Tag, decode_all, encode
 from amity.protocols.dlms.datetime import STATUS_DOUBTFUL_VALUE, STATUS_INVALID_CLOCK, STATUS_INVALID_VALUE
 from amity.protocols.dlms.profile_buffer import ProfileColumns, column_octets
+from amity.protocols.dlms.profile_template import Template
 
 _CLASS_PROFILE: Final = 7
 _CLASS_CLOCK: Final = 8
@@ -46,10 +47,11 @@ _BAD_CLOCK: Final = STATUS_INVALID_VALUE | STATUS_DOUBTFUL_VALUE | STATUS_INVALI
 
 @dataclass(frozen=True, eq=False)
 class ProfileBuffer:
-    """The rows of one profile: as read, and decoded."""
+    """The rows of one profile: as read, and decoded, if need be with the template of their shape."""
 
     readout: ProfileReadout
     columns: ProfileColumns
+    template: Template | None = None
 
     @cached_property
     def captures(self) -> tuple[CosemObject, ...]:
@@ -92,6 +94,14 @@ class _Captured(NamedTuple):
     rule: Rule
     column: Column
     tag: Tag
+
+
+class _Rows(NamedTuple):
+    """The rows of a load profile on their grid; `wanted` and `qualities` (bits of `Quality`) in the order recorded."""
+
+    placed: PlacedRows
+    wanted: Mask
+    qualities: QualityColumn
 
 
 @dataclass(slots=True)
@@ -171,59 +181,52 @@ class Normaliser:
         wanted = (placed.starts >= from_s) & (placed.starts < until_s)
         qualities = self._qualities(buffer, suspect_clock=suspect_clock)[placed.recorded]
         qualities[placed.repeated] |= np.uint8(Quality.CLOCK_SUSPECT)
-        sure = qualities & np.uint8(Quality.CLOCK_SUSPECT) == 0
+        rows = _Rows(placed, wanted & ~placed.superseded, qualities)
         for captured in self._captured(Place.LOAD_PROFILE, buffer):
-            amounts = self._amounts(buffer, captured, placed, wanted & ~placed.superseded, sure)
-            self._add_series(captured, amounts, placed.starts, qualities, buffer.evidence)
-        return np.unique(placed.starts[wanted])
+            self._add_series(captured, rows, *self._amounts(buffer, captured, rows), buffer.evidence)
+        starts = placed.starts[wanted]
+        return starts if placed.in_order else np.unique(starts)
 
-    def _amounts(
-        self, buffer: ProfileBuffer, captured: _Captured, placed: PlacedRows, wanted: Mask, sure: Mask
-    ) -> Column:
-        """The amounts of the rows as recorded; `known` where a row has one and it is wanted.
-
-        `sure` are the rows whose time can be trusted: only their totals become readings of the register.
-        """
-        column = captured.column
+    def _amounts(self, buffer: ProfileBuffer, captured: _Captured, rows: _Rows) -> tuple[Int64Column, Mask]:
+        """The amounts of the rows as recorded, and where a row has one and it is wanted."""
+        column, placed = captured.column, rows.placed
         values, known = column.values[placed.recorded], column.known[placed.recorded]
         if captured.rule.kind is Kind.CUMULATIVE_INTERVAL:
             modulus = column.modulus(captured.rule.rollover or interval_rows.MODULUS.get(captured.tag))
             values, believable = interval_rows.differences(values, modulus)
-            following = interval_rows.follows(placed.starts, known, self._profile.load_profile.capture_period_s)
-            self._keep_totals_around_gaps(buffer, captured, placed, wanted & known & ~following, sure)
-            self._remark_resets(captured.met, int(np.count_nonzero(following & ~believable & wanted)))
+            following = interval_rows.follows(placed, known) & rows.wanted
+            self._keep_totals_around_gaps(buffer, captured, rows, rows.wanted & known & ~following)
             known = following & believable
-        return replace(column, values=values, known=known & wanted)
+            self._remark_resets(captured.met, int(np.count_nonzero(following) - np.count_nonzero(known)))
+        return values, known & rows.wanted
 
     def _add_series(
-        self,
-        captured: _Captured,
-        amounts: Column,
-        starts: Int64Column,
-        qualities: QualityColumn,
-        evidence: tuple[int, ...],
+        self, captured: _Captured, rows: _Rows, values: Int64Column, known: Mask, evidence: tuple[int, ...]
     ) -> None:
-        chosen = np.flatnonzero(amounts.known)
-        chosen = chosen[np.argsort(starts[chosen])]
+        chosen, starts = np.flatnonzero(known), rows.placed.starts
+        if not rows.placed.in_order:
+            chosen = chosen[np.argsort(starts[chosen])]
         if len(chosen):
             period_s = self._profile.load_profile.capture_period_s
-            obis = captured.rule.reading_obis(captured.met)
-            reading_type = ReadingType(obis, amounts.unit, amounts.exponent, period_s)
+            obis, column = captured.rule.reading_obis(captured.met), captured.column
+            reading_type = ReadingType(obis, column.unit, column.exponent, period_s)
             self.result.intervals.append(
-                IntervalSeries(reading_type, starts[chosen], amounts.values[chosen], qualities[chosen], evidence)
+                IntervalSeries(reading_type, starts[chosen], values[chosen], rows.qualities[chosen], evidence)
             )
 
-    def _keep_totals_around_gaps(
-        self, buffer: ProfileBuffer, captured: _Captured, placed: PlacedRows, orphans: Mask, sure: Mask
-    ) -> None:
-        """A row without predecessor gives no amount, but its total and the last one before the gap bound the energy."""
-        rule = self._rule(Place.REGISTER, captured.met)
+    def _keep_totals_around_gaps(self, buffer: ProfileBuffer, captured: _Captured, rows: _Rows, orphans: Mask) -> None:
+        """A row without predecessor gives no amount, but its total and the last one before the gap bound the energy.
+
+        Only rows whose time can be trusted: their totals become readings of the register.
+        """
+        rule = self._rule(Place.REGISTER, captured.met) if orphans.any() else None
         if rule is None or rule.kind is Kind.IGNORE:
             return
         bounds = orphans.copy()
         bounds[:-1] |= orphans[1:]
+        sure = rows.qualities & np.uint8(Quality.CLOCK_SUSPECT) == 0
         wanted = np.zeros(buffer.columns.rows, np.bool_)
-        wanted[placed.recorded[bounds & sure]] = True
+        wanted[rows.placed.recorded[bounds & sure]] = True
         self._snapshots(buffer, captured, rule, wanted)
 
     def _remark_resets(self, met: CosemObject, count: int) -> None:
@@ -329,7 +332,7 @@ class Normaliser:
         """A whole column as an array of its cells, at the time of the newest row."""
         self.result.unmapped.add(place)
         newest = from_epoch_s(int(buffer.times_s.max()))
-        cells = column_octets(buffer.readout.raw, number)
+        cells = column_octets(buffer.readout.raw, number, buffer.template)
         self._keep_unknown(buffer.captures[number], cells, newest, buffer.evidence)
 
     def _keep_misplaced(self, buffer: ProfileBuffer, placed: PlacedRows) -> None:

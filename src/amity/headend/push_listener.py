@@ -2,22 +2,28 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from amity.devices.notification_intake import NotificationIntake
 from amity.domain.collection import Delivery, Exchange, Outcome
+from amity.headend.callers import Caller, CallingFrom, InSession
 from amity.headend.fitting import fitting
 from amity.headend.message_id import identified
 from amity.headend.ports import Endpoint, Progress, PushCounterStore, Saving
 from amity.headend.push_readings import normalised_push
-from amity.headend.push_senders import Opened, Senders, reason_of
+from amity.headend.push_repeats import Repeats
+from amity.headend.push_senders import Opened, Senders, Signatures, reason_of
+from amity.headend.reader import defect
+from amity.headend.routes import Gateway
 from amity.headend.surroundings import Surroundings
 from amity.headend.together import Together
 from amity.kernel.errors import AmityError, RemoteProtocolError, StorageError, TransportError
+from amity.protocols.gateway.prefix import GatewayError, decode, is_prefixed
 from amity.protocols.wrapper.frame import Frame, Reader, encode
 
 _CHUNK_OCTETS: Final = 4096
@@ -66,6 +72,21 @@ class Parking:
         self.counts[reason] += 1
 
 
+class _Arrived(NamedTuple):
+    """A push on its way in: the frame, the APDU in it, from whom, and when it was heard.
+
+    It is stored `within` a transaction of whoever hands it in. `late` is what a collector kept: it may come after newer
+    ones.
+    """
+
+    frame: Frame
+    apdu: bytes
+    caller: Caller
+    heard_at: datetime
+    within: AbstractContextManager[None]
+    late: bool = False
+
+
 class PushListener:
     """Takes pushes in, from `start` until `close`; `taken` counts those that became deliveries.
 
@@ -83,8 +104,10 @@ class PushListener:
         self._rules = rules or PushRules()
         self._allows = allows
         self._senders = Senders(surroundings)
+        self._signatures = Signatures()
         self._counters = counters
         self._together = Together(surroundings.disk, counters.transaction, self._save_all)
+        self._repeats = Repeats(surroundings.clock)
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], str] = {}
         self.parking = Parking(self._rules.parked_max)
@@ -162,17 +185,31 @@ class PushListener:
                 pushes += 1  # blocks of a long one count too: nobody sends them for ever
                 for answer in answers:
                     writer.write(encode(frame.destination, frame.source, answer))
-                opened = None if message is None else await self.take(frame._replace(payload=message), peer)
-                if opened is not None:
-                    await self._confirm(writer, frame, opened)
+                opened = (
+                    None if message is None else await self.take(frame._replace(payload=message), CallingFrom(peer))
+                )
+                if opened is not None and message is not None:
+                    await self._confirm(writer, frame._replace(payload=message), opened)
             if not frames.pending_octets:
                 due = now() + self._rules.idle_timeout_s
             elif was_between_frames or arrived:
                 due = now() + self._rules.frame_timeout_s
 
     async def take_from_session(self, endpoint: Endpoint, apdu: bytes) -> None:
-        """Make a delivery of what a meter pushed in the midst of a session, or park it."""
-        await self.take(Frame(endpoint.server, endpoint.client, apdu), endpoint.route.host)
+        """Make a delivery of what was pushed in the midst of a session with this meter, or park it.
+
+        A gateway prefix, which it still has, tells who behind the gateway pushed; without one it was the gateway.
+        """
+        frame = Frame(endpoint.server, endpoint.client, apdu)
+        caller = InSession(endpoint, None)
+        try:
+            if is_prefixed(apdu):
+                prefixed = decode(apdu)
+                apdu, caller = prefixed.apdu, InSession(endpoint, Gateway(prefixed.network, prefixed.device))
+        except GatewayError as error:
+            self.park(str(caller), encode(*frame), error)
+            return
+        await self._take_or_park(self._arrived(frame, apdu, caller))
 
     async def sender(self, title_or_name: bytes | str) -> Endpoint | None:
         """The meter of this system title or name, None when there is none in the fleet."""
@@ -181,10 +218,13 @@ class PushListener:
     async def confirmation(self, opened: Opened, frame: Frame) -> bytes | None:
         """What goes back to the sender of a push that was kept, None where he waits for nothing."""
         try:
-            return await self._senders.confirmation(opened)
+            answer = self._repeats.answer(opened, frame.payload) or await self._senders.confirmation(opened)
         except AmityError as error:
             self.park(opened.endpoint.meter_id, frame.payload, error)
             return None
+        if answer is not None:
+            self._repeats.answered(opened, frame.payload, answer)
+        return answer
 
     async def _confirm(self, writer: asyncio.StreamWriter, frame: Frame, opened: Opened) -> None:
         """Tell a meter that waits for it that its push is kept; one that hears nothing sends it again."""
@@ -192,44 +232,63 @@ class PushListener:
         if answer is not None:
             writer.write(encode(frame.destination, frame.source, answer))
 
-    async def take(self, frame: Frame, peer: str) -> Opened | None:
-        """Make a delivery of one frame, or park it; give what was taken."""
-        try:
-            return await self._take(frame, peer, self._surroundings.clock.now(), nullcontext())
-        except StorageError as error:
-            self.park(peer, encode(*frame), error)
-            return None
+    async def take(self, frame: Frame, caller: Caller) -> Opened | None:
+        """Make a delivery of one frame from this caller, or park it; give what was taken."""
+        return await self._take_or_park(self._arrived(frame, frame.payload, caller))
 
-    async def take_or_raise(self, frame: Frame, peer: str) -> Opened | None:
+    async def take_or_raise(self, frame: Frame, caller: Caller) -> Opened | None:
         """The same for what comes again when it is not kept: raise StorageError when the disk did not take it."""
-        return await self._take(frame, peer, self._surroundings.clock.now(), nullcontext())
+        return await self._take(self._arrived(frame, frame.payload, caller))
 
     async def take_forwarded(
-        self, frame: Frame, peer: str, heard_at: datetime, within: AbstractContextManager[None]
+        self, frame: Frame, caller: Caller, heard_at: datetime, within: AbstractContextManager[None]
     ) -> None:
         """Make a delivery of what a collector heard then and kept for us, stored within that transaction, or park it.
 
-        `peer` is NAME/ADDRESS. Raise StorageError when the disk did not take it: it has to come again.
+        Raise StorageError when the disk did not take it: it has to come again.
         """
-        await self._take(frame, peer, min(heard_at, self._surroundings.clock.now()), within, late=True)
+        heard_at = min(heard_at, self._surroundings.clock.now())
+        await self._take(_Arrived(frame, frame.payload, caller, heard_at, within, late=True))
 
-    async def _take(
-        self, frame: Frame, peer: str, heard_at: datetime, within: AbstractContextManager[None], *, late: bool = False
-    ) -> Opened | None:
-        octets = encode(*frame)
+    def _arrived(self, frame: Frame, apdu: bytes, caller: Caller) -> _Arrived:
+        return _Arrived(frame, apdu, caller, self._surroundings.clock.now(), nullcontext())
+
+    async def _take_or_park(self, push: _Arrived) -> Opened | None:
         try:
-            opened = await self._senders.open(frame.payload, peer)
-            await self._deliver(self._delivery(opened, octets, heard_at), opened, within, late=late)
+            return await self._take(push)
+        except StorageError as error:
+            self.park(str(push.caller), encode(*push.frame), error)
+            return None
+
+    async def _take(self, push: _Arrived) -> Opened | None:
+        octets = encode(*push.frame)
+        try:
+            opened = await self._senders.open(push.apdu, push.caller)
+            if self._repeats.knows(opened):
+                opened = await self._heard_again(push, opened)
+            else:
+                with self._signatures.once(opened, late=push.late):
+                    await self._deliver(self._delivery(opened, octets, push.heard_at), push, opened)
+                self.taken += 1
+            self._repeats.keep(opened, push.apdu)
         except StorageError:
             raise
         except AmityError as error:
-            self.park(peer, octets, error)
+            self.park(str(push.caller), octets, error)
         except Exception as error:  # noqa: BLE001 - a defect that one push brings to light must not stop the others
-            self.park(peer, octets, AmityError(f"a defect in Amity: {type(error).__name__}: {error}"))
+            self.park(str(push.caller), octets, defect(error))
         else:
-            self.taken += 1
             return opened
         return None
+
+    async def _heard_again(self, push: _Arrived, opened: Opened) -> Opened:
+        """Its delivery exists; under a new counter the counter moves, and the same octets move nothing."""
+        if self._repeats.knows_octets(opened, push.apdu):
+            await self._together.do(partial(_within, push.within))
+            return opened._replace(repeated=True)
+        with self._signatures.once(opened, late=push.late):
+            await self._together.do(partial(_within, self._once(push, opened)))
+        return opened
 
     def _delivery(self, opened: Opened, octets: bytes, now: datetime) -> Delivery:
         surroundings, endpoint = self._surroundings, opened.endpoint
@@ -255,24 +314,25 @@ class PushListener:
             )
         )
 
-    async def _deliver(
-        self, delivery: Delivery, opened: Opened, within: AbstractContextManager[None], *, late: bool
-    ) -> None:
+    async def _deliver(self, delivery: Delivery, push: _Arrived, opened: Opened) -> None:
         """Progress stays where it is: the profile will be read from its last row as if nothing had been pushed.
 
         The counter moves in the same transaction: what was not saved may come again and is no replay.
         """
-        surroundings, counters = self._surroundings, self._counters
-        kept = fitting(delivery, surroundings.codec)
+        kept = fitting(delivery, self._surroundings.codec)
+        saving = Saving(kept.delivery, self._surroundings.subject, kept.body, Progress())
+        await self._together.do(partial(_within, self._once(push, opened), saving))
 
-        def save_once() -> Saving:
-            moved: AbstractContextManager[None] = nullcontext()
-            if opened.counter is not None:
-                moved = counters.moved(delivery.meter_id, opened.counter, authenticated=opened.authenticated, late=late)
-            with moved, within:
-                return Saving(kept.delivery, surroundings.subject, kept.body, Progress())
-
-        await self._together.do(save_once)
+    @contextmanager
+    def _once(self, push: _Arrived, opened: Opened) -> Iterator[None]:
+        """On the disk's thread; raise SecurityError before anything is written for a counter that was heard."""
+        moved: AbstractContextManager[None] = nullcontext()
+        if opened.counter is not None:
+            moved = self._counters.moved(
+                opened.endpoint.meter_id, opened.counter, authenticated=opened.authenticated, late=push.late
+            )
+        with moved, push.within:
+            yield
 
     def _save_all(self, savings: Sequence[Saving]) -> None:
         self._surroundings.collection.save_all(savings)
@@ -280,3 +340,9 @@ class PushListener:
     def park(self, peer: str, octets: bytes, error: AmityError) -> None:
         """Keep what was not believed, and count it."""
         self.parking.park(Parked(self._surroundings.clock.now(), peer, octets, error))
+
+
+def _within(transaction: AbstractContextManager[None], saving: Saving | None = None) -> Saving | None:
+    """What is to be saved, nothing of a push that was heard before, once the transaction has been gone through."""
+    with transaction:
+        return saving

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from amity.devices.message_security import MessageSecurity, Received, sender_of
+from amity.devices.freshness import Received
+from amity.devices.message_security import MessageSecurity, sender_of
 from amity.devices.notification_intake import confirmation
 from amity.devices.push_reading import NormalisedReading
 from amity.devices.settings import AssociationSettings, Ciphering, Protection
-from amity.headend.callers import speaks_from
+from amity.headend.callers import Caller
+from amity.headend.heard_counters import HeardCounters
 from amity.headend.ports import Endpoint
 from amity.headend.push_readings import Notification, meter_named_in, readings_of
 from amity.headend.session import association_settings
@@ -45,6 +48,8 @@ class Opened(NamedTuple):
     `counter` is the number of a protected push, which may be taken once only: its invocation counter, or its
     transaction id where no counter tells. It is as good as the tag or signature that covers it: without one, whoever
     stands in between can name any number. `conversation` seals what goes back, None where nothing is protected.
+    `signed` is the number of its signature, which whoever has the symmetric keys could wrap anew; below 0 without one.
+    `repeated`: these very octets came before, so whoever sends them now need not be whom they are from.
     """
 
     endpoint: Endpoint
@@ -54,6 +59,8 @@ class Opened(NamedTuple):
     counter: int | None = None
     authenticated: bool = False
     conversation: "Conversation | None" = None
+    signed: int = -1
+    repeated: bool = False
 
 
 class Conversation(NamedTuple):
@@ -61,6 +68,42 @@ class Conversation(NamedTuple):
 
     security: MessageSecurity
     numbers: deque[int]
+
+
+class Signatures:
+    """The numbers that each meter has signed, as long as this program runs; what is not above them is old."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, HeardCounters] = {}
+        self._now: set[tuple[str, int]] = set()
+
+    @contextmanager
+    def once(self, opened: Opened, *, late: bool = False) -> Iterator[None]:
+        """What is done within counts if it succeeds; raise SecurityError before it begins for an old signature.
+
+        One that came through a collector may be `late`: it need not be above the last one, only unheard.
+        """
+        meter_id, number = opened.endpoint.meter_id, opened.signed
+        if number < 0:
+            yield
+            return
+        self._check(meter_id, number, late=late)
+        self._now.add((meter_id, number))
+        try:
+            yield
+            heard = self._heard.get(meter_id)
+            self._heard[meter_id] = HeardCounters.first(number, late=late) if heard is None else heard.having(number)
+        finally:
+            self._now.discard((meter_id, number))
+
+    def _check(self, meter_id: str, number: int, *, late: bool) -> None:
+        heard = self._heard.get(meter_id)
+        is_new = heard is None or number > heard.last or (late and heard.lacks(number))
+        if not is_new or (meter_id, number) in self._now:
+            raise SecurityError(
+                f"what meter {meter_id} signed under number {number} was heard before",
+                next_step="somebody with the symmetric keys may wrap old messages anew; look where it came from",
+            )
 
 
 class Senders:
@@ -73,8 +116,8 @@ class Senders:
         self._looked_at: datetime | None = None
         self._looking = asyncio.Lock()
 
-    async def open(self, payload: bytes, peer_host: str) -> Opened:
-        """Open one APDU.
+    async def open(self, payload: bytes, caller: Caller) -> Opened:
+        """Open one APDU that this caller pushed.
 
         Raises:
             UnknownSenderError: nobody of the fleet, or not to be told who.
@@ -84,7 +127,7 @@ class Senders:
         message = apdu.decode(payload)
         if isinstance(message, Protected):
             return await self._open_protected(payload, message)
-        return await self._open_plain(payload, _notification(message), peer_host)
+        return await self._open_plain(payload, _notification(message), caller)
 
     async def confirmation(self, opened: Opened) -> bytes | None:
         """What goes back to the sender of a push that was kept, protected in kind; None where he wants nothing.
@@ -115,7 +158,7 @@ class Senders:
             raise SecurityError(f"a push of meter {endpoint.meter_id} has the number {number}, beyond what is believed")
         tagged = isinstance(message, GeneralSigning) or Protection.AUTHENTICATED.satisfied_by(message.security_control)
         readings = readings_of(notification)
-        return Opened(endpoint, plain, notification, readings, number, tagged, conversation)
+        return Opened(endpoint, plain, notification, readings, number, tagged, conversation, received.signed)
 
     def _conversation(self, endpoint: Endpoint, message: Protected, received: Received) -> Conversation:
         settings = self._association(endpoint)
@@ -141,8 +184,8 @@ class Senders:
         security.demands_signature = settings.demands_signature
         return Conversation(security, numbers)
 
-    async def _open_plain(self, payload: bytes, notification: Notification, peer_host: str) -> Opened:
-        """A plain push proves nothing: it is taken only from meters without keys, and from their own address.
+    async def _open_plain(self, payload: bytes, notification: Notification, caller: Caller) -> Opened:
+        """A plain push proves nothing: it is taken only from meters without keys, and where they themselves speak.
 
         Keys for HLS alone are keys too: what such a meter pushes it can protect.
         """
@@ -156,13 +199,8 @@ class Senders:
                 f"an unprotected push came in the name of meter {endpoint.meter_id}, which has keys",
                 next_step="somebody may be in between; look where it came from",
             )
-        if peer_host == certified(endpoint.meter_id):
-            return Opened(endpoint, payload, notification, readings)
-        collector, _, host = peer_host.rpartition("/")  # NAME/ADDRESS where a collector heard it
-        if collector != endpoint.route.collector or not await speaks_from(endpoint.route.host, host):
-            raise UnknownSenderError(
-                f"an unprotected push in the name of meter {endpoint.meter_id} came from {peer_host}"
-            )
+        if not await caller.speaks_for(endpoint):
+            raise UnknownSenderError(f"an unprotected push in the name of meter {endpoint.meter_id} came from {caller}")
         return Opened(endpoint, payload, notification, readings)
 
     async def find(self, title_or_name: bytes | str) -> Endpoint | None:
@@ -194,16 +232,6 @@ class Senders:
             settings = association_settings(endpoint, profile, secrets, surroundings.system_title)
             self._settings[endpoint.meter_id] = settings
         return settings
-
-
-def certified(meter_id: str) -> str:
-    """How a peer is called that showed a certificate which names the meter."""
-    return f"mqtt:{meter_id}"
-
-
-def over_udp(address: str) -> str:
-    """How a peer is called whose address may be anybody's: no plain push is believed from there."""
-    return f"udp:{address}"
 
 
 def _notification(message: object) -> Notification:

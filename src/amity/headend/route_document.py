@@ -34,6 +34,9 @@ _PHYSICAL_MAX: Final = 0x3FFF
 _ADDRESS_OCTETS: Final = (0, 1, 2, 4)
 _OF_SERIAL: Final = ("baud", "sign_on", "line_address", "echoes", "parity_by_hand")
 _OF_HDLC: Final = ("physical", "address_octets", "information_octets", "window", "device", *_OF_SERIAL)
+_OF_GATEWAY: Final = ("network", "device")
+ROUTE_MEMBERS: Final = frozenset({"framing", "host", "port", "calls_in", "udp", "gateway", "collector", *_OF_HDLC})
+"""What `read_route` reads."""
 
 
 def read_route(fields: Fields) -> Route:
@@ -114,6 +117,7 @@ def _host(fields: Fields) -> Host | CallsIn:
 
 
 def _gateway(fields: Fields) -> Gateway:
+    fields.only(_OF_GATEWAY)
     device = fields.octets("device")
     if not 0 < len(device) <= _OCTET_MAX:
         raise fields.refusal("device", f"must have 1 to {_OCTET_MAX} octets")

@@ -133,9 +133,15 @@ class Route:
         return isinstance(self.link.at, CallsIn)
 
     @property
-    def serial(self) -> SerialLine | None:
-        """The serial line that only one meter at a time can be read over."""
-        return self.link.at if isinstance(self.link.at, SerialLine) else None
+    def shared_line(self) -> str:
+        """The line that only one meter at a time can be read over, empty where each has a connection of its own.
+
+        HDLC over TCP ends at a modem, and behind that is a line as well. Each collector has lines of its own.
+        """
+        if not isinstance(self.link, HdlcLink) or self.calls_in:
+            return ""
+        line = self.link.at.device if isinstance(self.link.at, SerialLine) else str(self.link.at)
+        return f"{line} via {self.collector}" if self.collector else line
 
     def evidence(self, source: int, destination: int, apdu: bytes, *, is_request: bool) -> bytes:
         """An APDU as it is kept: with gateway prefix and wrapper as on the line; HDLC frames are not kept."""

@@ -81,9 +81,12 @@ def scaled(values: NDArray[Any], missing: Mask | None, measure: Measure) -> Colu
     factor = 10 ** max(measure.scaler, 0)
     if factor > _INT64_MAX:  # of no use even to a column of zeros
         return None
-    if len(values) and max(abs(int(values.min())), int(values.max())) * factor > _INT64_MAX:
-        return None
-    return Column(values.astype(np.int64) * factor, known, min(measure.scaler, 0), measure.unit, factor)
+    integers = values.astype(np.int64, copy=False)
+    if factor > 1 and len(values):
+        if max(abs(int(values.min())), int(values.max())) * factor > _INT64_MAX:
+            return None
+        integers = integers * factor
+    return Column(integers, known, min(measure.scaler, 0), measure.unit, factor)
 
 
 def _from_floats(values: NDArray[Any], known: Mask, measure: Measure) -> Column | None:

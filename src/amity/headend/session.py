@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -22,7 +23,7 @@ from amity.devices.client import (
 )
 from amity.devices.client.conversation import converse
 from amity.devices.client.journal import Journal
-from amity.devices.message_security import Received
+from amity.devices.freshness import Received
 from amity.devices.profiles import DeviceProfile, Quirk
 from amity.devices.settings import CLIENT_CONFORMANCE
 from amity.domain.collection import Exchange
@@ -213,10 +214,7 @@ async def read_once(
     channel = await surroundings.connector.connect(endpoint, rules.connect_timeout_s)
     try:
         async with asyncio.timeout(rules.session_timeout_s):
-
-            async def exchange(apdu: bytes) -> bytes:
-                return await record.exchange(channel, apdu, rules.request_timeout_s)
-
+            exchange = partial(record.exchange, channel, timeout_s=rules.request_timeout_s)
             ports = Ports(surroundings.random_octets, counters.take, received=memory.received, journal=record.journal)
             session = await converse(associate(settings, ports), exchange)
             spoken = MeterConversation(session, profile, memory.layouts, surroundings.clock.now)
@@ -248,4 +246,4 @@ async def _take(step: Step, session: Session, exchange: Callable[[bytes], Awaita
 async def _release(session: Session, channel: Channel, record: SessionRecord) -> None:
     """A courtesy: what was read is read, whatever the meter says to this."""
     with suppress(AmityError):
-        await converse(release(session), lambda apdu: record.exchange(channel, apdu, _RELEASE_TIMEOUT_S))
+        await converse(release(session), partial(record.exchange, channel, timeout_s=_RELEASE_TIMEOUT_S))

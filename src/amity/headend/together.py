@@ -10,8 +10,8 @@ from amity.kernel.errors import AmityError, StorageError
 
 AT_ONCE_MAX: Final = 256
 
-_Work = Callable[[], Saving]
-"""Looks whether it may be, and gives what is to be saved."""
+_Work = Callable[[], Saving | None]
+"""Looks whether it may be, and gives what is to be saved, None for nothing more."""
 
 
 class _Ticket(NamedTuple):
@@ -70,7 +70,7 @@ class Together:
         return [one if isinstance(one, Exception) else None for one in results]
 
 
-def _result(work: _Work) -> Saving | Exception:
+def _result(work: _Work) -> Saving | Exception | None:
     try:
         return work()
     except StorageError:

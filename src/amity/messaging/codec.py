@@ -1,6 +1,7 @@
 """Deliveries as protobuf messages (`readings.proto`) and back, with a JSON mirror."""
 
 import json
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -17,7 +18,7 @@ from amity.domain.events import MEANING_OF, STANDARD_LOG, EventClass, EventKind,
 from amity.domain.readings import Int64Column, IntervalSeries, ReadingType, RegisterReading, UnknownObject
 from amity.kernel.errors import AmityError, LocalProtocolError, RemoteProtocolError
 from amity.kernel.obis import Obis
-from amity.kernel.time import from_epoch_s
+from amity.kernel.time import EPOCH, SECONDS_PER_DAY, from_epoch_s
 from amity.kernel.units import Unit
 from amity.messaging import readings_pb2 as pb
 
@@ -26,9 +27,20 @@ BODY_OCTETS_MAX: Final = 8 * 1024 * 1024
 """The largest message the broker is configured to take."""
 EXCHANGES_OCTETS_MAX: Final = 64 * 1024 * 1024
 """A few kilobytes of Zstandard can announce gigabytes; a session of 90 days of profile stays below 2 MiB."""
-_ZSTD_LEVEL: Final = 3
+_ZSTD_LEVEL: Final = 1
+"""Half of a session's octets are ciphertext: at level 3 it is 0.1 % smaller, for a third more time."""
 _NANOS_PER_MICRO: Final = 1000
 _OUTCOMES: Final = {int(pb.Outcome.Value(f"OUTCOME_{outcome.name}")): outcome for outcome in Outcome}
+
+
+class _Packer(threading.local):
+    """A compressor serves one thread at a time; to make one takes half as long as to compress a session."""
+
+    def __init__(self) -> None:
+        self.pack = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress
+
+
+_PACKER: Final = _Packer()
 
 
 class ProtobufCodec:
@@ -102,7 +114,7 @@ def _pack_exchanges(exchanges: Sequence[Exchange]) -> bytes:
             for one in exchanges
         )
     )
-    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(message.SerializeToString(deterministic=True))
+    return _PACKER.pack(message.SerializeToString(deterministic=True))
 
 
 def _type_message(reading_type: ReadingType) -> pb.ReadingType:
@@ -170,9 +182,8 @@ def _unknown_message(unknown: UnknownObject) -> pb.UnknownObject:
 
 
 def _timestamp(instant: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(instant)
-    return timestamp
+    since = instant - EPOCH
+    return Timestamp(seconds=since.days * SECONDS_PER_DAY + since.seconds, nanos=since.microseconds * _NANOS_PER_MICRO)
 
 
 # ------------------------------------------------------------------ from protobuf

@@ -10,8 +10,9 @@ import structlog
 
 from amity.headend.call_desk import CallDesk
 from amity.headend.called_lines import CalledLines
+from amity.headend.callers import Certified, Datagram
 from amity.headend.push_listener import Parked, PushListener
-from amity.headend.push_senders import certified, over_udp, reason_of
+from amity.headend.push_senders import reason_of
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import RemoteProtocolError, StorageError
 from amity.kernel.time import isoformat
@@ -108,21 +109,21 @@ class CallDoors:
 
     # -------------------------------------------------------------- pushes
     async def _take_datagram(self, frame: Frame, peer: str) -> bytes | None:
-        opened = await self.pushes.take(frame, over_udp(peer))
+        opened = await self.pushes.take(frame, Datagram(peer))
         return None if opened is None else await self.pushes.confirmation(opened, frame)
 
     def _garbled_datagram(self, peer: str, octets: bytes, error: RemoteProtocolError) -> None:
-        self.pushes.park(over_udp(peer), octets, error)
+        self.pushes.park(str(Datagram(peer)), octets, error)
 
     async def _take_published(self, meter: str, body: bytes) -> bytes | None:
         """A bare APDU, or one in a wrapper frame."""
-        peer = certified(meter)
+        caller = Certified(meter)
         try:
             frame = decode_datagram(body) if _is_wrapped(body) else Frame(_NO_ADDRESS, _NO_ADDRESS, body)
         except RemoteProtocolError as error:
-            self.pushes.park(peer, body[:_OCTETS_SHOWN], error)
+            self.pushes.park(str(caller), body[:_OCTETS_SHOWN], error)
             return None
-        opened = await self.pushes.take_or_raise(frame, peer)
+        opened = await self.pushes.take_or_raise(frame, caller)
         return None if opened is None else await self.pushes.confirmation(opened, frame)
 
     # -------------------------------------------------------------- what is told

@@ -94,6 +94,11 @@ class Folder:
         return self.root / "ot" / "calls.json"
 
     @property
+    def own_profiles(self) -> Path | None:
+        """The folder of the operator's own profiles, None where there is none."""
+        return self.profiles if self.profiles.is_dir() else None
+
+    @property
     def it_database(self) -> Path:
         """Registry, deliveries, blocks, exceptions, logins."""
         return self.root / "it" / "it.sqlite"

@@ -155,8 +155,7 @@ def _surroundings(
     door: CollectorDoor,
     lines: CalledLines,
 ) -> Surroundings:
-    own = folder.profiles if folder.profiles.is_dir() else None
-    profile_of = catalogue_of(own, default_profile(settings)).profile
+    profile_of = catalogue_of(folder.own_profiles, default_profile(settings)).profile
     return Surroundings(
         clock=SystemClock(),
         chance=random.SystemRandom().random,

@@ -12,7 +12,7 @@ _FASTER: Final = "uvloop:new_event_loop"
 
 
 def loop_factory() -> LoopFactory | None:
-    """What makes the loop; None leaves it to asyncio. Nothing depends on uvloop, so it is named and not imported."""
+    """What makes the loop; None leaves it to asyncio. uvloop is not made for all systems: it is named, not imported."""
     try:
         faster: LoopFactory = resolve_name(_FASTER)
     except ImportError:

@@ -24,6 +24,9 @@ class _Texts(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return text_of(self._files[name]) if name in self._files else self._more[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._files  # without reading it, which may fail
+
     def __iter__(self) -> Iterator[str]:
         return iter({**self._more, **self._files})
 

@@ -41,16 +41,18 @@ def meter_server(
     push_to: str = "",
     send: Send | None = None,
     remembers_counters: bool = True,
-) -> tuple[MeterServer, MeterCounter]:
-    """The server side of a meter and the counter that its pushes share; `push_to` is what its push setups name.
+    confirmed: bool = False,
+) -> tuple[MeterServer, Pusher]:
+    """The server side of a meter and what it sends unasked; `push_to` is what its push setups name.
 
-    `send` takes the frame of a push away when the meter is told to push; without it there is no way out.
+    `send` takes the frame of a push away when the meter is told to push; without it there is no way out. `confirmed`:
+    what it sends unasked asks for a confirmation.
     """
     counter = MeterCounter(reservation)
-    pusher = Pusher(meter, counter)
+    told = Pusher(meter, counter)
 
     def push(setup: PushSetup, now: datetime) -> bool:
-        frame = pusher.of_objects(setup.objects, lambda wanted: value_in(objects, wanted, now), now)
+        frame = told.of_objects(setup.objects, lambda wanted: value_in(objects, wanted, now), now)
         return send is not None and send(setup.destination, frame)
 
     daily = ObjectTree(cosem_objects(meter, push_to, push))
@@ -61,7 +63,7 @@ def meter_server(
         random_octets=random_octets,
         next_invocation_counter=counter,
     )
-    return server, counter
+    return server, Pusher(meter, counter, confirmed=confirmed, advance=objects.advance)
 
 
 def meter_settings(

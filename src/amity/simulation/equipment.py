@@ -9,12 +9,13 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from amity.devices.cosem.calendar import TARIFF_SCRIPTS
 from amity.devices.cosem.disconnect import DISCONNECT_CONTROL_OBIS, ControlState, SwitchEvent
 from amity.devices.cosem.image import Image
 from amity.devices.cosem.limits import MonitoredValue, ScriptCall
+from amity.devices.cosem.monitoring import DISCONNECT_SCHEDULE_OBIS
 from amity.devices.cosem.payment import (
     AccountStatus,
     ChargeType,
@@ -24,6 +25,7 @@ from amity.devices.cosem.payment import (
     TokenStatus,
     UnitCharge,
 )
+from amity.devices.equipment.action_schedule import ActionSchedule, single_action_schedule
 from amity.devices.equipment.image_store import ImageStore, image_transfer
 from amity.devices.equipment.limiter import Limiter, Limits, limiter_object
 from amity.devices.equipment.living import LivingObjects, Part
@@ -33,7 +35,7 @@ from amity.devices.equipment.prepayment import Account, Charge, Credit
 from amity.devices.equipment.relay import Relay, disconnect_control
 from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS, Action, Scripts, Service
 from amity.devices.equipment.token_gateway import TokenGateway, TokenVerdict, token_gateway
-from amity.devices.interface_classes import DISCONNECT_CONTROL
+from amity.devices.interface_classes import DISCONNECT_CONTROL, Role
 from amity.devices.objects import CosemObject, ObjectModel, data_object
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s
@@ -98,7 +100,7 @@ class Equipment:
     def __post_init__(self) -> None:
         """Wire them."""
         self.relay = Relay(_MODE_WITH_LOCAL_RECONNECTION, switched=self._switched)
-        self._tariffs = Tariffs(self.meter, self.started, self.daily, self._run)
+        self._tariffs = Tariffs(self.meter, self.started, self.daily, self._run_for_management)
         self._scripts = Scripts(
             {
                 DISCONNECT_SCRIPTS: {1: self._script(1), 2: self._script(2)},
@@ -106,19 +108,22 @@ class Equipment:
             }
         )
         self._limiter = self._limits()
+        ahead = timedelta(minutes=self.meter.profile.clock.standard_offset_min)
+        self._schedule = ActionSchedule(self._run, self.started, ahead=ahead)
         self._account = self._prepayment()
         self._images = ImageStore(self._verify, self._activate, verification_s=2, activation_s=5)
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """What goes on while nobody looks."""
-        return *self._tariffs.parts, self._limiter, self._account, self._images
+        return *self._tariffs.parts, self._schedule, self._limiter, self._account, self._images
 
     def objects(self) -> Iterator[CosemObject]:
         """All of it as COSEM objects."""
         yield disconnect_control(self.relay)
         yield limiter_object(self._limiter)
         yield from self._scripts.objects()
+        yield single_action_schedule(self._schedule, DISCONNECT_SCHEDULE_OBIS, changed_by=Role.CONTROL)
         yield image_transfer(self._images)
         yield data_object(ACTIVE_FIRMWARE, lambda _now: octet_string(self.firmware))
         yield from payment_objects(self._account, "EUR")
@@ -153,6 +158,9 @@ class Equipment:
 
     def _run(self, script: ScriptCall, at: datetime) -> None:
         self._scripts.run(script, at)
+
+    def _run_for_management(self, script: ScriptCall, at: datetime) -> None:
+        self._scripts.run_for_management(script, at)
 
     # -------------------------------------------------------------- payment
     def _prepayment(self) -> Account:

@@ -25,6 +25,7 @@ from amity.simulation.stamps import date_times
 
 _PRIORITY_HIGH = 0x80000000  # bit 31 of long-invoke-id-and-priority
 _INVOKE_ID_MAX = 0xFFFFFF
+_WAITING_MAX = 64
 _LAST_EVENT = Attribute(1, LAST_EVENT_CODE, 2)
 _SCALED = frozenset({REGISTER.class_id, EXTENDED_REGISTER.class_id})
 _VALUE = 2
@@ -36,12 +37,22 @@ Read = Callable[[CaptureObject], Data | None]
 class Pusher:
     """Builds one meter's pushes as wrapper frames; `counter` is the one its answers use too.
 
+    `advance` lets the meter's limiter, calendar and account go on until an instant: the row shows what they switched.
+
     `confirmed`: a DataNotification asks for a confirmation. One that is not confirmed keeps its number when it is built
     anew, under a new counter; so whoever has it already can tell.
     """
 
-    def __init__(self, meter: SimulatedMeter, counter: MeterCounter, *, confirmed: bool = False) -> None:
+    def __init__(
+        self,
+        meter: SimulatedMeter,
+        counter: MeterCounter,
+        *,
+        confirmed: bool = False,
+        advance: Callable[[datetime], None] | None = None,
+    ) -> None:
         self._meter = meter
+        self._advance = advance
         self._confirmed = confirmed
         self._waiting: dict[bytes, int] = {}
         rules = meter.profile.association
@@ -76,6 +87,8 @@ class Pusher:
 
     def interval(self, start_s: int, now: datetime) -> bytes | None:
         """The frame with the load profile's row of the interval that starts at `start_s`, None where there is none."""
+        if self._advance is not None:
+            self._advance(now)
         row = self._meter.rows.of_interval(start_s)
         if row is None:
             return None
@@ -142,6 +155,8 @@ class Pusher:
             number = self._sent & _INVOKE_ID_MAX
         if self._confirmed:
             self._waiting[push] = number
+            if len(self._waiting) > _WAITING_MAX:
+                del self._waiting[next(iter(self._waiting))]  # the oldest: nobody will confirm it any more
         return data_notification(
             body,
             long_invoke_id=_PRIORITY_HIGH | number,

@@ -20,7 +20,6 @@ from amity.simulation.line_faults import LineFaults
 from amity.simulation.meter import SimulatedMeter
 from amity.simulation.outgoing import Outgoing
 from amity.simulation.push_schedule import Destination, PushSchedule
-from amity.simulation.pushes import Pusher
 
 _PORT_MAX = 65_535
 _NETWORK = 1
@@ -60,7 +59,7 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
         pushers = []
         servers = []
         for meter in fleet.meters:
-            server, counter = meter_server(
+            server, pusher = meter_server(
                 meter,
                 started=clock.now(),
                 reservation=reservation,
@@ -68,9 +67,10 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
                 push_to=str(push_to or ""),
                 send=outgoing.send,
                 remembers_counters=remembers_counters,
+                confirmed=push_to is not None and push_to.confirmed,
             )
             servers.append(server)
-            pushers.append((meter, Pusher(meter, counter, confirmed=push_to is not None and push_to.confirmed)))
+            pushers.append((meter, pusher))
         if dial_in is not None:
             document += [_calling(meter, host, dial_in) for meter in fleet.meters]
             callers = [(meter, pusher, server) for (meter, pusher), server in zip(pushers, servers, strict=True)]

@@ -32,7 +32,7 @@ _REGISTER, _CLOCK = 3, 8
 
 @dataclass
 class Tariffs:
-    """Calendar, register activation, monitor, schedule and compact data of one meter; `run` runs scripts."""
+    """Calendar, register activation, monitor, schedule and compact data of one meter; `run` is of management."""
 
     meter: SimulatedMeter
     started: datetime

@@ -6,22 +6,31 @@ from typing import TypeVar
 
 from amity.devices.client.conversation import Conversation, converse
 from amity.protocols.dlms.apdu import CipherTag, DataNotification, EventNotification
+from amity.protocols.dlms.ciphered import GENERAL_PROTECTION_TAGS
+from amity.protocols.gateway.prefix import GatewayError, decode, is_prefixed
 
 Result = TypeVar("Result")
 
 UNSOLICITED_WAITING_MAX = 64
 _UNSOLICITED_TAGS = frozenset({DataNotification.TAG, EventNotification.TAG, int(CipherTag.GLO_EVENT_NOTIFICATION)})
+_SAID_BY_OTHERS_TAGS = _UNSOLICITED_TAGS | GENERAL_PROTECTION_TAGS
+"""Nobody was asked but the meter: what another one protects for us is a push, and no answer."""
+
+Behind = tuple[int, bytes]
+"""Where a meter stands behind a gateway: the network, and the device in it."""
 
 
 class MeterChannel(ABC):
-    """Sends a request and waits for its answer, one at a time; what the meter says unasked lands in `unsolicited`.
+    """Sends a request and waits for its answer, one at a time; what is said unasked lands in `unsolicited`.
 
-    After any error the connection is of no more use: close it.
+    Behind a gateway that is what the gateway and other meters say too, each with its prefix as it came; `answers_from`
+    is where the meter stands that was asked. After any error the connection is of no more use: close it.
     """
 
-    __slots__ = ("unsolicited",)
+    __slots__ = ("answers_from", "unsolicited")
 
     def __init__(self) -> None:
+        self.answers_from: Behind | None = None
         self.unsolicited: deque[bytes] = deque(maxlen=UNSOLICITED_WAITING_MAX)
 
     @abstractmethod
@@ -37,8 +46,20 @@ class MeterChannel(ABC):
         return await converse(conversation, lambda request: self.exchange(request, request_timeout_s))
 
     def _is_answer(self, apdu: bytes) -> bool:
-        """True unless the meter says it unasked; then it is kept."""
-        if apdu[:1] and apdu[0] in _UNSOLICITED_TAGS:
+        """True unless it is said unasked; then it is kept."""
+        if _is_unasked(apdu, self.answers_from):
             self.unsolicited.append(apdu)
             return False
         return True
+
+
+def _is_unasked(octets: bytes, answers_from: Behind | None) -> bool:
+    speaker, apdu = None, octets
+    if is_prefixed(octets):
+        try:
+            prefixed = decode(octets)
+        except GatewayError:
+            return False
+        speaker, apdu = (prefixed.network, prefixed.device), prefixed.apdu
+    tags = _UNSOLICITED_TAGS if speaker == answers_from else _SAID_BY_OTHERS_TAGS
+    return bool(apdu) and apdu[0] in tags

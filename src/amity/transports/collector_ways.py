@@ -8,7 +8,7 @@ from typing import Final
 from amity.domain.collection import Outcome
 from amity.headend.fields import Fields
 from amity.headend.route_document import read_route
-from amity.headend.routes import Route
+from amity.headend.routes import Route, SerialLine
 from amity.kernel.errors import (
     AmityError,
     ConfigurationError,
@@ -46,14 +46,14 @@ class CollectorWays:
     async def open(self, route: str, client: int, server: int, timeout_s: float) -> MeterChannel:
         """Open it; raise as `open_channel` does, SerialPortError when another session holds the line all that time."""
         way = self._route(route)
-        if way.serial is None:
+        if not way.shared_line:
             return await open_channel(way, client, server, timeout_s)
-        line = self._lines.setdefault(way.serial.device, asyncio.Lock())
+        line = self._lines.setdefault(way.shared_line, asyncio.Lock())
         try:
             async with asyncio.timeout(timeout_s):
                 await line.acquire()
         except TimeoutError as error:
-            raise SerialPortError(way.serial.device, "another meter on it is being read") from error
+            raise SerialPortError(way.shared_line, "another meter on it is being read") from error
         try:
             return _OnLine(await open_channel(way, client, server, timeout_s), line)
         except BaseException:
@@ -78,8 +78,8 @@ class CollectorWays:
         except (ValueError, RecursionError) as error:
             raise ConfigurationError("a route is no JSON") from error
         route = read_route(Fields("the route", written))
-        serial = route.serial
-        allowed = self._allows_host(route.host) if serial is None else serial.device in self._devices
+        at = route.link.at
+        allowed = at.device in self._devices if isinstance(at, SerialLine) else self._allows_host(route.host)
         if not allowed or route.collector:
             raise ConfigurationError(
                 "Not Allowed by the Collector",

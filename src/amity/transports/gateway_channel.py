@@ -12,6 +12,8 @@ class GatewayChannel(MeterChannel):
 
     def __init__(self, inner: MeterChannel, network: int, device: bytes) -> None:
         super().__init__()
+        inner.answers_from = (network, device)
+        self.unsolicited = inner.unsolicited  # one place for all, whoever heard it
         self._inner = inner
         self._network = network
         self._device = device

@@ -1,7 +1,7 @@
 """A UDP port on which a meter serves wrapper frames, one in each datagram: the shell around a `MeterServer`."""
 
 import asyncio
-from collections import OrderedDict
+from datetime import datetime, timedelta
 from typing import cast
 
 from amity.devices.server import MeterAssociation, MeterServer
@@ -10,7 +10,9 @@ from amity.protocols.wrapper.frame import WrapperError, decode_datagram, encode
 from amity.transports.meter_listener import cannot_listen
 
 CALLERS_MAX = 32
-"""How many callers are remembered; whoever was silent longest is forgotten for a new one."""
+"""How many callers are remembered: those with an association, which nobody loses to a stranger."""
+
+_Caller = tuple[tuple[str | int, int], int]
 
 
 class UdpMeterListener(asyncio.DatagramProtocol):
@@ -19,7 +21,7 @@ class UdpMeterListener(asyncio.DatagramProtocol):
     def __init__(self, server: MeterServer, clock: Clock) -> None:
         self._server = server
         self._clock = clock
-        self._callers: OrderedDict[tuple[object, int], MeterAssociation] = OrderedDict()
+        self._callers: dict[_Caller, MeterAssociation] = {}
         self._transport: asyncio.DatagramTransport | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -50,23 +52,33 @@ class UdpMeterListener(asyncio.DatagramProtocol):
             return
         if frame.destination != self._server.settings.server or self._transport is None:
             return
-        association = self._association_of(addr, frame.source)
-        answer = association.receive(frame.payload, self._clock.now())
+        caller, now = (addr, frame.source), self._clock.now()
+        association = self._callers.pop(caller, None)
+        if association is None:
+            if not self._has_room(now):
+                return
+            association = self._server.open_association(frame.source)
+        answer = association.receive(frame.payload, now)
         while answer is not None:
             self._transport.sendto(encode(frame.destination, frame.source, answer), addr)
             answer = association.following()
+        if association.begun:
+            self._callers[caller] = association
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended, it has
         """The socket is gone."""
         if not self._closed.done():
             self._closed.set_result(None)
 
-    def _association_of(self, caller: object, client: int) -> MeterAssociation:
-        association = self._callers.pop((caller, client), None) or self._server.open_association(client)
-        self._callers[caller, client] = association
-        if len(self._callers) > CALLERS_MAX:
-            self._callers.popitem(last=False)[1].close()
-        return association
+    def _has_room(self, now: datetime) -> bool:
+        """Whether one more can be remembered; those whom the meter itself takes for gone make room."""
+        if len(self._callers) < CALLERS_MAX:
+            return True
+        since = now - timedelta(seconds=self._server.settings.inactivity_timeout_s)
+        for caller, association in tuple(self._callers.items()):
+            if association.heard_at is None or association.heard_at < since:
+                self._callers.pop(caller).close()
+        return len(self._callers) < CALLERS_MAX
 
 
 async def serve_meter_on_udp(server: MeterServer, host: str, port: int, *, clock: Clock) -> UdpMeterListener:

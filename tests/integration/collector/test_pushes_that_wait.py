@@ -9,6 +9,7 @@ import pytest
 
 from amity.domain.collection import Outcome
 from amity.domain.events import EventKind
+from amity.headend.callers import CallingFrom
 from amity.protocols.wrapper.frame import Reader
 from amity.simulation.counters import reservation_by_time
 from amity.simulation.device import meter_server
@@ -28,10 +29,10 @@ def fleet_of(auth: str) -> Fleet:
 
 def pusher_of(meter: SimulatedMeter) -> Pusher:
     now = StandingClock().now()
-    _, counter = meter_server(
+    _, pusher = meter_server(
         meter, started=now, reservation=reservation_by_time(now), random_octets=lambda count: b"\x05" * count
     )
-    return Pusher(meter, counter)
+    return pusher
 
 
 def intervals(pusher: Pusher, count: int) -> list[bytes]:
@@ -90,7 +91,7 @@ async def test_a_plain_push_by_another_way_than_the_meter_s_collector_is_not_bel
         frames = intervals(pusher_of(fleet.meters[0]), 1)
         await push(collector, frames)
         await until(lambda: headend.pushes.parking.counts["unknown-sender"] == 1)
-        await headend.pushes.take(Reader().feed(frames[0])[0], "127.0.0.1")
+        await headend.pushes.take(Reader().feed(frames[0])[0], CallingFrom("127.0.0.1"))
         assert headend.pushes.parking.counts["unknown-sender"] == 2
         assert headend.deliveries == []
 

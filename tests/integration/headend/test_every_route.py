@@ -113,7 +113,7 @@ async def test_a_fleet_as_the_simulator_serves_it(database: OtDatabase, carried:
 async def test_what_is_kept_of_an_hdlc_session_are_its_apdus(database: OtDatabase) -> None:
     async with serve_fleet(simulated(auth="lls"), clock=StandingClock(), carried=Carried(Framing.HDLC)) as document:
         (first, *_) = await read(database, document)
-    assert isinstance(apdu.decode(first.exchanges[1].request), apdu.GetRequestNormal)
+    assert isinstance(apdu.decode(first.exchanges[1].request), apdu.GetRequestWithList)
 
 
 # ------------------------------------------------------------------ an optical head

@@ -231,7 +231,9 @@ class Meter:
             _, title, at = tlv.cut(apdu, 0)
             assert title == self._at.client_title, "the client's own title"
         _, content, end = tlv.cut(bytes([tag]) + apdu[at:])
-        if end != len(apdu) - at + 1 or content[0] != self.habits.control | self.secrets.suite:
+        agreed = self.habits.control | self.secrets.suite
+        stronger = agreed | (ciphers.ENCRYPTED if tag == 0x21 else 0)  # an InitiateRequest may hold a key
+        if end != len(apdu) - at + 1 or content[0] not in {agreed, stronger}:
             return None
         key, counter = self._key(tag), int.from_bytes(content[1:5], "big")
         if counter <= self._at.heard.get(key, -1):

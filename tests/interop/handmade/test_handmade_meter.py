@@ -76,7 +76,6 @@ AARES = {
     "no user information": Habits(0, user_information=False),
     "no user information, LLS": Habits(1, user_information=False),
     "no user information, HLS": Habits(6, user_information=False),
-    "no user information, ciphered": replace(GMAC, user_information=False),
     "implementation information": replace(GMAC, implementation_information=b"XXX 1.0"),
     "lengths in one octet more": replace(GMAC, aare_length_octets=1),
     "lengths in three octets": replace(GMAC, aare_length_octets=2),
@@ -96,6 +95,14 @@ AARES = {
 @pytest.mark.parametrize("habits", AARES.values(), ids=AARES)
 async def test_an_aare_may_look_like(habits: Habits, framing: str):
     await check(habits, Ciphering.GLO, framing)
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+async def test_a_ciphered_aare_without_user_information_is_taken_where_the_settings_say_so(framing: str):
+    silent = replace(GMAC, user_information=False)
+    with pytest.raises(SecurityError, match="without saying what it grants"):
+        await check(silent, Ciphering.GLO, framing)
+    await check(silent, Ciphering.GLO, framing, bare_acceptance=True)
 
 
 async def test_a_title_that_the_settings_know_need_not_be_said():

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amity.devices.cosem.certificates import ByEntity, BySerial, CertificateInfo, KeptCertificate, identification
+from amity.devices.cosem.certificates import ByEntity, BySerial, CertificateInfo, KeptCertificate, identifications
 from amity.kernel.errors import RemoteProtocolError, SecurityError
 from amity.protocols.dlms.certificate_requests import certificate_request, checked_request
 from amity.protocols.dlms.certificates import Purpose, Trust, check_authority, purpose_of
@@ -49,7 +49,7 @@ def test_octets_changed_are_refused_in_one_way(look: str, data: st.DataObject):
 @given(st.binary(max_size=80))
 def test_any_data_is_a_name_of_a_certificate_or_refused(octets: bytes):
     with suppress(RemoteProtocolError):
-        identification(decode_all(octets))
+        identifications(decode_all(octets))
     with suppress(RemoteProtocolError):
         CertificateInfo.from_data(decode_all(octets))
 
@@ -57,9 +57,9 @@ def test_any_data_is_a_name_of_a_certificate_or_refused(octets: bytes):
 @given(st.integers(0, (1 << 160) - 1), st.binary(max_size=40))
 def test_names_of_certificates_come_back(number: int, octets: bytes):
     by_serial = BySerial(number, octets)
-    assert identification(by_serial.to_data()) == by_serial
+    assert identifications(by_serial.to_data())[0] == by_serial
     by_entity = ByEntity(ENTITY, TYPE, octets)
-    assert identification(by_entity.to_data()) == by_entity
+    assert identifications(by_entity.to_data()) == (by_entity,)
     info = CertificateInfo(ENTITY, TYPE, number, octets, octets, b"")
     assert CertificateInfo.from_data(info.to_data()) == info
 

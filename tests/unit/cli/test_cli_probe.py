@@ -18,7 +18,6 @@ from amity.kernel.errors import ConfigurationError, TransportError
 from amity.runtime.system import SystemClock
 from amity.simulation.awkward import AWKWARD, awkward_named, serve_awkward
 from tests.unit.cli.in_a_thread import serving
-from tests.unit.cli.test_cli_probe_fleets import reaching
 
 HELD_BACK = {"wrong-key": "shown once", "public-only": ""}
 """Meters that let in the public client only, and what the doctor says is missing."""
@@ -54,7 +53,7 @@ def test_the_doctor_connects_and_its_command_works(name: str):
         reading = run(*words, "--timeout", "2", "--json")
         assert reading.exit_code == 0, reading.output
         assert json.loads(reading.stdout)["logical_device_name"] == papers["logical_device_name"]
-        listing = run("meter", "objects", *reaching(words), "--timeout", "2", "--json")
+        listing = run(*shlex.split(found["objects_command"])[1:], "--timeout", "2", "--json")
         assert listing.exit_code == 0, listing.output
 
 
@@ -100,6 +99,30 @@ def test_a_wrong_key_is_named_and_the_status_tells():
         result = probe(papers)
     assert result.exit_code == 4
     assert "does not accept the keys given" in result.stdout
+
+
+@pytest.mark.parametrize("more", [(), ("--client", "1")])
+def test_a_meter_for_the_public_client_alone_lets_nobody_in(more: tuple[str, ...]):
+    with served("public-only") as papers:
+        result = probe(papers, *more)
+    assert result.exit_code == 4
+    assert "missing   client 1 does not accept" in result.stdout
+
+
+def test_the_line_for_objects_works_as_it_is_printed():
+    with served("suite-1") as papers:
+        told = probe(papers, "--show-secrets").stdout.splitlines()
+        (listing,) = (line for line in told if line.startswith("amity meter objects "))
+        assert told[-1].startswith("amity read ")
+        assert run(*shlex.split(listing)[1:], "--timeout", "2").exit_code == 0
+        assert run(*shlex.split(told[-1])[1:], "--timeout", "2").exit_code == 0  # the counter it names is used by now
+
+
+def test_under_a_title_of_ones_own_one_command_is_printed_so_that_no_counter_comes_twice():
+    with served("suite-1") as papers:
+        found = json.loads(probe(papers, "--client-title", b"HEADEND1".hex(), "--counter", "50", "--json").stdout)
+    assert "--client-title" in found["command"]
+    assert found["objects_command"] is None
 
 
 def test_without_secrets_it_says_which_are_wanted():

@@ -73,7 +73,7 @@ def test_wrong_keys_are_not_blamed_while_a_suite_is_untried():
 @pytest.mark.parametrize(
     ("auth", "suite", "more"),
     [
-        (Authentication.LLS, 0, ()),
+        (Authentication.LLS, 0, ("--clear-password",)),
         (Authentication.HLS2, 0, ()),
         (Authentication.HLS_SHA256, 0, ()),
         (Authentication.HLS_SHA256, 1, ()),
@@ -90,9 +90,8 @@ def test_with_everything_given_every_authentication_is_found_and_read(
         held = (*password(entry), *keys(entry), *(signing(entry) if suite else ()), *more)
         found = probe(entry, *held)
         assert (found["status"], found["association"]["auth"]) == (0, auth.value), told(found)
-        words = shlex.split(found["command"])[1:]
-        assert run(*words).exit_code == 0
-        assert run("meter", "objects", *reaching(words)).exit_code == 0
+        for command in ("command", "objects_command"):
+            assert run(*shlex.split(found[command])[1:]).exit_code == 0
 
 
 @pytest.mark.parametrize("auth", [Authentication.HLS2, Authentication.HLS_MD5, Authentication.HLS_ECDSA])
@@ -117,6 +116,14 @@ def test_an_hls_secret_is_never_sent_in_the_clear_before_hls_was_tried():
     assert not [attempt for attempt in found["tried"] if "authentication lls" in attempt["what"]]
 
 
+@pytest.mark.parametrize("more", [(), ("--no-clear-password",)])
+def test_with_keys_or_when_forbidden_the_password_is_not_said_in_the_clear(more: tuple[str, ...]):
+    with fleet(Authentication.LLS) as (entry,):
+        found = probe(entry, *password(entry), *(more or keys(entry)))
+    assert not [attempt for attempt in found["tried"] if "authentication lls" in attempt["what"]]
+    assert "--clear-password" in " ".join(found["missing"])
+
+
 def test_a_public_client_with_rights_reads_energy_and_is_a_success():
     with fleet(Authentication.NONE) as (entry,):
         for secrets in ((), keys(entry)):
@@ -138,13 +145,3 @@ def test_the_model_printed_never_makes_a_profile_unreadable():
             assert result.exit_code == 0, (entry["profile"], found["command"])
             assert json.loads(result.stdout)["profile"]["rows"], entry["profile"]
     assert "tarn_t4" in models
-
-
-def reaching(words: list[str]) -> list[str]:
-    """The words of an `amity read` command that say how to reach the meter."""
-    _, *rest = words
-    for option in ("--obis", "--model", "--profiles"):
-        if option in rest:
-            at = rest.index(option)
-            del rest[at : at + 2]
-    return rest

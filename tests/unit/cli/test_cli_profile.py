@@ -66,8 +66,21 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
 def test_a_spoilt_neighbour_is_named_and_spoils_no_other(folder: Path, spoilt: bytes):
     (folder / "child.toml").write_bytes(spoilt)
     assert run("check", str(folder / "quetzal.toml")).exit_code == 0
-    with pytest.raises(ConfigurationError, match=r"child\.toml"):
-        run("list", "--profiles", str(folder))
+    listing = run("list", "--profiles", str(folder), "--json")
+    assert {facts["profile"] for facts in json.loads(listing.stdout)} == {*field_keys(), "quetzal"}
+    (named,) = listing.stderr.splitlines()
+    assert named.startswith("not usable: ")
+    assert "child.toml" in named
+    assert listing.exit_code == 2
+
+
+@pytest.mark.parametrize("spoilt", [b"\xff\xfe\x00", b"= nonsense", b'inherit = "nosuch"', b'inherit = "child"'])
+def test_profiles_that_cannot_be_used_are_not_among_those_known(folder: Path, spoilt: bytes):
+    (folder / "child.toml").write_bytes(spoilt)
+    with pytest.raises(ConfigurationError) as caught:
+        run("show", "nosuch", "--profiles", str(folder))
+    known = str(caught.value.next_step).removeprefix("known profiles: ").split(", ")
+    assert set(known) == {*field_keys(), "quetzal"}
 
 
 def test_a_file_that_does_not_end_as_profiles_do_is_said_to(folder: Path):

@@ -98,6 +98,17 @@ def run(*argv: str) -> Result:
     return CliRunner().invoke(app, ["read", *argv], catch_exceptions=False)
 
 
+@pytest.mark.parametrize(("auth", "warned"), [("none", True), ("lls", True), ("hls-gmac", False)])
+def test_who_could_be_read_from_a_tape_is_warned_of(auth: str, warned: bool) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{nobody.getsockname()[1]}"
+        secrets = ["--password", "open", "--key", "00" * 16, "--auth-key", "11" * 16]
+        result = CliRunner().invoke(app, ["read", place, "--auth", auth, "--ciphering", "glo", *secrets])
+    assert isinstance(result.exception, TransportError)
+    assert ("from a recording of it" in result.stderr) is warned
+
+
 def test_name_clock_register_and_profile_are_read(entry: dict[str, Any]) -> None:
     result = run(*words(entry), "--profile-from", "2026-11-01T00:00Z", "--json", "--obis", "1.0.1.8.0.255",
                  "--obis", "0.0.1.0.0.255", "--obis", "8/0.0.1.0.0.255/3")  # fmt: skip

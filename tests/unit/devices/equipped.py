@@ -5,15 +5,33 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from amity.devices.client import Conversation, Session
+from amity.devices.cosem.disconnect import DISCONNECT_CONTROL_OBIS
 from amity.devices.equipment.living import LivingObjects, Part
-from amity.devices.interface_classes import Role
+from amity.devices.equipment.stored import StoredObject
+from amity.devices.interface_classes import DISCONNECT_CONTROL, Role
 from amity.devices.objects import CosemObject
 from amity.devices.server import ClientAccess, MeterServer, MeterSettings
+from amity.protocols.dlms.data import Data, boolean, enum
 from tests.unit.devices.conversing import METER_TITLE, NOW, Line, access, chance, counter, lead, settings_for
 
 Result = TypeVar("Result")
 MANAGEMENT, CONTROL, READING = 1, 3, 2
 _ROLES = {MANAGEMENT: Role.MANAGEMENT, CONTROL: Role.CONTROL, READING: Role.READING}
+
+
+def slow_relay(seconds: int) -> StoredObject:
+    """A relay that takes its time: the state of its control changes at once, its output later."""
+    told: list[datetime] = []
+
+    def output(now: datetime) -> Data:
+        return boolean(not told or now < told[0] + timedelta(seconds=seconds))
+
+    return StoredObject(
+        DISCONNECT_CONTROL,
+        DISCONNECT_CONTROL_OBIS,
+        {"output_state": output, "control_state": lambda _now: enum(not told), "control_mode": enum(4)},
+        methods={"remote_disconnect": lambda _, now: told.append(now)},
+    )
 
 
 class EquippedMeter:

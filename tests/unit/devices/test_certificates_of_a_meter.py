@@ -17,7 +17,14 @@ from amity.devices.client.certificates import (
     remove_certificate,
     request_certificate,
 )
-from amity.devices.cosem.certificates import ByEntity, BySerial, CertificateEntity, CertificateInfo, CertificateType
+from amity.devices.cosem.certificates import (
+    ByEntity,
+    BySerial,
+    CertificateEntity,
+    CertificateInfo,
+    CertificateType,
+    identifications,
+)
 from amity.devices.interface_classes import Role
 from amity.devices.server import ClientAccess
 from amity.devices.settings import PeerTrust
@@ -315,3 +322,59 @@ def test_who_holds_no_pair_or_no_chance_says_so():
         bare.certificate_request(AGREEMENT, METER_TITLE)
     with pytest.raises(SecurityError, match="belongs to no key pair"):
         bare.put_in_use(SIGNING, bytes(64))
+
+
+LIKE_DER = 0x0206_0ABB_CCDD_EEFF
+
+
+def kept_under(number: int) -> bytes:
+    return made(CLIENT_TITLE.hex().upper(), CLIENT_KEY, serial_number=number)
+
+
+@pytest.mark.parametrize("number", [LIKE_DER, 0x0206_AABB_CCDD_EEFF, 0x0201_00, 0x0202_0001, 0x02])
+def test_a_number_that_looks_like_an_integer_of_der_is_the_number(number: int):
+    line, session = opened(managing(trust=None))
+    der = kept_under(number)
+    line.lead(import_certificate(session, der))
+    issuer = x509.load_der_x509_certificate(der).issuer.public_bytes()
+    assert line.lead(export_certificate(session, BySerial(number, issuer))) == der
+    assert identifications(BySerial(number, issuer).to_data())[0] == BySerial(number, issuer)
+
+
+def test_the_number_as_a_whole_integer_of_der_is_understood():
+    wrapped = octet_string(bytes.fromhex("02020080"))
+    named = identifications(structure(enum(1), structure(wrapped, octet_string(b"issuer"))))
+    assert named == (BySerial(0x0202_0080, b"issuer"), BySerial(0x80, b"issuer"))
+    for no_der in ("020180", "02020001", "0203c8", "0200", "02"):
+        data = structure(enum(1), structure(octet_string(bytes.fromhex(no_der)), octet_string(b"")))
+        assert identifications(data) == (BySerial(int(no_der, 16), b""),)
+
+
+# ------------------------------------------------------------------ authorities that came over the line
+def authority(subject: str, key: Any, issuer: str, signed_by: Any, beneath: int | None) -> bytes:
+    constraints = x509.BasicConstraints(ca=True, path_length=beneath)
+    return certificate(subject, key, issuer, signed_by, constraints, usage="key_cert_sign", start=AGO)
+
+
+@pytest.mark.parametrize("beneath", [0, 1])
+def test_an_imported_authority_is_no_anchor_of_its_own(beneath: int):
+    root = authority("Root", ROOT_KEY, "Root", ROOT_KEY, beneath)
+    line, session = opened(managing(trust=PeerTrust(Trust((root,)), lambda: NOW)))
+    line_of = [("Sub", OTHER_KEY, "Root", ROOT_KEY), ("Subsub", CLIENT_KEY, "Sub", OTHER_KEY)]
+    for taken, (subject, key, issuer, by) in enumerate(line_of):
+        importing = import_certificate(session, authority(subject, key, issuer, by, None))
+        if taken < beneath:
+            line.lead(importing)
+        else:
+            with pytest.raises(MethodRefusedError):
+                line.lead(importing)
+
+
+def test_without_the_authority_that_was_imported_first_nothing_is_taken_any_more():
+    line, session = opened(managing(trust=None))
+    line.lead(import_certificate(session, ROOT))
+    (info,) = line.lead(read_certificates(session))
+    line.lead(remove_certificate(session, BySerial(info.serial_number, info.issuer)))
+    for der in (made(CLIENT_TITLE.hex().upper(), CLIENT_KEY, OTHER_KEY), ROOT):
+        with pytest.raises(MethodRefusedError):
+            line.lead(import_certificate(session, der))

@@ -45,7 +45,7 @@ class Firmware:
 
 
 def fill(store: ImageStore, image: Image = IMAGE) -> None:
-    assert store.initiate(image.identifier, len(image.octets)) is GOOD
+    assert store.initiate(image.identifier, len(image.octets), NOW) is GOOD
     for number in range(image.block_count(4)):
         assert store.take(number, image.block(number, 4)) is GOOD
 
@@ -64,7 +64,7 @@ def test_an_image_is_collected_verified_and_activated():
 
 def test_it_knows_which_blocks_it_misses():
     store = Firmware().store()
-    store.initiate(b"FW", 10)
+    store.initiate(b"FW", 10, NOW)
     assert (store.first_missing, store.arrived) == (0, "000")
     store.take(0, bytes(4))
     store.take(2, bytes(2))
@@ -86,7 +86,7 @@ def test_it_knows_which_blocks_it_misses():
 )
 def test_a_block_that_does_not_belong_changes_nothing(number: int, octets: bytes, result: ActionResult):
     store = Firmware().store()
-    store.initiate(b"FW", 10)
+    store.initiate(b"FW", 10, NOW)
     assert store.take(number, octets) is result
     assert store.arrived == "000"
 
@@ -129,13 +129,31 @@ def test_beginning_anew_forgets_everything():
     store = Firmware().store()
     fill(store)
     store.verify(NOW)
-    store.initiate(b"FW-3", 4)
+    store.initiate(b"FW-3", 4, NOW)
     assert (store.status, store.arrived, store.info) == (ImageStatus.INITIATED, "0", ())
+
+
+def test_another_image_waits_until_this_one_is_verified_or_activated():
+    firmware = Firmware()
+    store = firmware.store(verification_s=30, activation_s=60)
+    fill(store)
+    store.verify(NOW)
+    assert store.initiate(b"FW-3", 4, NOW + timedelta(seconds=29)) is LATER
+    assert store.status is ImageStatus.VERIFICATION_INITIATED
+    activated = NOW + timedelta(seconds=30)
+    assert store.activate(activated) is OTHER
+    assert store.verify(activated) is GOOD
+    assert store.activate(activated) is LATER
+    assert store.initiate(b"FW-3", 4, activated + timedelta(seconds=59)) is LATER
+    assert firmware.active is None
+    assert store.initiate(b"FW-3", 4, activated + timedelta(seconds=60)) is GOOD
+    assert firmware.active == IMAGE
+    assert store.status is ImageStatus.INITIATED
 
 
 @pytest.mark.parametrize("size_octets", [0, 1 << 30])
 def test_no_image_is_that_large(size_octets: int):
-    assert Firmware().store().initiate(b"FW", size_octets) is OTHER
+    assert Firmware().store().initiate(b"FW", size_octets, NOW) is OTHER
 
 
 def test_an_image_has_octets():
@@ -175,7 +193,7 @@ def test_a_store_that_is_switched_off_takes_nothing_and_stays_on_while_it_works(
     store = Firmware().store(verification_s=30)
     shown = image_transfer(store)
     assert shown.set_attribute(5, None, boolean(False), NOW) is DataAccessResult.SUCCESS
-    assert store.initiate(b"FW", 10) is OTHER
+    assert store.initiate(b"FW", 10, NOW) is OTHER
     shown.set_attribute(5, None, boolean(True), NOW)
     fill(store)
     store.verify(NOW)

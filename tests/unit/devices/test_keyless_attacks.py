@@ -10,19 +10,21 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
 from amity.devices.challenges import fresh_challenge
 from amity.devices.client import Authentication, Ciphering, Ports, Protection, Session, act, associate, get
+from amity.devices.client.security_setup import transfer_keys
+from amity.devices.freshness import Received, ReplayError
 from amity.devices.interface_classes import Role
-from amity.devices.message_security import Received, ReplayError
 from amity.devices.server import ClientAccess
-from amity.kernel.errors import ConfigurationError, RemoteProtocolError, SecurityError
+from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import acse, apdu
 from amity.protocols.dlms.acse import Aare, Aarq, AssociationResult, SourceDiagnostic
 from amity.protocols.dlms.apdu import ActionRequestNormal, Ciphered, GeneralCiphering, Method
-from amity.protocols.dlms.ciphered import CipherTag
+from amity.protocols.dlms.ciphered import CipherTag, general_header
 from amity.protocols.dlms.ciphering import wrap_glo
 from amity.protocols.dlms.data import array, enum, integer, octet_string, structure
 from amity.protocols.dlms.general_protection import KeyUse, Parties, wrap_general
 from amity.protocols.dlms.hls import Proof, prove, reads_as_apdu
 from amity.protocols.dlms.key_ring import KeyRing, Keys
+from amity.protocols.dlms.protector import KeyId
 from tests.unit.devices.conversing import (
     CLIENT_TITLE,
     KEYS,
@@ -35,6 +37,7 @@ from tests.unit.devices.conversing import (
     counter,
     lead,
     meter,
+    ports,
     settings_for,
 )
 from tests.unit.devices.test_security_setup import SETUP, opened, reads
@@ -113,6 +116,44 @@ def test_an_aarq_without_a_tag_opens_to_nothing_but_an_initiate_request():
     assert server.received_counter(READER) == -1
 
 
+ERRORS = [bytes.fromhex(octets) for octets in ("0e010600", "d80101")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=bytes.hex)
+def test_an_error_without_a_tag_moves_no_counter(error: bytes):
+    """Tens of attempts hit one by chance: here it is hit at once, at the meter, and at the client."""
+    permitted = access(ciphering=Ciphering.GLO, protection=HIDDEN)
+    server, heard = meter(permitted), Received()
+    line = Line(server)
+    session = line.associate(settings_for(permitted), Ports(chance(), counter(), received=heard))
+    assert reads(line, session)
+    at_the_meter, at_the_client = server.received_counter(READER), heard.counter
+
+    def hit(title: bytes, number: int = 0xFFFF_FFFF) -> bytes:
+        payload = KEYS.protect(0x20, title, number, error)
+        return Ciphered(CipherTag.GENERAL_GLO, title, 0x20, number, payload).encode()
+
+    line.association.receive(hit(CLIENT_TITLE, 1 << 23), NOW)
+    line.association.close()
+    _asked(server, hit(CLIENT_TITLE))
+    assert server.received_counter(READER) == at_the_meter
+    line.spoil = lambda octets: replace(acse.decode(octets), user_information=hit(METER_TITLE)).encode()
+    with pytest.raises(AmityError):
+        line.associate(settings_for(permitted), Ports(chance(), counter(100), received=heard))
+    assert heard.counter == at_the_client
+
+
+def test_an_initiate_request_without_a_tag_does_not_jump_far():
+    permitted = access(ciphering=Ciphering.GLO, protection=HIDDEN)
+    server = meter(permitted)
+    line = Line(server)
+    line.associate(settings_for(permitted))
+    line.association.close()
+    initiate = apdu.InitiateRequest(settings_for(permitted).proposed, 1024).encode()
+    for number, accepted in ((0xF000_0000, False), (1000, True)):
+        assert _asked(server, wrap_glo(KEYS, 0x20, CLIENT_TITLE, number, initiate)).accepted is accepted
+
+
 @pytest.mark.parametrize(("guard", "jumps"), [(HIDDEN, False), (BOTH, True)])
 def test_only_a_tag_lets_a_counter_jump_within_an_association(guard: Protection, jumps: bool):
     permitted = access(ciphering=Ciphering.GLO, protection=guard)
@@ -159,7 +200,7 @@ def test_no_command_is_signed_as_the_answer_to_a_challenge():
 
 @pytest.mark.parametrize("challenge", [
     OPEN_RELAY, bytes.fromhex("c401c100060000000000"), bytes.fromhex("0f00000001000900"),
-    bytes.fromhex("d80101"),
+    bytes.fromhex("d80101"), OPEN_RELAY + bytes(3), general_header(bytes(8), b"", b"", b"", b"") + OPEN_RELAY,
 ], ids=bytes.hex)  # fmt: skip
 def test_neither_side_proves_itself_by_a_message(challenge: bytes):
     proof = Proof(CLIENT_TITLE, METER_TITLE, challenge, bytes(16))
@@ -221,6 +262,26 @@ def test_the_same_key_transferred_again_makes_nobody_forget():
     assert line.association._meter.received_counter(READER) > heard
     line.association.close()
     answer = line.association.receive(recorded[0], NOW)
+    assert answer is not None
+    assert answer[0] == apdu.ExceptionResponse.TAG
+
+
+def test_a_new_unicast_key_makes_nobody_forget_what_other_keys_said():
+    """Wrapped and agreed keys are as they were; the association that goes on counts under the new key."""
+    permitted = allowed(1, Authentication.HLS_GMAC, Ciphering.GENERAL, role=Role.MANAGEMENT)
+    server = meter(permitted)
+    line = Line(server)
+    session = line.associate(settings(permitted, key_use=KeyUse.WRAPPED))
+    assert reads(line, session)
+    recorded = line.requests[-1]
+    renewed = line.lead(transfer_keys(session, [KeyId.GLOBAL_UNICAST], 1))
+    session.security.key_use = KeyUse.IDENTIFIED
+    assert reads(line, session)
+    assert server.received_counter(READER) > 0
+    line.association.close()
+    line = Line(server)
+    line.associate(settings(permitted, protector=renewed), ports(100))
+    answer = line.association.receive(recorded, NOW)
     assert answer is not None
     assert answer[0] == apdu.ExceptionResponse.TAG
 

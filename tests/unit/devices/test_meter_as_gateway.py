@@ -110,3 +110,17 @@ def test_a_meter_that_is_no_gateway_knows_no_prefix():
     answer = meter(GMAC).open_association(READER).receive(prefix.encode(Prefixed(*HOUSE, b"\xc0")), NOW)
     assert answer is not None
     assert not prefix.is_prefixed(answer)
+
+
+def test_gateways_that_know_each_other_hand_on_once():
+    first, second = meter(), meter()
+    first.hand_on_to({Neighbour(0, b"b"): second})
+    second.hand_on_to({Neighbour(0, b"a"): first})
+    request = b"\xc0"
+    for number in range(3000):
+        request = prefix.encode(Prefixed(0, b"b" if number % 2 else b"a", request))
+    answer = first.open_association(READER).receive(request, NOW)
+    assert answer is not None
+    opened = prefix.decode(answer)
+    assert (opened.device, opened.is_request) == (b"b", False)
+    assert isinstance(decode(opened.apdu), ExceptionResponse)

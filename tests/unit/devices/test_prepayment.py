@@ -344,6 +344,9 @@ def test_an_account_is_closed_reset_and_opened():
     mode = structure(enum(1), enum(2))
     assert account.set_attribute(2, None, mode, NOW) is DataAccessResult.SUCCESS
     assert home.account.mode is PaymentMode.CREDIT
+    assert account.set_attribute(2, None, structure(enum(1), enum(3)), NOW + TICK) is DataAccessResult.SUCCESS
+    assert (home.account.status, home.account.closed_at) == (AccountStatus.CLOSED, NOW + TICK)
+    assert account.set_attribute(2, None, mode, NOW + TICK) is DataAccessResult.SUCCESS
     assert account.set_attribute(2, None, structure(enum(9), enum(2)), NOW) is DataAccessResult.OTHER_REASON
 
 

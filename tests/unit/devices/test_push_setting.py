@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from amity.devices.client import WriteRefusedError
+from amity.devices.client import MethodRefusedError, WriteRefusedError
 from amity.devices.client.push_setting import (
     push_now,
     read_push,
@@ -57,6 +57,18 @@ def test_a_push_is_configured_and_sent(version: int, delay: RepetitionDelay):
     assert pushed == [setup]
 
 
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [("", "names no destination: write send_destination_and_method"), ("192.0.2.1:4059", "reach '192.0.2.1:4059'")],
+)
+def test_a_push_that_does_not_go_out_is_explained(address: str, advice: str):
+    setup, visit = pushing(0)
+    setup.destination = setup.destination._replace(address=address)
+    with pytest.raises(MethodRefusedError, match="temporary-failure") as caught:
+        visit.lead(push_now(visit.session, PUSH))
+    assert advice in caught.value.next_step
+
+
 def test_a_delay_that_is_not_given_stays():
     setup, visit = pushing(0)
     setup.repetition = STEADY
@@ -94,6 +106,14 @@ def test_objects_travel_as_their_version_has_them(version: int, octets: str):
     assert isinstance(shown, Data)
     assert encode(shown) == bytes.fromhex(octets)
     assert setup.objects == (COLUMN,)
+
+
+@pytest.mark.parametrize(("version", "said"), [(0, 2), (1, 2), (2, 0), (2, 1)])
+def test_objects_of_another_version_are_not_taken(version: int, said: int):
+    setup, visit = pushing(version)
+    with pytest.raises(WriteRefusedError, match="other-reason"):
+        visit.lead(set_push_objects(visit.session, PUSH, [COLUMN], version=said))
+    assert setup.objects == ()
 
 
 def test_whether_pushes_are_confirmed_is_set_and_read_in_version_two():

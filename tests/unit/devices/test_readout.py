@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from amity.devices.client import Session
+from amity.devices.client import AttributeRefusedError, Session
 from amity.devices.equipment.clock import AdjustableClock, clock_object
 from amity.devices.objects import CaptureObject, CosemObject, extended_register, register
 from amity.devices.profile_generic import ProfileGeneric
@@ -29,6 +29,7 @@ from amity.devices.readout import (
     interval_starts,
     meter_time,
     read_clock,
+    read_in_one_request,
     read_logical_device_name,
     read_profile,
     read_profile_layout,
@@ -40,7 +41,7 @@ from amity.kernel.errors import RemoteProtocolError, RequestError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s
 from amity.kernel.units import Unit
-from amity.protocols.dlms.apdu import Attribute, Conformance, DataAccessResult
+from amity.protocols.dlms.apdu import Attribute, Conformance, DataAccessResult, GetResponseWithList, decode
 from amity.protocols.dlms.data import (
     Data,
     Tag,
@@ -193,6 +194,46 @@ def line_to(profile: DeviceProfile, missing: frozenset[int] = frozenset()) -> Li
 def opened(profile: DeviceProfile, missing: frozenset[int] = frozenset()) -> tuple[Line, Session]:
     line = line_to(profile, missing)
     return line, line.associate(settings_for(line.association._meter.settings.clients[0]))
+
+
+def registers_of(profile: DeviceProfile) -> list[tuple[int, Obis]]:
+    return [(measured.class_id, measured.obis) for measured in profile.objects if measured.class_id > 1]
+
+
+def without_evidence(registers: tuple[RegisterReadout, ...]) -> list[RegisterReadout]:
+    return [one._replace(evidence=()) for one in registers]
+
+
+@pytest.mark.parametrize("profile", [one for one in MODELS if one.association.with_list], ids=lambda one: one.key)
+def test_name_clock_and_registers_of_one_request_are_those_read_one_by_one(profile: DeviceProfile):
+    registers = registers_of(profile)[:2]
+    line, session = opened(profile)
+    before = len(session.exchanges)
+    together = read_in_one_request(session, registers)
+    assert together is not None
+    first = line.lead(together)
+    assert first.clock.evidence == first.registers[0].evidence == tuple(range(before, len(session.exchanges)))
+    assert isinstance(decode(session.exchanges[before].plain), GetResponseWithList)
+    assert first.name == line.lead(read_logical_device_name(session))
+    assert first.clock.time == line.lead(read_clock(session)).time
+    assert without_evidence(first.registers) == without_evidence(line.lead(read_registers(session, registers)))
+
+
+def test_a_meter_without_lists_and_a_list_too_long_are_not_read_in_one_request():
+    for profile in MODELS:
+        many = registers_of(profile) * 16
+        assert read_in_one_request(opened(profile)[1], many) is None
+    alone = next(one for one in MODELS if not one.association.with_list)
+    assert read_in_one_request(opened(alone)[1], []) is None
+
+
+def test_a_clock_that_is_refused_within_the_list_is_refused():
+    clockless = meter(access(), objects=[register(IMPORT, double_long_unsigned(42), 0, Unit.WATT_HOUR)])
+    line = Line(clockless)
+    together = read_in_one_request(line.associate(settings_for(access())), [(3, IMPORT)])
+    assert together is not None
+    with pytest.raises(AttributeRefusedError, match=r"0\.0\.1\.0\.0\.255"):
+        line.lead(together)
 
 
 @every_model

@@ -98,6 +98,16 @@ def test_a_signed_request_is_not_obeyed_a_second_time_in_a_new_wrapping(signed_a
     assert refused(line, in_general_glo(again, 8001)) is not signed_again
 
 
+def test_a_signature_around_the_ciphering_is_taken_and_counts_once():
+    """Most sign first and cipher then; whoever does it the other way round is understood."""
+    line, _session = general()
+    ciphered = wrap_general(parties(), KeyUse.IDENTIFIED, 0x31, FRESH, GET)
+    assert not refused(line, sign_general(parties(), FRESH, ciphered))
+    again = wrap_general(parties(), KeyUse.IDENTIFIED, 0x31, FRESH + 1, GET)
+    assert refused(line, sign_general(parties(), FRESH, again))
+    assert refused(line, sign_general(parties(), FRESH + 1, ciphered))
+
+
 def in_general_glo(plain: bytes, counter: int) -> bytes:
     return wrap_general_glo(ring(1, 1), 0x31, CLIENT_TITLE, counter, plain)
 

@@ -22,7 +22,7 @@ from amity.devices.client import (
     get,
     release,
 )
-from amity.devices.message_security import Received
+from amity.devices.freshness import Received
 from amity.devices.server import ClientAccess, State
 from amity.kernel.errors import AmityError, ConfigurationError, LocalProtocolError, SecurityError
 from amity.protocols.dlms import acse, apdu, elliptic

@@ -33,7 +33,7 @@ from amity.devices.client.supply import (
     reconnect,
     set_control_mode,
 )
-from amity.devices.cosem.disconnect import DISCONNECT_CONTROL_OBIS, ControlState
+from amity.devices.cosem.disconnect import ControlState, SwitchEvent
 from amity.devices.cosem.limits import EmergencyProfile, MonitoredValue, ScriptCall
 from amity.devices.cosem.mbus import MBusIdentity, MBusMedium
 from amity.devices.cosem.payment import (
@@ -54,17 +54,15 @@ from amity.devices.equipment.payment_objects import payment_objects
 from amity.devices.equipment.prepayment import TICK, Account, Charge, Credit
 from amity.devices.equipment.relay import Relay, disconnect_control
 from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS
-from amity.devices.equipment.stored import StoredObject
 from amity.devices.equipment.token_gateway import TokenGateway, TokenVerdict, token_gateway
-from amity.devices.interface_classes import DISCONNECT_CONTROL
 from amity.devices.profiles import CLOCK_OBIS, ClockEncoding, ClockRules, Deviation
 from amity.kernel.errors import ConfigurationError, LocalProtocolError
 from amity.kernel.obis import Obis
 from amity.kernel.units import Unit
-from amity.protocols.dlms.data import Data, boolean, double_long_unsigned, enum, octet_string
+from amity.protocols.dlms.data import double_long_unsigned, octet_string
 from amity.protocols.dlms.datetime import CosemDateTime
 from tests.unit.devices.conversing import NOW
-from tests.unit.devices.equipped import CONTROL, MANAGEMENT, READING, EquippedMeter, Visit
+from tests.unit.devices.equipped import CONTROL, MANAGEMENT, READING, EquippedMeter, Visit, slow_relay
 
 OFF, ON, READY = ControlState.DISCONNECTED, ControlState.CONNECTED, ControlState.READY_FOR_RECONNECTION
 POWER = MonitoredValue(3, Obis.parse("1.0.1.7.0.255"), 2)
@@ -94,6 +92,17 @@ def test_a_meter_that_cannot_be_switched_says_so():
     assert relay.connected
 
 
+def test_who_reconnects_what_is_ready_for_it_is_told_who_may():
+    relay, visit = supplied(4)
+    relay.apply(SwitchEvent.LOCAL_DISCONNECT, NOW)
+    assert relay.state is READY
+    with pytest.raises(MethodRefusedError, match="other-reason") as caught:
+        visit.lead(reconnect(visit.session))
+    assert "switch it on there, or disconnect it first" in caught.value.next_step
+    visit.lead(disconnect(visit.session))
+    assert visit.lead(reconnect(visit.session)).state is ON
+
+
 @pytest.mark.parametrize("client", [READING, MANAGEMENT])
 def test_only_control_switches(client: int):
     relay, visit = supplied(4, client)
@@ -113,23 +122,8 @@ def test_the_mode_is_set():
         set_control_mode(visit.session, 7)
 
 
-def slow(seconds: int) -> StoredObject:
-    """A relay that takes its time: the state of its control changes at once, its output later."""
-    told: list[datetime] = []
-
-    def output(now: datetime) -> Data:
-        return boolean(not told or now < told[0] + timedelta(seconds=seconds))
-
-    return StoredObject(
-        DISCONNECT_CONTROL,
-        DISCONNECT_CONTROL_OBIS,
-        {"output_state": output, "control_state": lambda _now: enum(not told), "control_mode": enum(4)},
-        methods={"remote_disconnect": lambda _, now: told.append(now)},
-    )
-
-
 def test_a_relay_that_has_not_moved_at_once_is_an_error_unless_it_is_given_time():
-    visit = EquippedMeter([slow(1)]).visit(CONTROL)
+    visit = EquippedMeter([slow_relay(1)]).visit(CONTROL)
     with pytest.raises(NotSwitchedError, match="after remote disconnect") as error:
         visit.lead(disconnect(visit.session))
     assert error.value.supply.output
@@ -137,7 +131,7 @@ def test_a_relay_that_has_not_moved_at_once_is_an_error_unless_it_is_given_time(
 
 @pytest.mark.parametrize(("seconds", "looks"), [(0, 1), (5, 2), (12, 4), (20, 5)])
 def test_a_relay_that_needs_seconds_is_waited_for(seconds: int, looks: int):
-    meter = EquippedMeter([slow(seconds)], silence_s=5)
+    meter = EquippedMeter([slow_relay(seconds)], silence_s=5)
     visit = meter.visit(CONTROL)
     before = meter.requests
     settling = Settling(lambda: meter.now, 20)
@@ -146,7 +140,7 @@ def test_a_relay_that_needs_seconds_is_waited_for(seconds: int, looks: int):
 
 
 def test_a_relay_that_sticks_is_found_when_its_time_is_over():
-    meter = EquippedMeter([slow(3600)], silence_s=5)
+    meter = EquippedMeter([slow_relay(3600)], silence_s=5)
     visit = meter.visit(CONTROL)
     with pytest.raises(NotSwitchedError, match="output on"):
         visit.lead(disconnect(visit.session, settling=Settling(lambda: meter.now, 20)))
@@ -368,6 +362,20 @@ def test_a_price_changes_at_its_time_and_charges_tell_what_they_took():
     assert (charge.unit, charge.paid, charge.last_amount) == (dearer, 30 + 40 + 40, 40)
     visit.lead(paying.collect_charge(visit.session, ENERGY))
     assert visit.lead(paying.read_charge(visit.session, ENERGY)).paid == 110
+
+
+def test_a_charge_of_an_account_that_is_not_open_is_not_collected():
+    _, meter, visit = prepaid()
+    visit.lead(paying.close_account(visit.session))
+    meter.wait(minutes=45)
+    with pytest.raises(MethodRefusedError, match="other-reason") as refused:
+        visit.lead(paying.collect_charge(visit.session, ENERGY))
+    assert "account is closed" in refused.value.next_step
+    assert visit.lead(paying.read_charge(visit.session, ENERGY)).paid == 0
+    visit.lead(paying.open_account(visit.session))
+    meter.wait(minutes=15)
+    assert visit.lead(paying.read_charge(visit.session, ENERGY)).paid == 30
+    visit.lead(paying.collect_charge(visit.session, ENERGY))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """SET and ACTION that ask for no answer: done in silence, sent without waiting, refused like the others."""
 
+from collections import deque
+
 import pytest
 
 from amity.devices.client import act_unconfirmed, get, set_attribute, set_unconfirmed
@@ -19,7 +21,7 @@ from amity.protocols.dlms.apdu import (
 )
 from amity.protocols.dlms.data import octet_string, unsigned
 from tests.unit.devices.changing import EXECUTE, NOTE, OTHER_NOTE, Bench, managing
-from tests.unit.devices.conversing import NOW
+from tests.unit.devices.conversing import NOW, lead
 
 CONFIRMED, UNCONFIRMED = 0xC1, 0x81
 SILENT = {"answers_unconfirmed": False}
@@ -80,6 +82,26 @@ def test_the_client_does_not_wait_and_goes_on(ciphering: Ciphering):
     assert (bench.notes.value, bench.echo.calls) == (unsigned(7), 1)
     bench.lead(set_attribute(bench.session, OTHER_NOTE, unsigned(8)))
     assert bench.lead(get(bench.session, OTHER_NOTE)) == unsigned(8)
+
+
+@pytest.mark.parametrize("ciphering", [Ciphering.NONE, Ciphering.GLO])
+def test_an_answer_that_nobody_wanted_is_passed_over(ciphering: Ciphering):
+    protection = Protection.AUTHENTICATED_ENCRYPTED if ciphering is Ciphering.GLO else Protection.NONE
+    bench = Bench(managing(ciphering, protection))
+    said: deque[bytes] = deque()
+
+    def late(request: bytes) -> bytes:
+        if request:
+            said.append(answer(bench, request) or b"")
+        return b"" if isinstance(request, Unanswered) else said.popleft()
+
+    for _ in range(3):
+        lead(set_unconfirmed(bench.session, NOTE, unsigned(7)), late)
+    lead(act_unconfirmed(bench.session, EXECUTE, unsigned(1)), late)
+    assert lead(get(bench.session, NOTE), late) == unsigned(7)
+    assert len(said) == 0
+    lead(set_attribute(bench.session, OTHER_NOTE, unsigned(8)), late)  # a number that was asked is waited for
+    assert bench.session.journal.unasked == []
 
 
 def test_what_was_not_granted_or_does_not_fit_is_not_sent():

@@ -12,6 +12,10 @@ from amity.headend.call_desk import CallDesk
 from amity.headend.called_lines import CalledInConnector, CalledLines, NotCalledInError
 from amity.headend.push_listener import PushListener
 from amity.headend.routes import CallsIn, Route, WrapperLink
+from amity.kernel.time import epoch_s
+from amity.protocols.wrapper.frame import Reader
+from amity.simulation.counters import MeterCounter, reservation_by_time
+from amity.simulation.pushes import Pusher
 
 
 class Line:
@@ -135,3 +139,20 @@ async def test_a_meter_is_read_on_its_line_or_waited_for(bench: Any) -> None:
     assert connector.outcome_of(refused.value) is Outcome.SILENT
     lines.claim(line, meter_id, proven=False)
     assert await connector.connect(endpoint, 1.0) is line
+
+
+async def test_a_recording_of_a_push_never_takes_a_line_from_the_meter(bench: Any) -> None:
+    meter_id = calling(bench, "castellan_c3")
+    now = bench.clock.now()
+    meter = bench.simulated.meter(meter_id)
+    octets = Pusher(meter, MeterCounter(reservation_by_time(now)), confirmed=True).interval(
+        epoch_s(now) // 900 * 900 - 900, now
+    )
+    (frame,) = Reader().feed(octets or b"")
+    lines, own, thief = CalledLines(), Line(), Line("10.0.0.8")
+    pushes = PushListener(bench.surroundings, bench.database.push_counters)
+    desk = CallDesk(pushes, lines, bench.surroundings)
+    answer = await desk.said(own, frame)
+    assert answer is not None
+    assert await desk.said(thief, frame) == answer  # a meter may not have heard it
+    assert (lines.line_of(meter_id), own.ended, pushes.taken) == (own, False, 1)

@@ -10,22 +10,18 @@ import numpy as np
 import pytest
 
 from amity.devices.client.counters import RESYNC_MAX
-from amity.devices.profiles import DeviceProfile
 from amity.domain.collection import Delivery, Outcome
-from amity.domain.events import EventKind, event_id
 from amity.domain.readings import Quality
 from amity.headend.fleet import Fleet, Told
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import Endpoint, MeterSecrets
-from amity.headend.routes import over_tcp
+from amity.headend.routes import HdlcLink, Host, Route, SerialLine, WrapperLink, over_tcp
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
 from amity.kernel.errors import ConfigurationError, StorageError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.simulation.faults import FaultKind
-from amity.simulation.happenings import Outage
-from amity.simulation.meter import SimulatedMeter
 from amity.simulation.virtual_time import VirtualClock, run_virtually
 
 INTERVAL_OBIS = ("1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255")
@@ -161,6 +157,20 @@ async def test_a_meter_has_one_association_at_a_time(make_bench: Callable) -> No
     await asyncio.gather(*(fleet.read_meter(meter_id) for _ in range(4)))
     assert bench.connector.sessions[meter_id] == 4
     assert bench.connector.open_most == 1
+
+
+@pytest.mark.parametrize(("line", "most"), [
+    (HdlcLink(Host("10.0.0.1", 4001), physical=17), 1), (HdlcLink(SerialLine("/dev/ttyUSB0")), 1),
+    (WrapperLink(Host("10.0.0.1", 4001)), 4),
+])  # fmt: skip
+async def test_meters_on_one_line_wait_for_each_other(
+    make_bench: Callable, line: HdlcLink | WrapperLink, most: int
+) -> None:
+    bench = make_bench(4)
+    endpoints = bench.database.endpoints
+    endpoints.put([replace(one, route=Route(line)) for one in endpoints.all()])
+    await fleet_of(bench).read_fleet_once()
+    assert (bench.connector.open_most, len(bench.deliveries())) == (most, 4)
 
 
 async def test_reading_a_meter_that_is_not_known_says_so(make_bench: Callable) -> None:
@@ -543,117 +553,6 @@ def test_half_a_day_of_rounds_with_flaky_lines_in_virtual_time_is_complete_and_r
         assert np.all(np.diff(found) == 900)
 
 
-# ------------------------------------------------------------------ a mapping that did not name everything
-PARTLY = '"version": "partly", "rules": [{"kind": "register", "class": 3, "obis": "1.0.*.8.0.255"}'
-
-
-async def raw_then_repaired(bench: object, fleet: Fleet) -> list[Delivery]:
-    """A round under a mapping without any interval, three intervals long, and one under the repaired mapping."""
-    path = bench.mappings._path
-    whole = path.read_text()
-    await fleet.read_fleet_once()
-    count = len(bench.deliveries())
-    path.write_text(f"{{{PARTLY}]}}")
-    for _ in range(3):
-        bench.clock.advance(minutes=15)
-        await fleet.read_fleet_once()
-    assert all(one.intervals == () and one.unknown for one in bench.deliveries()[count:])
-    bench.clock.advance(minutes=1)
-    count = len(bench.deliveries())
-    path.write_text(whole)
-    await fleet.read_fleet_once()
-    return bench.deliveries()[count:]
-
-
-async def test_intervals_that_no_rule_named_are_asked_for_again_when_the_mapping_is_repaired(
-    make_bench: Callable,
-) -> None:
-    bench = make_bench(10)
-    repaired = await raw_then_repaired(bench, fleet_of(bench))
-    assert len(repaired) == 10
-    for one in repaired:
-        assert (one.outcome, one.unknown) == (Outcome.COMPLETE, ()), one.detail
-        meter = bench.simulated.meter(one.meter_id)
-        assert len(one.intervals) == len(INTERVAL_OBIS)
-        for series in one.intervals:
-            assert len(series.starts) == 3, one.profile
-            assert np.all(series.qualities == Quality.MEASURED)
-            truth = [meter.truth_wh(series.reading_type.obis, int(start)) for start in series.starts]
-            assert np.all(np.abs(series.values * 10.0**series.reading_type.exponent - truth) <= 10)
-
-
-async def test_what_no_mapping_names_is_asked_for_again_once_for_each_mapping(make_bench: Callable) -> None:
-    bench = make_bench(1, auth="none")
-    fleet, path = fleet_of(bench), bench.mappings._path
-    path.write_text(f"{{{PARTLY}]}}")
-    await fleet.read_fleet_once()
-    assert "1.0.98.1.0.255" not in {str(kept.obis) for kept in bench.deliveries()[-1].unknown}
-
-    async def again(note: str) -> int:
-        path.write_text(f'{{{PARTLY}, {{"kind": "ignore", "class": 1, "obis": "{note}.0.0.0.0.0"}}]}}')
-        bench.clock.advance(minutes=1)
-        await fleet.read_fleet_once()
-        return len(bench.deliveries()[-1].exchanges)
-
-    assert await again("7") > await again("7") == await again("7")
-    assert await again("8") > await again("8")
-
-
-async def test_a_repair_counts_after_a_restart_and_a_failed_session_too(make_bench: Callable) -> None:
-    bench = make_bench(1, auth="none")
-    path, meter_id = bench.mappings._path, bench.simulated.meters[0].meter_id
-    whole = path.read_text()
-    path.write_text(f"{{{PARTLY}]}}")
-    await fleet_of(bench).read_fleet_once()
-    path.write_text(whole)
-    bench.connector.refused.add(meter_id)
-    await fleet_of(bench).read_fleet_once()
-    bench.connector.refused.clear()
-    await fleet_of(bench).read_fleet_once()
-    assert {len(series.starts) for series in bench.deliveries()[-1].intervals} == {3 * 96}
-
-
-def with_clocks_ahead(bench: object) -> None:
-    """Meters whose clocks are 20 h ahead, with an outage in their logs that is still to come."""
-    bench.connector.clock = type(bench.clock)()
-    bench.connector.clock.advance(hours=20)
-    in_an_hour_s = epoch_s(bench.clock.now()) + 3600
-    for meter in bench.simulated.meters:
-        outage = Outage(meter.happenings.transformer_id, in_an_hour_s, in_an_hour_s + 60)
-        object.__setattr__(meter, "happenings", replace(meter.happenings, outages=(outage,)))
-
-
-def events_ahead(bench: object, deliveries: list[Delivery]) -> int:
-    return sum(event.at > bench.clock.now() for one in deliveries for event in one.events)
-
-
-async def test_an_event_of_a_clock_that_is_ahead_is_delivered_once_and_not_in_each_round(make_bench: Callable) -> None:
-    bench, found = make_bench(2), []
-    with_clocks_ahead(bench)
-    fleet = fleet_of(bench)
-    for number in range(3):
-        await fleet.read_fleet_once()
-        found.append(events_ahead(bench, bench.deliveries()[2 * number :]))
-        bench.clock.advance(minutes=1)
-    assert found == [4, 0, 0]
-    bench.clock.advance(hours=2)
-    await fleet.read_fleet_once()
-    assert [len(one.events) for one in bench.deliveries()[6:]] == [2, 2]  # past now, and so once more
-
-
-async def test_an_event_ahead_that_the_disk_did_not_take_is_delivered_later(
-    make_bench: Callable, full_disk: Callable
-) -> None:
-    bench = make_bench(2)
-    with_clocks_ahead(bench)
-    store = full_disk(bench.database.collection)
-    fleet = fleet_of(bench, collection=store)
-    await fleet.read_fleet_once()
-    store.full = False
-    await fleet.read_fleet_once()
-    assert events_ahead(bench, bench.deliveries()) == 4
-
-
 async def test_a_meter_that_refuses_our_counter_and_names_none_is_not_asked_the_same_again(
     make_bench: Callable,
 ) -> None:
@@ -665,58 +564,3 @@ async def test_a_meter_that_refuses_our_counter_and_names_none_is_not_asked_the_
     assert "does not say which" in one.detail[0]
     assert "0.0.43.1.x.255" in one.detail[-1]
     assert "that number" not in one.detail[-1]
-
-
-# ------------------------------------------------------------------ event logs
-def with_logs(bench: object, names: list[str]) -> Callable[[str], DeviceProfile]:
-    """Profiles with these logs besides, as the list stands when they are asked for."""
-    profile_of = bench.surroundings.profile_of
-
-    def profile(name: str) -> DeviceProfile:
-        found = profile_of(name)
-        return replace(found, event_log=replace(found.event_log, others=tuple(map(Obis.parse, names))))
-
-    return profile
-
-
-def outage_at(meter: SimulatedMeter, start_s: int) -> None:
-    outage = Outage(meter.happenings.transformer_id, start_s, start_s + 600)
-    object.__setattr__(meter, "happenings", replace(meter.happenings, outages=(outage,)))
-
-
-async def test_a_meter_without_one_of_its_models_logs_lacks_nothing_and_is_asked_once(make_bench: Callable) -> None:
-    bench, logs = make_bench(5), ["0.0.99.98.1.255"]
-    fleet = fleet_of(bench, profile_of=with_logs(bench, logs))
-    exchanges = []
-    for _ in range(3):
-        await fleet.read_fleet_once()
-        exchanges.append({one.meter_id: len(one.exchanges) for one in bench.deliveries()})
-        if len(exchanges) == 2:
-            logs.clear()
-    assert {one.outcome for one in bench.deliveries()} == {Outcome.COMPLETE}
-    assert exchanges[1] == exchanges[2], "the second round asked for no log that a model without others has not"
-
-
-async def test_every_log_is_read_and_what_two_logs_tell_alike_is_one_event(make_bench: Callable) -> None:
-    bench = make_bench(1)
-    outage_at(bench.simulated.meters[0], epoch_s(bench.clock.now()) - 5000)
-    await fleet_of(bench, profile_of=with_logs(bench, ["0.0.99.98.0.255"])).read_fleet_once()
-    (one,) = bench.deliveries()
-    assert [event.kind for event in one.events] == [EventKind.POWER_DOWN, EventKind.POWER_UP] * 2
-    assert len({event_id("M", event) for event in one.events}) == 2
-
-
-async def test_an_event_in_the_second_of_the_last_one_read_is_not_missed(make_bench: Callable) -> None:
-    bench = make_bench(1)
-    (meter,) = bench.simulated.meters
-    now_s = epoch_s(bench.clock.now())
-    fleet = fleet_of(bench)
-    outage_at(meter, now_s - 1)
-    await fleet.read_fleet_once()
-    bench.clock.advance(seconds=60)
-    await fleet.read_fleet_once()
-    told = [[event.kind for event in one.events] for one in bench.deliveries()]
-    assert told == [[EventKind.POWER_DOWN]] * 2
-    bench.clock.advance(seconds=60)
-    await fleet.read_fleet_once()
-    assert bench.deliveries()[-1].events == ()

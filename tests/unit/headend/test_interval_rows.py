@@ -37,7 +37,8 @@ def test_a_buffer_with_the_newest_row_first_is_turned_round() -> None:
 
 def test_no_rows_are_no_rows() -> None:
     placed = interval_rows.place(ints(), 900, stamped_at_end=True)
-    assert [len(part) for part in placed] == [0, 0, 0, 0, 0]
+    assert placed.in_order
+    assert not any(part.size for part in placed if isinstance(part, np.ndarray))
 
 
 @given(st.lists(st.integers(0, 20).map(lambda slot: T + slot * 450)))
@@ -49,9 +50,15 @@ def test_every_row_is_on_the_grid_or_off_it_and_every_interval_counts_once(stamp
 
 
 def test_a_row_follows_only_a_known_row_one_period_before() -> None:
-    starts = ints(T, T + 900, T + 2700, T + 3600, T + 4500)
+    placed = interval_rows.place(ints(T, T + 900, T + 2700, T + 3600, T + 4500), 900, stamped_at_end=False)
     known = np.array([True, True, True, False, True])
-    assert interval_rows.follows(starts, known, 900).tolist() == [False, True, False, False, False]
+    assert interval_rows.follows(placed, known).tolist() == [False, True, False, False, False]
+
+
+@pytest.mark.parametrize("stamps", [(T, T), (T + 900, T), (T, T + 1800, T + 900)])
+def test_rows_are_in_order_only_where_each_is_later_than_the_one_before(stamps: tuple[int, ...]) -> None:
+    placed = interval_rows.place(ints(*stamps), 900, stamped_at_end=False)
+    assert placed.in_order == bool((np.diff(placed.starts) > 0).all())
 
 
 def test_totals_become_amounts() -> None:

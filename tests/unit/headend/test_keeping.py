@@ -14,7 +14,7 @@ from amity.headend.ports import Saving
 from amity.headend.reader import Collected
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
-from amity.kernel.errors import LocalProtocolError, StorageError
+from amity.kernel.errors import AmityError, LocalProtocolError, StorageError
 
 AT_ONCE = SessionRules(backoff=Backoff(0.0, 0.0))
 
@@ -103,6 +103,25 @@ async def test_one_who_is_cancelled_at_the_disk_leaves_nobody_behind(make_bench:
     disk.turn.set()
     assert await second is True
     assert store.batches == [["a", "b"]]
+
+
+async def test_what_the_disk_chokes_on_is_a_defect_of_its_own_meter_and_holds_nobody_up(make_bench: Callable) -> None:
+    class Choking(Store):
+        def save_all(self, savings: list[Saving]) -> None:
+            if any(one.delivery.meter_id == "c" for one in savings):
+                raise OverflowError("Python int too large to convert to SQLite INTEGER")
+            super().save_all(savings)
+
+    store, disk = Choking(), SlowDisk()
+    keeper = keeper_of(make_bench, store, disk)
+    tasks = await begun(keeper, keeper._surroundings.clock, "abcd")
+    disk.turn.set()
+    first, second, poison, last = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [first, second, last] == [True] * 3
+    assert isinstance(poison, AmityError)
+    assert "a defect in Amity: OverflowError" in poison.what
+    assert store.batches == [["a"], ["b"], ["d"]]
+    assert await keeper.keep(session(keeper._surroundings.clock, "e"))
 
 
 # ------------------------------------------------------------------ a whole round

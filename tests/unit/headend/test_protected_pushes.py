@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -11,12 +13,14 @@ import pytest
 from amity.devices.notifications import PushSealing, confirmed_number, data_notification
 from amity.devices.objects import scaler_unit
 from amity.devices.settings import Ciphering, Protection
+from amity.headend.callers import CallingFrom, HeardBy
 from amity.headend.push_listener import PushListener
 from amity.kernel.errors import SecurityError
 from amity.kernel.obis import Obis
 from amity.kernel.units import Unit
 from amity.protocols.dlms import elliptic
 from amity.protocols.dlms.apdu import Ciphered, DataNotificationConfirm, GeneralCiphering, GeneralSigning, decode
+from amity.protocols.dlms.ciphering import unwrap, wrap_general_glo
 from amity.protocols.dlms.data import Data, array, double_long_unsigned, octet_string, structure
 from amity.protocols.dlms.general_protection import PublicKeys
 from amity.protocols.dlms.key_ring import KeyRing, Keys
@@ -97,9 +101,9 @@ async def test_a_push_in_each_wrapping_is_taken_once(bench: Any, listener: PushL
     changes, kind = WAYS[way]
     octets = Sender(bench).push(**changes)
     assert isinstance(decode(octets), kind)
-    await listener.take(Frame(1, 1, octets), HOME)
+    await listener.take(Frame(1, 1, octets), CallingFrom(HOME))
     assert (listener.parking.counts, len(bench.deliveries())) == ({}, 1)
-    await listener.take(Frame(1, 1, octets), HOME)
+    await listener.take(Frame(1, 1, octets), CallingFrom(HOME))
     assert (listener.parking.counts, len(bench.deliveries())) == ({"not-believed": 1}, 1)
 
 
@@ -107,10 +111,42 @@ async def test_a_push_that_is_signed_only_proves_itself_where_nothing_is_ciphere
     sender = Sender(bench, ciphering="none")
     octets = sender.push(protection=Protection.NONE, signed=True)
     assert isinstance(decode(octets), GeneralSigning)
-    await listener.take(Frame(1, 1, octets), HOME)
+    await listener.take(Frame(1, 1, octets), CallingFrom(HOME))
     assert (listener.parking.counts, len(bench.deliveries())) == ({}, 1)
-    await listener.take(Frame(1, 1, octets), HOME)
+    await listener.take(Frame(1, 1, octets), CallingFrom(HOME))
     assert "heard before" in listener.parking.newest[0].error.what
+
+
+async def test_a_signed_push_is_not_taken_a_second_time_in_a_new_wrapping(bench: Any, listener: PushListener):
+    sender = Sender(bench, signed=True)
+    octets, title = sender.push(signed=True), sender.meter.system_title
+    keys = KeyRing(1, Keys(sender.meter.keys.guek, sender.meter.keys.gak))
+    inner = unwrap(keys, None, title, decode(octets))
+    await listener.take(Frame(1, 1, octets), CallingFrom(HOME))
+    await listener.take(Frame(1, 1, wrap_general_glo(keys, 0x31, title, 500, inner)), CallingFrom(HOME))
+    assert len(bench.deliveries()) == 1
+    assert "signed under number" in listener.parking.newest[0].error.what
+
+
+async def test_of_signed_pushes_that_a_collector_kept_the_older_may_come_after_the_newer_and_each_once(
+    bench: Any, listener: PushListener
+):
+    sender, now = Sender(bench, signed=True), bench.clock.now()
+    older, newer = sender.push(signed=True), sender.push(signed=True)
+    for octets in (newer, older, older):
+        await listener.take_forwarded(Frame(1, 1, octets), HeardBy("DC7", "10.0.0.7"), now, nullcontext())
+    assert (len(bench.deliveries()), listener.parking.counts) == (2, {"not-believed": 1})
+
+
+async def test_a_signature_that_the_disk_did_not_take_is_no_old_one(bench: Any, full_disk: Callable):
+    store = full_disk(bench.database.collection)
+    listener = PushListener(replace(bench.surroundings, collection=store), bench.database.push_counters)
+    octets = Sender(bench, signed=True).push(signed=True)
+    await listener.take(Frame(1, 1, octets), CallingFrom(HOME))
+    assert listener.parking.counts == {"not-kept": 1}
+    store.full = False
+    await listener.take(Frame(1, 1, octets), CallingFrom(HOME))
+    assert len(bench.deliveries()) == 1
 
 
 @pytest.mark.parametrize(("changes", "words"), [
@@ -127,7 +163,7 @@ async def test_a_push_that_is_signed_only_proves_itself_where_nothing_is_ciphere
 async def test_what_proves_less_than_was_agreed_is_parked(
     bench: Any, listener: PushListener, changes: dict[str, Any], words: str
 ):
-    await listener.take(Frame(1, 1, Sender(bench).push(**changes)), HOME)
+    await listener.take(Frame(1, 1, Sender(bench).push(**changes)), CallingFrom(HOME))
     assert bench.deliveries() == []
     (parked,) = listener.parking.newest
     assert words in parked.error.what
@@ -135,16 +171,16 @@ async def test_what_proves_less_than_was_agreed_is_parked(
 
 async def test_an_unsigned_push_is_a_downgrade_where_the_meter_signs(bench: Any, listener: PushListener):
     sender = Sender(bench, signed=True)
-    await listener.take(Frame(1, 1, sender.push()), HOME)
+    await listener.take(Frame(1, 1, sender.push()), CallingFrom(HOME))
     assert "unsigned" in listener.parking.newest[0].error.what
-    await listener.take(Frame(1, 1, sender.push(signed=True)), HOME)
+    await listener.take(Frame(1, 1, sender.push(signed=True)), CallingFrom(HOME))
     assert len(bench.deliveries()) == 1
 
 
 async def test_a_transaction_id_beyond_belief_is_parked(bench: Any, listener: PushListener):
     sender = Sender(bench, ciphering="none")
     huge = sender.push(protection=Protection.NONE, signed=True, next_invocation_counter=lambda: 1 << 63)
-    await listener.take(Frame(1, 1, huge), HOME)
+    await listener.take(Frame(1, 1, huge), CallingFrom(HOME))
     assert "beyond what is believed" in listener.parking.newest[0].error.what
 
 
@@ -235,6 +271,43 @@ async def test_confirmations_spend_counters_that_no_session_uses(bench: Any, por
     assert used == sorted(set(used))
 
 
+async def test_a_confirmed_push_that_comes_again_is_one_delivery_and_confirmed_again(
+    bench: Any, listener: PushListener, port: int
+):
+    sender = Sender(bench)
+    anew = [sender.push(confirmed=True) for _ in range(2)]  # protected anew: other counters
+    frames = [await answer_to(port, octets) for octets in anew]
+    plains = [sender.sealing().open(frame.payload) for frame in frames if frame is not None]
+    assert [confirmed_number(plain) for plain in plains] == [7, 7]
+    assert (len(bench.deliveries()), listener.taken, listener.parking.counts) == (1, 1, {})
+    counters = bench.database.counters
+    before = counters.reserve(sender.meter.meter_id, 1)
+    for octets, confirmed in zip(anew, frames, strict=True):  # to the same octets the same confirmation
+        assert await answer_to(port, octets) == confirmed
+    assert counters.reserve(sender.meter.meter_id, 1) == before + 1
+    assert (len(bench.deliveries()), listener.parking.counts) == (1, {})
+
+
+async def test_a_plain_confirmed_push_is_one_delivery_until_its_number_comes_round(bench: Any, port: int):
+    meter = bench.meter_with("norrvik_n1")
+    push = data_notification(body(meter), long_invoke_id=9, confirmed=True)
+    for _ in range(3):
+        assert await answer_to(port, push) == Frame(16, 1, bytes.fromhex("104000000900"))
+        bench.clock.advance(seconds=30)
+    assert len(bench.deliveries()) == 1
+    bench.clock.advance(hours=1)
+    await answer_to(port, push)
+    assert len(bench.deliveries()) == 2
+
+
+async def test_an_unconfirmed_push_is_taken_each_time(bench: Any, port: int):
+    meter = bench.meter_with("norrvik_n1")
+    for _ in range(2):
+        assert await answer_to(port, data_notification(body(meter), long_invoke_id=9)) is None
+        bench.clock.advance(seconds=30)
+    assert len(bench.deliveries()) == 2
+
+
 # ------------------------------------------------------------------ the simulated meter
 @pytest.mark.parametrize("key", ["norrvik_n1", "castellan_c3", "tarn_t4"])
 async def test_a_simulated_meter_hears_its_confirmation(bench: Any, port: int, key: str):
@@ -263,3 +336,18 @@ def test_an_event_notification_waits_for_nothing(bench: Any):
     assert Pusher(bench.meter_with("tarn_t4"), counter, confirmed=True).hearing(alarm=True) is None
     assert Pusher(bench.meter_with("norrvik_n1"), counter, confirmed=True).hearing(alarm=True) is not None
     assert Pusher(bench.meter_with("norrvik_n1"), counter).hearing(alarm=False) is None
+
+
+def test_a_meter_that_nobody_confirms_does_not_wait_for_ever_more_confirmations(bench: Any):
+    now = bench.clock.now()
+    pusher = Pusher(bench.meter_with("norrvik_n1"), MeterCounter(reservation_by_time(now)), confirmed=True)
+
+    def number_at(minutes: int) -> int:
+        (frame,) = Reader().feed(pusher.of_objects((), lambda _wanted: None, now + timedelta(minutes=minutes)))
+        return decode(frame.payload).long_invoke_id_and_priority & 0xFFFFFF
+
+    first = number_at(0)
+    assert number_at(0) == first
+    others = [number_at(minutes) for minutes in range(1, 70)]
+    assert number_at(69) == others[-1]
+    assert number_at(0) > others[-1]

@@ -1,15 +1,18 @@
 """The fleet document becomes endpoints and secrets; what cannot be used is named by meter and field."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amity.devices.profiles import Catalogue
 from amity.headend.ports import Endpoint, MeterSecrets
 from amity.headend.provisioning import read_fleet_document
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import ConfigurationError
+from amity.simulation.fleet import FleetSettings, build_fleet, document_entry
 
 ENTRY: dict[str, Any] = {
     "host": "127.0.0.1", "port": 4059, "client": 1, "server": 1, "auth": "hls-gmac", "password": "secret",
@@ -50,6 +53,12 @@ def test_what_a_plain_meter_does_not_have_is_empty() -> None:
         ({"guek": "00"}, "meter CQX0001: guek must have 0 or 16 or 32 octets"),
         ({"gak": "zz"}, "meter CQX0001: gak must be hexadecimal"),
         ({"system_title": "00"}, "meter CQX0001: system_title"),
+        ({"auth": "hls-foo"}, "meter CQX0001: auth must be one of none, lls, "),
+        ({"auth": None}, "meter CQX0001: auth must be a text"),
+        ({"ciphering": "glow"}, "meter CQX0001: ciphering must be one of none, glo, "),
+        ({"protection": "both"}, "meter CQX0001: protection must be one of none, "),
+        ({"nonsense": 1}, "meter CQX0001: nonsense is not a member"),
+        ({"gateway": {"network": 3, "device": "01", "hop": 1}}, "gateway of meter CQX0001: hop is not a member"),
     ],
 )
 def test_what_cannot_be_used_is_named(change: dict[str, Any], told: str) -> None:
@@ -57,6 +66,35 @@ def test_what_cannot_be_used_is_named(change: dict[str, Any], told: str) -> None
         read_fleet_document([ENTRY | change])
     assert told in caught.value.what
     assert "zz" not in str(caught.value.lines())
+
+
+def test_a_meter_that_calls_in_and_one_behind_a_collector_are_known_members() -> None:
+    calling = {key: value for key, value in ENTRY.items() if key not in {"host", "port"}} | {"calls_in": True}
+    near = ENTRY | {"logical_device_name": "CQX0002", "collector": "DC7"}
+    one, other = read_fleet_document([calling, near]).endpoints
+    assert (one.route.calls_in, other.route.collector) == (True, "DC7")
+
+
+def test_a_misspelt_member_is_told_what_was_meant() -> None:
+    with pytest.raises(ConfigurationError, match="gatway") as caught:
+        read_fleet_document([ENTRY | {"gatway": {"network": 3, "device": "01"}}])
+    assert caught.value.next_step == "did you mean gateway?"
+
+
+def test_a_profile_that_there_is_not_is_refused_where_the_catalogue_is_at_hand() -> None:
+    unknown = [ENTRY | {"profile": "nosuch"}]
+    assert read_fleet_document(unknown).endpoints[0].profile == "nosuch"
+    with pytest.raises(ConfigurationError, match="meter CQX0001: profile cannot be used") as caught:
+        read_fleet_document(unknown, Catalogue().profile)
+    assert "known profiles: " in str(caught.value.next_step)
+    assert read_fleet_document([ENTRY], Catalogue().profile).endpoints[0].profile == "castellan_c3"
+
+
+def test_what_only_the_simulator_says_is_passed_over() -> None:
+    meter = build_fleet(FleetSettings(meters=1, seed=3, anchor=datetime(2026, 1, 2, tzinfo=UTC))).meters[0]
+    awkward = {"awkward": "lan", "story": "it is far away", "meter": "127.0.0.1:4059"}
+    entry = document_entry(meter, "127.0.0.1", 4059)
+    assert read_fleet_document([entry | awkward]) == read_fleet_document([entry])
 
 
 @pytest.mark.parametrize("document", [{}, None, "x", [5], [ENTRY, ENTRY]])

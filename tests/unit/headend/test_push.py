@@ -12,8 +12,10 @@ from amity.devices.profiles import fictional_keys
 from amity.domain.collection import Outcome
 from amity.domain.events import EventKind
 from amity.domain.readings import Quality
-from amity.headend.ports import Progress
+from amity.headend.callers import CallingFrom
+from amity.headend.ports import Endpoint, Progress
 from amity.headend.push_listener import PushListener, PushRules
+from amity.headend.routes import Gateway, HdlcLink, Host, Route, SerialLine, WrapperLink, over_tcp
 from amity.kernel.errors import StorageError, TransportError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
@@ -30,6 +32,8 @@ from amity.protocols.dlms.data import (
     structure,
     utf8_string,
 )
+from amity.protocols.gateway.prefix import Prefixed
+from amity.protocols.gateway.prefix import encode as prefixed
 from amity.protocols.wrapper.frame import Frame, Reader, encode
 from amity.simulation.counters import MeterCounter, reservation_by_time
 from amity.simulation.happenings import Happening
@@ -74,7 +78,7 @@ def listener(bench: object) -> PushListener:
 async def test_an_alarm_of_every_model_is_an_event(bench: object, listener: PushListener, key: str) -> None:
     meter = bench.meter_with(key)
     happened = Happening(epoch_s(bench.clock.now()) - 2, EventKind.POWER_DOWN)
-    await listener.take(frame_of(pusher(bench, meter).alarm(happened)), HOME)
+    await listener.take(frame_of(pusher(bench, meter).alarm(happened)), CallingFrom(HOME))
     assert listener.parking.counts == {}
     (one,) = bench.deliveries()
     assert (one.meter_id, one.outcome, one.intervals, one.unknown) == (meter.meter_id, Outcome.PUSHED, (), ())
@@ -88,7 +92,7 @@ async def test_an_alarm_of_every_model_is_an_event(bench: object, listener: Push
 @pytest.mark.parametrize("key", fictional_keys())
 async def test_the_last_interval_of_every_model_is_the_truth(bench: object, listener: PushListener, key: str) -> None:
     meter = bench.meter_with(key)
-    await listener.take(frame_of(interval_push(bench, meter)), HOME)
+    await listener.take(frame_of(interval_push(bench, meter)), CallingFrom(HOME))
     (one,) = bench.deliveries()
     assert one.unknown == ()
     end_s = epoch_s(bench.clock.now()) // 900 * 900
@@ -108,16 +112,16 @@ async def test_the_last_interval_of_every_model_is_the_truth(bench: object, list
 
 async def test_a_push_moves_no_progress(bench: object, listener: PushListener) -> None:
     meter = bench.meter_with("tarn_t4")
-    await listener.take(frame_of(interval_push(bench, meter)), HOME)
+    await listener.take(frame_of(interval_push(bench, meter)), CallingFrom(HOME))
     standing = bench.database.collection.standings()[meter.meter_id]
     assert (standing.progress, standing.outcome) == (Progress(), None)
 
 
 async def test_a_push_heard_before_is_refused_also_after_a_restart(bench: object, listener: PushListener) -> None:
     frame = frame_of(interval_push(bench, bench.meter_with("castellan_c3")))
-    await listener.take(frame, HOME)
-    await listener.take(frame, HOME)
-    await PushListener(bench.surroundings, bench.database.push_counters).take(frame, HOME)
+    await listener.take(frame, CallingFrom(HOME))
+    await listener.take(frame, CallingFrom(HOME))
+    await PushListener(bench.surroundings, bench.database.push_counters).take(frame, CallingFrom(HOME))
     assert len(bench.deliveries()) == 1
     assert listener.parking.counts == {"not-believed": 1}
     assert "heard before" in listener.parking.newest[0].error.what
@@ -129,9 +133,9 @@ async def test_an_altered_push_is_not_believed_and_spends_no_counter(
 ) -> None:
     frame = frame_of(interval_push(bench, bench.meter_with(key)))
     altered = frame._replace(payload=frame.payload[:-20] + bytes([frame.payload[-20] ^ 1]) + frame.payload[-19:])
-    await listener.take(altered, HOME)
+    await listener.take(altered, CallingFrom(HOME))
     assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
-    await listener.take(frame, HOME)
+    await listener.take(frame, CallingFrom(HOME))
     assert len(bench.deliveries()) == 1
 
 
@@ -145,7 +149,7 @@ def named(meter_id: str) -> bytes:
 async def test_nobody_speaks_in_the_clear_for_a_meter_that_has_keys(
     bench: object, listener: PushListener, key: str
 ) -> None:
-    await listener.take(Frame(1, 1, named(bench.meter_with(key).meter_id)), HOME)
+    await listener.take(Frame(1, 1, named(bench.meter_with(key).meter_id)), CallingFrom(HOME))
     assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
 
 
@@ -154,15 +158,15 @@ async def test_a_plain_meter_is_believed_at_its_own_address_only(
     bench: object, listener: PushListener, key: str
 ) -> None:
     frame = frame_of(interval_push(bench, bench.meter_with(key)))
-    await listener.take(frame, "127.0.0.9")
+    await listener.take(frame, CallingFrom("127.0.0.9"))
     assert (listener.parking.counts, bench.deliveries()) == ({"unknown-sender": 1}, [])
-    await listener.take(frame, HOME)
+    await listener.take(frame, CallingFrom(HOME))
     assert len(bench.deliveries()) == 1
 
 
 async def test_strangers_are_parked_with_their_octets(listener: PushListener) -> None:
     for payload in (named("STRANGER"), DataNotification(1, b"", octet_string(b"?")).encode()):
-        await listener.take(Frame(1, 1, payload), "10.0.0.1")
+        await listener.take(Frame(1, 1, payload), CallingFrom("10.0.0.1"))
     assert listener.parking.counts == {"unknown-sender": 2}
     assert listener.parking.newest[0].octets == encode(1, 1, named("STRANGER"))
     assert listener.parking.newest[0].peer == "10.0.0.1"
@@ -172,11 +176,15 @@ async def test_a_stranger_that_was_provisioned_meanwhile_is_known_soon(bench: ob
     meter = bench.meter_with("norrvik_n1")
     endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
     frame = frame_of(interval_push(bench, meter))
-    await listener.take(frame._replace(payload=frame.payload.replace(meter.meter_id.encode(), b"NEW56018303")), HOME)
+    await listener.take(
+        frame._replace(payload=frame.payload.replace(meter.meter_id.encode(), b"NEW56018303")), CallingFrom(HOME)
+    )
     bench.database.endpoints.put([replace(endpoint, meter_id="NEW56018303")])
     bench.keys.by_meter["NEW56018303"] = bench.keys.by_meter[meter.meter_id]
     bench.clock.advance(seconds=11)
-    await listener.take(frame._replace(payload=frame.payload.replace(meter.meter_id.encode(), b"NEW56018303")), HOME)
+    await listener.take(
+        frame._replace(payload=frame.payload.replace(meter.meter_id.encode(), b"NEW56018303")), CallingFrom(HOME)
+    )
     assert [one.meter_id for one in bench.deliveries()] == ["NEW56018303"]
 
 
@@ -185,14 +193,14 @@ async def test_a_stranger_that_was_provisioned_meanwhile_is_known_soon(bench: ob
     [b"", b"\x00", b"\xdb", b"\x0f\x00", b"\xa5" * 40, GetRequestNormal(1, Attribute(1, Obis(bytes(6)), 2)).encode()],
 )
 async def test_what_is_no_notification_is_parked(bench: object, listener: PushListener, payload: bytes) -> None:
-    await listener.take(Frame(1, 1, payload), HOME)
+    await listener.take(Frame(1, 1, payload), CallingFrom(HOME))
     assert (listener.parking.counts, bench.deliveries()) == ({"undecodable": 1}, [])
 
 
 async def test_the_parking_is_bounded_and_the_count_is_not(bench: object) -> None:
     listener = PushListener(bench.surroundings, bench.database.push_counters, PushRules(parked_max=3))
     for number in range(10):
-        await listener.take(Frame(1, 1, named(f"STRANGER{number}")), HOME)
+        await listener.take(Frame(1, 1, named(f"STRANGER{number}")), CallingFrom(HOME))
     assert [b"STRANGER9" in parked.octets for parked in listener.parking.newest] == [False, False, True]
     assert listener.parking.counts.total() == 10
 
@@ -203,7 +211,7 @@ async def test_a_reading_without_a_rule_is_kept_raw(bench: object, listener: Pus
         '{"version": "bare", "rules": [{"kind": "ignore", "class": 1, "obis": "0.0.99.99.99.255"}]}'
     )
     bench.mappings.poll()
-    await listener.take(frame_of(interval_push(bench, meter)), HOME)
+    await listener.take(frame_of(interval_push(bench, meter)), CallingFrom(HOME))
     (one,) = bench.deliveries()
     assert {str(kept.obis) for kept in one.unknown} >= {"1.0.1.8.0.255", "1.0.2.8.0.255"}
 
@@ -215,7 +223,7 @@ async def test_totals_off_the_grid_are_register_readings(bench: object, listener
         octet_string(bytes(Obis.parse("1.0.1.8.0.255"))), double_long_unsigned(42), scaler_unit(0, Unit.WATT_HOUR)
     )
     name = structure(octet_string(bytes(Obis.parse("0.0.42.0.0.255"))), octet_string(meter.meter_id.encode()))
-    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, scaled])).encode()), HOME)
+    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, scaled])).encode()), CallingFrom(HOME))
     (reading,) = bench.deliveries()[0].registers
     assert (reading.value, reading.at) == (42, bench.clock.now())
 
@@ -236,10 +244,10 @@ async def test_a_push_that_the_disk_refused_is_taken_when_it_comes_again(bench: 
 
     frame = frame_of(interval_push(bench, bench.meter_with("castellan_c3")))
     full = PushListener(replace(bench.surroundings, collection=Full()), bench.database.push_counters)
-    await full.take(frame, HOME)
+    await full.take(frame, CallingFrom(HOME))
     assert full.parking.counts == {"not-kept": 1}
     listener = PushListener(bench.surroundings, bench.database.push_counters)
-    await listener.take(frame, HOME)
+    await listener.take(frame, CallingFrom(HOME))
     assert (listener.parking.counts, len(bench.deliveries())) == ({}, 1)
 
 
@@ -250,7 +258,7 @@ async def test_a_text_beyond_latin_1_is_kept_raw_beside_the_rest(bench: object, 
     total = structure(
         octet_string(bytes(Obis.parse("1.0.1.8.0.255"))), double_long_unsigned(42), scaler_unit(0, Unit.WATT_HOUR)
     )
-    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, text, total])).encode()), HOME)
+    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, text, total])).encode()), CallingFrom(HOME))
     assert listener.parking.counts == {}
     (one,) = bench.deliveries()
     assert {reading.value for reading in one.registers} == {42} or one.intervals
@@ -263,7 +271,7 @@ async def test_an_attribute_below_zero_is_kept_as_its_octet(bench: object, liste
     own = structure(
         long_unsigned(1), octet_string(bytes(Obis.parse("0.0.96.1.1.255"))), integer(-1), double_long_unsigned(9)
     )
-    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, own])).encode()), HOME)
+    await listener.take(Frame(1, 1, DataNotification(1, b"", array([name, own])).encode()), CallingFrom(HOME))
     assert listener.parking.counts == {}
     assert [kept.attribute for kept in bench.deliveries()[0].unknown] == [255]
 
@@ -276,10 +284,29 @@ async def test_a_meter_with_keys_for_hls_alone_pushes_with_a_tag_or_not_at_all(b
     frame = frame_of(interval_push(bench, meter))
     plain_inside = bytes([0xDB, 8]) + endpoint.system_title
     body = b"\x00" + b"\x7f\xff\xff\xff" + named(meter.meter_id)
-    await listener.take(Frame(1, 1, plain_inside + bytes([len(body)]) + body), HOME)
+    await listener.take(Frame(1, 1, plain_inside + bytes([len(body)]) + body), CallingFrom(HOME))
     assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
-    await listener.take(frame, HOME)
+    await listener.take(frame, CallingFrom(HOME))
     assert len(bench.deliveries()) == 1
+
+
+async def test_nobody_speaks_in_the_clear_for_a_meter_that_has_keys_for_hls_alone(bench: object) -> None:
+    meter = bench.meter_with("castellan_c3")
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    bench.database.endpoints.put([replace(endpoint, ciphering="none", protection="none")])
+    listener = PushListener(bench.surroundings, bench.database.push_counters)
+    await listener.take(Frame(1, 1, named(meter.meter_id)), CallingFrom(HOME))
+    assert (listener.parking.counts, bench.deliveries()) == ({"not-believed": 1}, [])
+
+
+@pytest.mark.parametrize(("peer", "taken"), [(HOME, 1), ("203.0.113.9", 0)])
+async def test_a_meter_known_by_its_host_name_pushes_from_there(bench: object, peer: str, taken: int) -> None:
+    meter = bench.meter_with("norrvik_n1")
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    bench.database.endpoints.put([replace(endpoint, route=over_tcp("localhost", 4059))])
+    listener = PushListener(bench.surroundings, bench.database.push_counters)
+    await listener.take(Frame(1, 1, named(meter.meter_id)), CallingFrom(peer))
+    assert (len(bench.deliveries()), listener.parking.counts.total()) == (taken, 1 - taken)
 
 
 # ------------------------------------------------------------------ over TCP
@@ -431,6 +458,55 @@ async def test_the_first_pushes_of_a_start_that_come_together_are_all_believed(b
     together = PushListener(replace(bench.surroundings, disk=slow_disk), bench.database.push_counters)
     meters = [bench.meter_with(key) for key in CIPHERED]
     frames = [frame_of(interval_push(bench, meter)) for meter in meters]
-    await asyncio.gather(*(together.take(frame, HOME) for frame in frames))
+    await asyncio.gather(*(together.take(frame, CallingFrom(HOME)) for frame in frames))
     assert together.taken == len(frames)
     assert not together.parking.counts
+
+
+# ------------------------------------------------------------------ in the midst of a session
+def reached(bench: object, meter: SimulatedMeter, route: Route) -> Endpoint:
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    endpoint = replace(endpoint, route=route)
+    bench.database.endpoints.put([endpoint])
+    return endpoint
+
+
+SERIAL = [Route(HdlcLink(SerialLine(f"/dev/ttyUSB{number}"))) for number in (0, 1)]
+ONE_HOST = [over_tcp(HOME, 4059), over_tcp(HOME, 4059)]
+BEHIND = [Route(WrapperLink(Host(HOME, 4059)), Gateway(3, bytes([device]))) for device in (0x2A, 0x2B)]
+
+
+@pytest.mark.parametrize("routes", [SERIAL, ONE_HOST, BEHIND], ids=["serial", "one host", "one gateway"])
+async def test_in_a_session_a_meter_speaks_for_itself_alone(
+    bench: object, listener: PushListener, routes: list[Route]
+) -> None:
+    meters = [bench.meter_with(key) for key in PLAIN]
+    speaker, victim = (reached(bench, *pair) for pair in zip(meters, routes, strict=True))
+    gateway = speaker.route.gateway
+    own, forged = named(speaker.meter_id), named(victim.meter_id)
+    if gateway is not None:
+        own, forged = (prefixed(Prefixed(*_place(gateway), apdu, is_request=False)) for apdu in (own, forged))
+    await listener.take_from_session(speaker, forged)
+    assert (listener.parking.counts, bench.deliveries()) == ({"unknown-sender": 1}, [])
+    await listener.take_from_session(speaker, own)
+    assert [one.meter_id for one in bench.deliveries()] == [speaker.meter_id]
+
+
+def _place(gateway: Gateway) -> tuple[int, bytes]:
+    return gateway.network, gateway.device
+
+
+async def test_a_neighbour_behind_the_gateway_is_heard_under_its_own_name(
+    bench: object, listener: PushListener
+) -> None:
+    speaker, neighbour = (
+        reached(bench, bench.meter_with(key), route) for key, route in zip(PLAIN, BEHIND, strict=True)
+    )
+    apdu = prefixed(Prefixed(3, b"\x2b", named(neighbour.meter_id), is_request=False))
+    await listener.take_from_session(speaker, apdu)
+    (one,) = bench.deliveries()
+    assert one.meter_id == neighbour.meter_id
+    assert one.exchanges[0].response.endswith(apdu)
+    await listener.take_from_session(speaker, named(speaker.meter_id))  # the gateway itself: no prefix
+    await listener.take_from_session(speaker, b"\xe7\x03\x05\x2b")
+    assert listener.parking.counts == {"unknown-sender": 1, "undecodable": 1}

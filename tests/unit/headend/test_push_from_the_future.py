@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from amity.domain.readings import Quality
+from amity.headend.callers import CallingFrom
 from amity.headend.push_listener import PushListener
 from amity.kernel.time import epoch_s
 from amity.protocols.wrapper.frame import Reader
@@ -20,7 +21,7 @@ async def test_an_interval_from_the_future_is_suspect(make_bench: Callable, ahea
     pushed = Pusher(meter, MeterCounter(reservation_by_time(now))).interval(epoch_s(now) // 900 * 900 - 900, now)
     (frame,) = Reader().feed(pushed)
     bench.clock.instant -= ahead
-    await PushListener(bench.surroundings, bench.database.push_counters).take(frame, "127.0.0.1")
+    await PushListener(bench.surroundings, bench.database.push_counters).take(frame, CallingFrom("127.0.0.1"))
     (delivery,) = bench.deliveries()
     marks = {bool(Quality(int(one.qualities[0])) & Quality.CLOCK_SUSPECT) for one in delivery.intervals}
     assert marks == {suspect}

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,6 +117,17 @@ def test_series_with_any_gaps_survive(pairs: list[tuple[int, int]]) -> None:
 
 def test_encoding_is_the_same_each_time() -> None:
     assert codec.ProtobufCodec().encode(delivery()) == codec.ProtobufCodec().encode(delivery())
+
+
+def test_instants_before_the_epoch_cross_too() -> None:
+    assert crossed(delivery(collected_at=datetime(1969, 12, 31, 23, 59, 59, 1, tzinfo=UTC))).collected_at.year == 1969
+
+
+def test_threads_that_encode_at_once_do_not_spoil_each_other() -> None:
+    many = [delivery(exchanges=(Exchange(AT, bytes([number]) * 20_000, b"", b""),)) for number in range(64)]
+    alone = [codec.ProtobufCodec().encode(one) for one in many]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(codec.ProtobufCodec().encode, many)) == alone
 
 
 def test_a_day_of_four_channels_is_small() -> None:

@@ -33,7 +33,7 @@ class Installed:
         self.meter = build_fleet(FleetSettings(meters=4, seed=7, anchor=ANCHOR, suite=suite)).meters[number]
         self.now = ANCHOR
         self.pushed: list[tuple[PushDestination, bytes]] = []
-        self.server, _ = meter_server(
+        self.server, self.pusher = meter_server(
             self.meter,
             started=ANCHOR,
             reservation=reservation_by_time(ANCHOR),

@@ -217,4 +217,4 @@ def test_a_client_of_each_role_sees_what_it_may_change():
             if any(method.callable for method in entry.methods) and entry.class_id not in {15, 64}
         }
         assert setting in calls
-        assert ({8, 9, 18, 40, 72} if role is Role.CONTROL else {70, 112, 113, 115}).isdisjoint(calls)
+        assert ({8, 18, 40, 72} if role is Role.CONTROL else {70, 112, 113, 115}).isdisjoint(calls)

@@ -1,13 +1,21 @@
-"""A meter that is told to push does: to where its push set-up says, with what its push set-up says."""
+"""A meter that is told to push does: to where its push set-up says, with what its push set-up says.
+
+What it pushes of itself at the end of an interval holds what happened in it, though nobody has looked."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from amity.devices.client import MethodRefusedError
+from amity.devices.client.limiting import set_threshold
+from amity.devices.client.named import write
 from amity.devices.client.push_setting import push_now, set_push_destination, set_push_objects
+from amity.devices.client.supply import read_supply
+from amity.devices.cosem.limits import LIMITER_OBIS, NOTHING, ScriptCall
 from amity.devices.cosem.push import PushDestination, PushMessage, PushTransport
-from amity.devices.interface_classes import Role
+from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS
+from amity.devices.interface_classes import LIMITER, Role
 from amity.devices.objects import CaptureObject
 from amity.devices.push import normalise
 from amity.devices.push_reading import NormalisedReading
@@ -17,12 +25,15 @@ from amity.kernel.time import epoch_s
 from amity.protocols.dlms import apdu
 from amity.protocols.dlms.apdu import DataNotification
 from amity.protocols.dlms.ciphering import Ciphered, CipherKeys, unwrap
+from amity.protocols.dlms.data import structure
 from amity.protocols.wrapper.frame import Reader
 from amity.simulation.cosem_objects import PUSH_ON_ALARM, PUSH_ON_INTERVAL
+from amity.simulation.household import INTERVAL_S
 from amity.simulation.outgoing import Outgoing
 from tests.unit.simulation.installed import Installed
 
 HEAD_END = PushDestination(PushTransport.TCP, "192.0.2.1:4059")
+IMPORT_INTERVAL = Obis.parse("1.0.1.29.0.255")
 NOBODY = CaptureObject(3, Obis.parse("1.0.99.99.99.255"), 2)
 
 
@@ -55,6 +66,24 @@ def test_it_pushes_what_its_set_up_says_to_where_it_says(number: int):
     assert told[value.obis].value == shown * 10**total.scaler or told[value.obis].value == shown
 
 
+@pytest.mark.parametrize("looks", [False, True])
+def test_the_push_of_an_interval_holds_what_the_limiter_did_in_it_though_nobody_looked(looks: bool):
+    house = Installed()
+    session, led = house.visit(Role.CONTROL)
+    opens = structure(ScriptCall(DISCONNECT_SCRIPTS, 1).to_data(), NOTHING.to_data())
+    led(write(session, LIMITER, LIMITER_OBIS, "actions", opens))
+    led(set_threshold(session, 1, over_s=300, under_s=0))
+    start_s = epoch_s(house.now)
+    house.now += timedelta(seconds=INTERVAL_S + 5)
+    if looks:
+        assert not led(read_supply(session)).output
+    frame = house.pusher.interval(start_s, house.now)
+    assert frame is not None
+    truth_wh, uncut_wh = (each.meter.truth_wh(IMPORT_INTERVAL, start_s) for each in (house, Installed()))
+    assert readings(house, frame)[IMPORT_INTERVAL].value == 10 * truth_wh  # this model counts tenths
+    assert 0 < truth_wh < uncut_wh // 2
+
+
 def test_the_alarm_set_up_pushes_the_last_code():
     house = Installed()
     session, led = house.visit(Role.MANAGEMENT)
@@ -66,8 +95,9 @@ def test_the_alarm_set_up_pushes_the_last_code():
 def test_without_a_way_out_the_client_is_told():
     house = Installed()
     session, led = house.visit(Role.MANAGEMENT)
-    with pytest.raises(MethodRefusedError, match="temporary-failure"):
+    with pytest.raises(MethodRefusedError, match="temporary-failure") as caught:
         led(push_now(session, PUSH_ON_INTERVAL))
+    assert "names no destination" in str(caught.value.next_step)
 
 
 async def test_frames_go_out_over_tcp():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amity.devices.client import get
+from amity.devices.client import MethodRefusedError, WriteRefusedError, act, get
 from amity.devices.client.compact_data import capture_compact
 from amity.devices.client.monitoring import set_monitor, set_schedule
 from amity.devices.client.named import write
@@ -15,7 +15,12 @@ from amity.devices.client.tariff_calendar import activate_calendar, prepare_cale
 from amity.devices.cosem.calendar import TARIFF_SCRIPTS, Calendar, CosemDate, DayAction
 from amity.devices.cosem.disconnect import ControlState
 from amity.devices.cosem.limits import NOTHING, MonitoredValue, ScriptCall
-from amity.devices.cosem.monitoring import ExecutionTime, ThresholdActions
+from amity.devices.cosem.monitoring import (
+    ACTION_SCHEDULE_OBIS,
+    DISCONNECT_SCHEDULE_OBIS,
+    ExecutionTime,
+    ThresholdActions,
+)
 from amity.devices.equipment.compact_data import COMPACT_DATA_OBIS
 from amity.devices.equipment.register_activation import REGISTER_ACTIVATION_OBIS
 from amity.devices.equipment.script_table import DISCONNECT_SCRIPTS
@@ -23,8 +28,8 @@ from amity.devices.interface_classes import REGISTER_ACTIVATION, Role
 from amity.devices.profiles import Quantity
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s
-from amity.protocols.dlms.apdu import Attribute
-from amity.protocols.dlms.data import decode_all, double_long_unsigned, octet_string
+from amity.protocols.dlms.apdu import Attribute, Method
+from amity.protocols.dlms.data import decode_all, double_long_unsigned, long_unsigned, octet_string
 from amity.simulation.cosem_objects import CURRENT, DAY_TARIFF, NIGHT_TARIFF
 from amity.simulation.timeline import Timeline, seconds_on
 from tests.unit.simulation.installed import ANCHOR, Installed
@@ -32,6 +37,7 @@ from tests.unit.simulation.installed import ANCHOR, Installed
 IMPORT_INTERVAL = Obis.parse("1.0.1.29.0.255")
 START_S = epoch_s(ANCHOR)
 QUARTER_S = 900
+OPEN = ScriptCall(DISCONNECT_SCRIPTS, 1)
 SPANS = st.integers(0, 6 * 3600)
 
 
@@ -151,30 +157,51 @@ def test_a_mask_that_is_written_holds_until_the_calendar_says_otherwise():
 
 
 # ------------------------------------------------------------------ what acts by a level or a clock
-def test_a_monitor_opens_the_relay_at_a_level():
+@pytest.mark.parametrize(("script", "day"), [(ScriptCall(TARIFF_SCRIPTS, 2), False), (OPEN, True)])
+def test_a_monitor_runs_scripts_with_the_rights_of_management(script: ScriptCall, day: bool):
     house = Installed()
     session, led = house.visit(Role.MANAGEMENT)
-    actions = ThresholdActions(ScriptCall(DISCONNECT_SCRIPTS, 1), NOTHING)
+    actions = ThresholdActions(script, NOTHING)
     total = house.meter.profile.object_named("import_total")
     level = house.meter.element.total(0, total.scaler, START_S) + 1
     monitored = MonitoredValue(total.class_id, total.obis, 2)
     led(set_monitor(session, monitored, [(double_long_unsigned(level), actions)]))
-    house.now += timedelta(hours=20)
-    assert led(read_supply(session)).state is ControlState.READY_FOR_RECONNECTION
-    stood = total_wh(house, house.now)
-    assert stood - level * 10**total.scaler < 500  # within the minute in which it was seen
+    house.now += timedelta(hours=1)
+    assert led(read_supply(session)).output
+    assert house.meter.element.ledger.switching.day_tariff.on(epoch_s(house.now)) is day
 
 
-def test_a_schedule_opens_the_relay_at_its_time():
+@pytest.mark.parametrize(("role", "obis", "supplied"), [
+    (Role.CONTROL, DISCONNECT_SCHEDULE_OBIS, False), (Role.MANAGEMENT, ACTION_SCHEDULE_OBIS, True),
+])  # fmt: skip
+def test_a_schedule_opens_the_relay_at_its_time_where_it_is_of_control(role: Role, obis: Obis, supplied: bool):
     house = Installed()
-    session, led = house.visit(Role.MANAGEMENT)
-    at = ExecutionTime(time(13), CosemDate())
-    led(set_schedule(session, ScriptCall(DISCONNECT_SCRIPTS, 1), [at]))
+    session, led = house.visit(role)
+    led(set_schedule(session, OPEN, [ExecutionTime(time(13), CosemDate())], obis))
     local_noon = house.meter.profile.clock.standard_offset_min
     house.now = ANCHOR.replace(hour=12, minute=59) - timedelta(minutes=local_noon)
     assert led(read_supply(session)).output
     house.now += timedelta(minutes=1)
-    assert not led(read_supply(session)).output
+    assert led(read_supply(session)).output is supplied
+
+
+def test_management_opens_the_relay_by_no_script_either():
+    house = Installed()
+    for role, allowed in ((Role.MANAGEMENT, False), (Role.CONTROL, True)):
+        session, led = house.visit(role)
+        execute = act(session, Method(9, DISCONNECT_SCRIPTS, 1), long_unsigned(1))
+        if allowed:
+            led(execute)
+        else:
+            with pytest.raises(MethodRefusedError, match="read-write-denied"):
+                led(execute)
+        assert led(read_supply(session)).output is not allowed
+
+
+def test_management_writes_no_schedule_of_control():
+    session, led = Installed().visit(Role.MANAGEMENT)
+    with pytest.raises(WriteRefusedError, match="read-write-denied"):
+        led(set_schedule(session, OPEN, [], DISCONNECT_SCHEDULE_OBIS))
 
 
 def test_compact_data_hold_clock_and_register_of_the_same_instant():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from amity.devices.profiles import SignOn
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventKind, MeterEvent
-from amity.headend.ports import Endpoint, Progress, Saving, Standing
+from amity.headend.ports import Endpoint, Heard, Progress, Saving, Standing
 from amity.headend.routes import Gateway, HdlcLink, Route, SerialLine, over_tcp
 from amity.storage.ot.database import OtDatabase
 
@@ -116,6 +116,22 @@ def test_several_deliveries_in_one_transaction_are_stored_as_one_by_one(database
     assert standings["M1"].progress == Progress(NOON)
     assert standings["M1"].failures_in_a_row == 1
     assert standings["M2"].outcome is Outcome.COMPLETE
+
+
+def test_what_a_meter_said_goes_up_under_one_key_and_begins_anew_under_another(database: OtDatabase) -> None:
+    def heard(name: str, now: Heard | None) -> Heard | None:
+        saving = Saving(delivery(name), "subject", name.encode(), Progress(NOON), Progress(), now)
+        database.collection.save_all([saving])
+        return database.collection.standings()["M1"].heard
+
+    old, new = b"old name", b"new name"
+    assert heard("a", None) is None
+    assert heard("b", Heard(old, 5)) == Heard(old, 5)
+    assert heard("c", Heard(old, 4)) == Heard(old, 5)
+    assert heard("d", None) == Heard(old, 5)
+    assert database.collection.rewind("M1", "another") == Progress(NOON)
+    assert heard("e", Heard(new, 1)) == Heard(new, 1)
+    assert heard("f", Heard(new, 0xFFFF_FFFF)) == Heard(new, 0xFFFF_FFFF)
 
 
 # ------------------------------------------------------------------ what a mapping left raw

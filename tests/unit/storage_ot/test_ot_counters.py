@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from amity.devices.freshness import UNPROVED_JUMP_MAX
 from amity.kernel.errors import LocalProtocolError, SecurityError, StorageError
-from amity.storage.ot.counters import UNPROVED_JUMP_MAX
 from amity.storage.ot.database import OtDatabase, open_database
 
 SPENDER = """

@@ -3,23 +3,25 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from amity.devices.client import Authentication, Ciphering, Protection, associate, get, get_octets, release
 from amity.devices.client.conversation import LISTEN, Unanswered
+from amity.devices.server import Neighbour
 from amity.kernel.errors import LocalProtocolError, TransportError
 from amity.protocols.dlms.apdu import Attribute
 from amity.protocols.dlms.data import double_long_unsigned
 from amity.protocols.gateway.prefix import GatewayError, Prefixed, decode
 from amity.protocols.gateway.prefix import encode as prefixed
-from amity.protocols.wrapper.frame import WrapperError, encode
+from amity.protocols.wrapper.frame import Reader, WrapperError, encode
 from amity.transports.channel import MeterChannel
 from amity.transports.failures import ConnectionClosedError, ConnectionRefusedByPeerError, TimerT1Error
 from amity.transports.gateway_channel import GatewayChannel
 from amity.transports.udp_channel import UdpChannel
 from amity.transports.udp_listener import CALLERS_MAX, serve_meter_on_udp
+from amity.transports.wrapper_channel import WrapperChannel
 from tests.unit.devices.conversing import IMPORT, LOAD_PROFILE, NOW, PUBLIC, access, meter, ports, settings_for
 
 GMAC = access(Authentication.HLS_GMAC, Ciphering.GLO, Protection.AUTHENTICATED_ENCRYPTED)
@@ -60,14 +62,59 @@ async def test_what_is_no_frame_and_what_is_for_another_is_not_answered():
     await listener.close()
 
 
-async def test_callers_are_remembered_up_to_a_number():
+async def test_strangers_are_not_remembered_and_take_nobodys_place():
     listener = await serve_meter_on_udp(meter(GMAC), "127.0.0.1", 0, clock=StandingClock())
-    for client in range(100, 100 + 2 * CALLERS_MAX):
-        channel = await UdpChannel.open("127.0.0.1", listener.port, client, 1, 1.0)
-        await channel.exchange(b"\x60\x00", 1.0)
-        await channel.close()
-    assert len(listener._callers) == CALLERS_MAX
+    channel = await UdpChannel.open("127.0.0.1", listener.port, 1, 1, 1.0)
+    session = await channel.run(associate(settings_for(GMAC), ports()), 1.0)
+    for octets in (b"\xc0", b"\x60\x00"):
+        for client in range(100, 100 + 2 * CALLERS_MAX):
+            stranger = await UdpChannel.open("127.0.0.1", listener.port, client, 1, 1.0)
+            await stranger.exchange(octets, 1.0)
+            await stranger.close()
+    assert len(listener._callers) == 1
+    assert await channel.run(get(session, IMPORT_VALUE), 1.0) == double_long_unsigned(4711)
+    assert await channel.run(release(session), 1.0)
+    assert listener._callers == {}
+    await channel.close()
     await listener.close()
+
+
+async def test_who_never_released_makes_room_once_the_meter_takes_him_for_gone():
+    clock = MovingClock()
+    clients = [access(client=number) for number in range(100, 101 + CALLERS_MAX)]
+    listener = await serve_meter_on_udp(meter(*clients, inactivity_timeout_s=60.0), "127.0.0.1", 0, clock=clock)
+    for one in clients:
+        clock.instant += timedelta(seconds=61)
+        channel = await UdpChannel.open("127.0.0.1", listener.port, one.client, 1, 1.0)
+        session = await channel.run(associate(settings_for(one), ports()), 1.0)
+        assert await channel.run(get(session, IMPORT_VALUE), 1.0) == double_long_unsigned(4711)
+        await channel.close()
+    assert len(listener._callers) == 1
+    await listener.close()
+
+
+async def test_where_all_are_busy_a_newcomer_gets_no_answer():
+    listener = await serve_meter_on_udp(meter(GMAC), "127.0.0.1", 0, clock=StandingClock())
+    channel = await UdpChannel.open("127.0.0.1", listener.port, 1, 1, 0.05)
+    for number in range(CALLERS_MAX):
+        busy = listener._server.open_association(number)
+        busy.heard_at = NOW
+        listener._callers[("somebody", number), 1] = busy
+    with pytest.raises(TimerT1Error):
+        await channel.exchange(b"\xc0", 0.05)
+    assert len(listener._callers) == CALLERS_MAX
+    await channel.close()
+    await listener.close()
+
+
+class MovingClock:
+    """Moved by hand."""
+
+    def __init__(self) -> None:
+        self.instant = NOW.astimezone(UTC)
+
+    def now(self) -> datetime:
+        return self.instant
 
 
 async def test_a_port_that_is_taken_is_named():
@@ -207,3 +254,42 @@ async def test_what_needs_no_answer_needs_none_behind_a_gateway_either():
     assert await channel.exchange(Unanswered(b"\xe0"), 1.0) == b""
     assert heard == [b"", b"\xe6\x03\x00\xe0"]
     assert isinstance(heard[1], Unanswered)
+
+
+PUSH = bytes.fromhex("0f00000001000900")
+PROTECTED = bytes.fromhex("db08") + bytes(8) + bytes.fromhex("00")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        prefixed(Prefixed(3, b"\x2a", PUSH, is_request=False)),
+        PUSH,
+        prefixed(Prefixed(3, b"\x2b", PUSH, is_request=False)),
+        prefixed(Prefixed(3, b"\x2b", PROTECTED, is_request=False)),
+        PROTECTED,
+        prefixed(Prefixed(3, b"\x2a", PUSH)),
+    ],
+    ids=["the meter", "the gateway", "a neighbour", "a neighbour, protected", "the gateway, protected", "as a request"],
+)
+async def test_pushes_behind_a_gateway_are_kept_and_the_session_goes_on(said: bytes):  # fmt: skip
+    own = meter(GMAC)
+    own.hand_on_to({Neighbour(3, b"\x2a"): meter(GMAC)})
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        association, frames = own.open_association(1), Reader()
+        while octets := await reader.read(4096):
+            for frame in frames.feed(octets):
+                writer.write(encode(1, 1, said) + encode(1, 1, association.receive(frame.payload, NOW) or b""))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    inner = await WrapperChannel.open("127.0.0.1", server.sockets[0].getsockname()[1], 1, 1, 1.0)
+    channel = GatewayChannel(inner, 3, b"\x2a")
+    session = await channel.run(associate(settings_for(GMAC), ports()), 1.0)
+    assert await channel.run(get(session, IMPORT_VALUE), 1.0) == double_long_unsigned(4711)
+    assert set(channel.unsolicited) == {said}
+    assert len(channel.unsolicited) == 3
+    await channel.close()
+    server.close()
+    await server.wait_closed()

@@ -16,7 +16,8 @@ from amity.devices.client.refusals import (
 )
 from amity.devices.client.session import Session
 from amity.devices.client.writing import set_attribute, set_list, set_unconfirmed
-from amity.devices.message_security import DowngradeError, ReplayError
+from amity.devices.freshness import ReplayError
+from amity.devices.message_security import DowngradeError
 from amity.devices.settings import AssociationSettings, Authentication, Ciphering, Protection
 
 __all__ = [

@@ -204,8 +204,8 @@ def _granted(aare: Aare, settings: AssociationSettings, security: MessageSecurit
             raise SecurityError(
                 "the meter opened a ciphered association without saying what it grants: nothing in that proves a key",
                 tried="AARQ",
-                next_step="somebody may be in between; a meter known to answer so has the quirk"
-                " aare-without-user-information in its profile",
+                next_step="somebody may be in between; if the meter is known to answer so, say --bare-acceptance, or"
+                " give its profile the quirk aare-without-user-information",
             )
         return InitiateResponse(settings.proposed, settings.max_pdu_octets)
     plain = aare.user_information if security is None else security.open_initiate(aare.user_information)

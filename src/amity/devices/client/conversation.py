@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from amity.devices.client.journal import Journal, Trace
-from amity.devices.message_security import Received
+from amity.devices.freshness import Received
 
 Result = TypeVar("Result")
 

@@ -60,6 +60,10 @@ class Journal:
         self.unasked.append(wire)
         self._tell("<-", plain or wire, len(wire))
 
+    def passed_over(self, wire: bytes, plain: bytes) -> None:
+        """Tell an APDU that answers a request which wanted no answer."""
+        self._tell("<-", plain, len(wire))
+
     def _tell(self, direction: str, plain: bytes, octet_count: int) -> None:
         if self._trace is not None:
             self._trace(TraceLine(direction, *describe(plain), octet_count))

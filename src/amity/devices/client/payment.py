@@ -1,10 +1,12 @@
 """Prepayment from the head-end's side: tokens, balances, credits and prices (classes 111, 112, 113, 115)."""
 
+import contextlib
 from datetime import datetime
 from typing import NamedTuple
 
 from amity.devices.client import named
 from amity.devices.client.conversation import Conversation
+from amity.devices.client.refusals import MethodRefusedError
 from amity.devices.client.session import Session
 from amity.devices.cosem import fields
 from amity.devices.cosem.payment import (
@@ -19,6 +21,7 @@ from amity.devices.cosem.payment import (
     UnitCharge,
 )
 from amity.devices.interface_classes import ACCOUNT, CHARGE, CREDIT, TOKEN_GATEWAY
+from amity.kernel.errors import RemoteRefusalError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.data import Data, double_long, octet_string
 
@@ -114,6 +117,16 @@ def read_account(session: Session, obis: Obis = ACCOUNT_OBIS) -> Conversation[Ac
     )
 
 
+def open_account(session: Session, obis: Obis = ACCOUNT_OBIS) -> Conversation[Data | None]:
+    """Open an account: what is used from now on is charged."""
+    return named.call(session, ACCOUNT, obis, "activate_account")
+
+
+def close_account(session: Session, obis: Obis = ACCOUNT_OBIS) -> Conversation[Data | None]:
+    """Close an account: nothing falls due any more."""
+    return named.call(session, ACCOUNT, obis, "close_account")
+
+
 def read_credit(session: Session, obis: Obis) -> Conversation[CreditReadout]:
     """How one credit stands."""
     kind, priority, amount, status = yield from named.read(
@@ -168,6 +181,13 @@ def set_price(session: Session, obis: Obis, unit: UnitCharge, activate_at: datet
     yield from named.write(session, CHARGE, obis, "unit_charge_activation_time", fields.instant(activate_at))
 
 
-def collect_charge(session: Session, obis: Obis) -> Conversation[Data | None]:
-    """Collect what is due now."""
-    return named.call(session, CHARGE, obis, "collect")
+def collect_charge(session: Session, obis: Obis, account: Obis = ACCOUNT_OBIS) -> Conversation[Data | None]:
+    """Collect what is due now; raise MethodRefusedError, which says so where the charge's `account` is not open."""
+    try:
+        return (yield from named.call(session, CHARGE, obis, "collect"))
+    except MethodRefusedError as refusal:
+        with contextlib.suppress(RemoteRefusalError):
+            status = (yield from read_account(session, account)).status
+            if status is not AccountStatus.ACTIVE:
+                refusal.next_step = f"its account is {status.name.lower()}: open it first (`open_account`)"
+        raise

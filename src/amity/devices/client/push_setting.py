@@ -4,11 +4,13 @@ What is read says itself which version of the class it is of. What is written di
 list; it matters for the objects and for the delay between repetitions.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from amity.devices.client import named
 from amity.devices.client.conversation import Conversation
+from amity.devices.client.refusals import MethodRefusedError
 from amity.devices.client.session import Session
 from amity.devices.cosem import fields
 from amity.devices.cosem.push import (
@@ -21,9 +23,11 @@ from amity.devices.cosem.push import (
 )
 from amity.devices.interface_classes import CONFIRMED_PUSH_SETUP, PUSH_SETUP
 from amity.devices.objects import CaptureObject
+from amity.kernel.errors import RemoteProtocolError, RemoteRefusalError
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.data import Data, array, enum, long_unsigned, unsigned
 from amity.protocols.dlms.datetime import CosemDateTime
+from amity.protocols.dlms.results import ActionResult
 
 
 class PushReadout(NamedTuple):
@@ -116,4 +120,21 @@ def set_push_timing(
 
 def push_now(session: Session, obis: Obis) -> Conversation[Data | None]:
     """Have the meter push now; raise MethodRefusedError when it cannot."""
-    return named.call(session, PUSH_SETUP, obis, "push")
+    try:
+        return (yield from named.call(session, PUSH_SETUP, obis, "push"))
+    except MethodRefusedError as refusal:
+        if refusal.result is ActionResult.TEMPORARY_FAILURE:
+            yield from _explain(refusal, session, obis)
+        raise
+
+
+def _explain(refusal: MethodRefusedError, session: Session, obis: Obis) -> Conversation[None]:
+    """A meter that finds no way out may have been given none."""
+    with contextlib.suppress(RemoteRefusalError, RemoteProtocolError):
+        (written,) = yield from named.read(session, PUSH_SETUP, obis, "send_destination_and_method")
+        address = PushDestination.from_data(written).address
+        refusal.next_step = (
+            f"see that the meter can reach {address!r}, where the push goes, then try again"
+            if address
+            else "the push set-up names no destination: write send_destination_and_method first"
+        )

@@ -15,11 +15,13 @@ from amity.protocols.dlms.action_service import ActionRequest
 from amity.protocols.dlms.apdu import (
     AccessRequest,
     AccessResponse,
+    ActionResponseNormal,
     Apdu,
     ConfirmedServiceError,
     Conformance,
     ExceptionResponse,
     ServiceError,
+    SetResponseNormal,
     decode,
 )
 from amity.protocols.dlms.block_stream import BlockDialogue
@@ -35,6 +37,8 @@ Request = GetRequest | SetRequest | ActionRequest | AccessRequest
 
 _INVOKE_ID = 0x0F
 _LONG_INVOKE_ID = 0x00FF_FFFF
+_TOLD_HEAD_OCTETS = 3  # tag, choice, invoke-id-and-priority
+_TOLD_ANSWERS = frozenset({SetResponseNormal.TAG, ActionResponseNormal.TAG})
 _UNPROTECTED_ERRORS = frozenset({ExceptionResponse.TAG, ConfirmedServiceError.TAG})
 
 
@@ -45,7 +49,9 @@ class Session:
     general block transfer was granted, every request and answer travels by it.
     """
 
-    __slots__ = ("_invoke_id", "_long_invoke_id", "conformance", "journal", "max_pdu_octets", "security", "settings")
+    __slots__ = (
+        "_invoke_id", "_long_invoke_id", "_told", "conformance", "journal", "max_pdu_octets", "security", "settings",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -62,6 +68,7 @@ class Session:
         self.max_pdu_octets = max_pdu_octets
         self._invoke_id = 0
         self._long_invoke_id = 0
+        self._told: set[int] = set()
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -71,6 +78,7 @@ class Session:
     def next_invoke(self) -> int:
         """A fresh invoke-id-and-priority: a late answer to an earlier request is then seen as one."""
         self._invoke_id = (self._invoke_id + 1) & _INVOKE_ID
+        self._told.discard(self._invoke_id)
         return CONFIRMED_SERVICE | self._invoke_id
 
     def next_unconfirmed_invoke(self) -> int:
@@ -85,7 +93,7 @@ class Session:
     @property
     def general_blocks(self) -> bool:
         """True when APDUs of any length can be exchanged, in general blocks."""
-        return bool(self.conformance & Conformance.GENERAL_BLOCK_TRANSFER)
+        return Conformance.GENERAL_BLOCK_TRANSFER in self.conformance
 
     @property
     def room_octets(self) -> int:
@@ -100,7 +108,7 @@ class Session:
 
     def list_parts(self, part_octets: int) -> int:
         """How many parts of that size a request with-list may have, so that what follows them can go in blocks."""
-        if not self.conformance & Conformance.MULTIPLE_REFERENCES:
+        if Conformance.MULTIPLE_REFERENCES not in self.conformance:
             return 1
         if self.general_blocks or not self.room_octets:
             return _LIST_PARTS_MAX
@@ -108,9 +116,9 @@ class Session:
 
     def demand(self, service: Conformance) -> None:
         """Raise LocalProtocolError when the meter did not grant all of this."""
-        if missing := service & ~self.conformance:
+        if service not in self.conformance:
             raise LocalProtocolError(
-                f"the meter did not grant {granted.names(missing)} to this association",
+                f"the meter did not grant {granted.names(service & ~self.conformance)} to this association",
                 next_step="use a client that may, or take it out of the meter's profile",
             )
 
@@ -133,6 +141,7 @@ class Session:
     def tell(self, request: SetRequest | ActionRequest) -> Conversation[None]:
         """Send a request that the meter carries out in silence: nobody learns whether it did.
 
+        Many a meter answers all the same; that is passed over when it comes.
         Over HDLC it travels with the next request, for it does not give the meter the turn.
 
         Raises LocalProtocolError when the association was not granted what this needs, or when it is too long.
@@ -143,6 +152,7 @@ class Session:
         if 0 < self.max_pdu_octets < len(wire):
             raise LocalProtocolError(f"an unconfirmed request goes in one APDU; {len(wire)} octets are too many for it")
         self.journal.sent(wire, plain)
+        self._told.add(request.invoke_id_and_priority & _INVOKE_ID)
         yield Unanswered(wire)
 
     def exchange(self, request: bytes) -> Conversation[Apdu]:
@@ -162,18 +172,26 @@ class Session:
         return apdu
 
     def _plain(self, answer: bytes, request: bytes, dialogue: BlockDialogue | None) -> Conversation[bytes]:
-        """The plain answer; what the meter pushes before it is only noted."""
+        """The plain answer; what the meter pushes before it, or answers to what it was told, is only noted."""
         for _ in range(UNASKED_MAX):
             opened = self._opened(answer, request)
             plain = opened if isinstance(opened, bytes) else b""
-            if plain and plain[0] not in NOTIFICATIONS:
+            if self._answers_what_was_told(plain):
+                self.journal.passed_over(answer, plain)
+            elif plain and plain[0] not in NOTIFICATIONS:
                 self.journal.received(answer, plain)
                 return plain
-            self.journal.overheard(answer, plain)
+            else:
+                self.journal.overheard(answer, plain)
             answer = yield from self._listen(dialogue)
             if not answer and isinstance(opened, SecurityError):
                 raise opened  # nothing else came: it was to be the answer
         raise only_pushes()
+
+    def _answers_what_was_told(self, plain: bytes) -> bool:
+        if not self._told or len(plain) < _TOLD_HEAD_OCTETS or plain[0] not in _TOLD_ANSWERS:
+            return False
+        return plain[2] & _INVOKE_ID in self._told
 
     def _carry(self, wire: bytes, dialogue: BlockDialogue | None) -> Conversation[bytes]:
         if dialogue is not None:

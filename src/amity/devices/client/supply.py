@@ -100,7 +100,7 @@ def _switch(session: Session, obis: Obis, event: SwitchEvent, settling: Settling
     try:
         yield from named.call(session, DISCONNECT_CONTROL, obis, event.name.lower())
     except MethodRefusedError as refusal:
-        yield from _explain(refusal, session, obis)
+        yield from _explain(refusal, session, obis, event)
         raise
     supply = yield from read_supply(session, obis)
     if settling is not None:
@@ -125,11 +125,17 @@ def _has_followed(supply: Supply, event: SwitchEvent) -> bool:
     return stands and supply.state in _expected(supply.mode, event)
 
 
-def _explain(refusal: MethodRefusedError, session: Session, obis: Obis) -> Conversation[None]:
-    """Where the control mode lets nobody switch, that is why it was refused."""
+def _explain(refusal: MethodRefusedError, session: Session, obis: Obis, event: SwitchEvent) -> Conversation[None]:
+    """Where the control mode lets nobody switch, or not from where the relay stands, that is why it was refused."""
     with contextlib.suppress(RemoteRefusalError):
-        if (yield from read_supply(session, obis)).mode == ALWAYS_CONNECTED:
+        supply = yield from read_supply(session, obis)
+        if supply.mode == ALWAYS_CONNECTED:
             refusal.next_step = "its control mode is 0, in which it is always connected: set another mode first"
+        elif (supply.state, event) == (ControlState.READY_FOR_RECONNECTION, SwitchEvent.REMOTE_RECONNECT):
+            refusal.next_step = (
+                f"it is ready for reconnection, from where control mode {supply.mode} reconnects at the meter only:"
+                " have somebody switch it on there, or disconnect it first, then reconnect"
+            )
 
 
 def _expected(mode: int, event: SwitchEvent) -> frozenset[ControlState]:

@@ -103,20 +103,26 @@ class BySerial(NamedTuple):
 Identification = ByEntity | BySerial
 
 
-def identification(data: Data) -> Identification:
-    """What the parameter of export_certificate and remove_certificate names; raise RemoteProtocolError otherwise."""
+def identifications(data: Data) -> tuple[Identification, ...]:
+    """What the parameter of export_certificate and remove_certificate names, the likelier reading first.
+
+    Raise RemoteProtocolError when it is neither of the two kinds.
+    """
     choice, options = fields.parts(data, 2, "identification of a certificate")
     match fields.number(choice, "kind of identification", Tag.ENUM):
         case 0:
             entity, kind, title = fields.parts(options, _BY_ENTITY_PARTS, "identification by entity")
-            return ByEntity(
+            by_entity = ByEntity(
                 fields.member(CertificateEntity, entity, "certificate entity"),
                 fields.member(CertificateType, kind, "certificate type"),
                 fields.octets(title, "system title"),
             )
+            return (by_entity,)
         case 1:
-            serial, issuer = fields.parts(options, _BY_SERIAL_PARTS, "identification by serial number")
-            return BySerial(_serial_number(serial), fields.octets(issuer, "issuer of a certificate"))
+            serial, name = fields.parts(options, _BY_SERIAL_PARTS, "identification by serial number")
+            octets = fields.octets(serial, "serial number of a certificate")
+            issuer = fields.octets(name, "issuer of a certificate")
+            return tuple(BySerial(number, issuer) for number in _serial_numbers(octets))
     raise fields.wrong("kind of identification", choice)
 
 
@@ -164,10 +170,18 @@ def _alternative_name(certificate: x509.Certificate) -> bytes:
 
 
 def _serial_number(data: Data) -> int:
-    """The number; gurux-dlms 1.0.203 sends it as DER's INTEGER, tag and length in front of it."""
-    octets = fields.octets(data, "serial number of a certificate")
-    head = bytes([_DER_INTEGER, max(len(octets) - 2, 0)])
-    return int.from_bytes(octets[2:] if octets[:2] == head else octets, "big")
+    """The number where nothing tells which reading of it is meant: what is wholly DER's INTEGER is taken for that."""
+    return _serial_numbers(fields.octets(data, "serial number of a certificate"))[-1]
+
+
+def _serial_numbers(octets: bytes) -> tuple[int, ...]:
+    """The number as it stands; then, where that can be, as gurux-dlms 1.0.203 sends it: DER's INTEGER, head and all."""
+    whole = int.from_bytes(octets, "big")
+    content = octets[2:]
+    if octets[:2] != bytes([_DER_INTEGER, len(content) & 0xFF]) or not content:
+        return (whole,)
+    inside = int.from_bytes(content, "big")
+    return (whole, inside) if content == _serial_octets(inside) else (whole,)
 
 
 def _serial_octets(number: int) -> bytes:

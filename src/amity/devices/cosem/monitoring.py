@@ -15,6 +15,7 @@ from amity.protocols.dlms.data import Data, octet_string, structure
 
 REGISTER_MONITOR_OBIS = Obis.parse("0.0.16.1.0.255")
 ACTION_SCHEDULE_OBIS = Obis.parse("0.0.15.0.0.255")
+DISCONNECT_SCHEDULE_OBIS = Obis.parse("0.0.15.0.1.255")
 
 
 class ThresholdActions(NamedTuple):

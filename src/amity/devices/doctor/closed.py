@@ -22,13 +22,14 @@ _NOT_LOOKED_AT = frozenset(
         SourceDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED,
     }
 )
-_SECRET_NAMES = {Secret.PASSWORD: "password", Secret.KEYS: "keys", Secret.SIGNATURE: "signing key"}
 _OPTIONS = {
     Secret.PASSWORD: "--password", Secret.KEYS: "--key and --auth-key",
     Secret.SIGNATURE: "--signing-key and --meter-signing-key for hls-ecdsa",
 }  # fmt: skip
+_TITLE_UNKNOWN = "the meter does not know our system title: give --client-title as the meter has it, and --counter"
 _GIVE_COUNTER = "give --counter with one that it takes, or let whoever counts with this key say where it stands"
 _BROKEN_ALLOWED = "--allow-broken-digest for an old meter (hls-md5, hls-sha1)"
+_CLEAR_ALLOWED = "--clear-password if every client here may be shown the password in the clear (lls)"
 _BROKEN = (Mechanism.HLS_MD5, Mechanism.HLS_SHA1)
 
 
@@ -59,6 +60,8 @@ class Closed:
                 self._contexts_refused.add(way.ciphering.context)
             elif error.diagnostic is SourceDiagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED:
                 self._mechanisms_refused.add(way.authentication.mechanism)
+            elif error.diagnostic is SourceDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED:
+                self.reason = _TITLE_UNKNOWN
             if error.result is AssociationResult.REJECTED_TRANSIENT or error.diagnostic in _NOT_LOOKED_AT:
                 return
         if isinstance(error, InvocationCounterError | ImplausibleCounterError):
@@ -83,16 +86,16 @@ class Closed:
         if self.judged:
             doubt = "; or its invocation counter is another of those told: give --counter" if several_counters else ""
             judged = f"{client} does not accept the {self._judged_words()}"
-            return f"{judged}; shown once and not again: check it{doubt}"
+            unsure = " and the client, of which the meter says nothing" if self.door.mute else ""
+            return f"{judged}; shown once and not again: check it{unsure}{doubt}"
         wish = _wish(self.door, secrets, rare=bool(self.tried))
         if self.tried:
             return f"{client} takes none of {', '.join(self.tried)} with what was given: {wish}"
         return f"{client} wants {_kind(self.door)}: {wish}"
 
     def _judged_words(self) -> str:
-        words = " and ".join(name for secret, name in _SECRET_NAMES.items() if secret in self.shown)
         suites = sorted(suite for suite, secrets in self.judged.items() if secrets & ~Secret.PASSWORD)
-        return f"{words} given" + (f" in suite {' or '.join(map(str, suites))}" if len(suites) > 1 else "")
+        return f"{self.shown.words} given" + (f" in suite {' or '.join(map(str, suites))}" if len(suites) > 1 else "")
 
 
 def _kind(door: Door) -> str:
@@ -106,6 +109,8 @@ def _wish(door: Door, secrets: Secrets, *, rare: bool) -> str:
     digests = door.mechanism in _BROKEN or (door.mechanism is None and rare)
     if digests and not secrets.broken_digests_allowed:
         wanted.append(_BROKEN_ALLOWED)
+    if door.mechanism in {None, Mechanism.LLS} and Secret.PASSWORD in secrets.held and not secrets.clear_password:
+        wanted.append(_CLEAR_ALLOWED)
     if not wanted:
         return "look up in the meter's papers which client and authentication it has, then give --client"
     return f"give {_joint(door).join(wanted)}"

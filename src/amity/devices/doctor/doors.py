@@ -17,6 +17,12 @@ class Door(NamedTuple):
     ciphered: bool | None
     mechanism: Mechanism | None
     open: bool = False
+    mute: bool = False  # it was refused without a reason, or not answered
+
+    @classmethod
+    def unexplained(cls, client: int) -> "Door":
+        """A client that may be unknown to the meter or just not be told what it wants."""
+        return cls(client, ciphered=None, mechanism=None, mute=True)
 
     @classmethod
     def answered(cls, client: int, knock: Knock) -> "Door":
@@ -91,7 +97,7 @@ def _suites(
 
 
 def _authentications(door: Door, secrets: Secrets) -> tuple[Authentication, ...]:
-    """HLS before LLS: what is the secret of HLS must not travel in the clear because nobody knew better."""
+    """HLS before LLS, which says the password in the clear to whoever answers: see `Secrets.clear_password`."""
     if door.open:
         return (Authentication.NONE,)
     guesses: list[Authentication] = []
@@ -102,8 +108,14 @@ def _authentications(door: Door, secrets: Secrets) -> tuple[Authentication, ...]
     if Secret.PASSWORD in secrets.held:
         guesses += [Authentication.HLS_SHA256, Authentication.HLS2]
         guesses += [Authentication.HLS_SHA1, Authentication.HLS_MD5] if secrets.broken_digests_allowed else []
-        guesses.append(Authentication.LLS)
+        guesses += [Authentication.LLS] if _may_be_said_in_clear(door, secrets) else []
     return tuple(kind for kind in guesses if door.mechanism in {None, kind.mechanism})
+
+
+def _may_be_said_in_clear(door: Door, secrets: Secrets) -> bool:
+    if secrets.clear_password is not None:
+        return secrets.clear_password
+    return door.mechanism is Mechanism.LLS or secrets.held is Secret.PASSWORD
 
 
 def _cipherings(door: Door, authentication: Authentication, secrets: Secrets) -> tuple[Ciphering, ...]:

@@ -20,7 +20,7 @@ from amity.devices.doctor.doors import Door, Way, ways
 from amity.devices.doctor.facts import Facts, Visit, visit
 from amity.devices.doctor.findings import Finding, Opened
 from amity.devices.doctor.given import Secret, Secrets
-from amity.devices.doctor.knock import Knock, knock, leave
+from amity.devices.doctor.knock import UNANSWERED, Knock, knock, leave
 from amity.devices.doctor.matching import best_matches
 from amity.devices.doctor.steps import Attempt, Examination, Link, Pause, Reached, Result
 from amity.devices.profiles import Catalogue, DeviceProfile
@@ -33,6 +33,7 @@ Tell = Callable[[str, str], None]
 
 _TITLE_MAKER = b"AMI"
 _TITLE_RANDOM_OCTETS = 5
+_NO_CLIENT = "the meter says of no client what it wants: give --client, and what this client comes with"
 _MODELS_ASKED = 2
 _AS_PUBLIC = Way(PUBLIC_CLIENT, Authentication.NONE, Ciphering.NONE, Protection.NONE)
 
@@ -54,10 +55,10 @@ class Manners:
 class NothingAnswersError(TransportError):
     """No way of all those tried brought an answer that is DLMS."""
 
-    def __init__(self, attempts: int) -> None:
+    def __init__(self, attempts: int, unused: str = "") -> None:
         super().__init__(
             "nothing that speaks DLMS answers here",
-            tried=f"{attempts} combinations of framing and addresses",
+            tried="; ".join((f"{attempts} combinations of framing and addresses", *filter(None, [unused]))),
             answer="silence or other octets",
             next_step="check that this is the meter's port; if you know its addresses give --client, --server,"
             " --physical, then --timeout 10 for a slow line",
@@ -87,8 +88,10 @@ class Doctor:
         self._tell = tell
         self._manners = manners or Manners()
         self._closed: dict[int, Closed] = {}
+        self._heard_in_clear: int | None = None  # the client that was told the password by LLS
         self._several_counters = 0
         self._requests = 0  # of the association that was tried last
+        self._used = Secret.NONE  # the secrets that some attempt rested on
         self._counter = None if secrets.counter is None else RisingCounter(secrets.counter)
         self._attempts = 0
 
@@ -98,6 +101,8 @@ class Doctor:
         public = yield from self._public(link, first)
         opened = yield from self._search(link, first, public)
         best = opened or public
+        if best is None and first is UNANSWERED:
+            raise self._nothing_answers()
         settings = None if best is None else self._settings(best.way)
         matches = () if best is None else best_matches(self._profiles, best.facts, settings)
         fitting = (match.profile for match in matches if not match.lacks_load_profile)
@@ -114,7 +119,7 @@ class Doctor:
         farewell: Callable[[Result], Conversation[bool]] | None = None,
     ) -> Examination[Reached]:
         if self._attempts >= self._manners.attempts_max:
-            raise NothingAnswersError(self._attempts)
+            raise self._nothing_answers()
         if self._attempts:
             yield Pause(self._manners.pause_s)
         self._attempts += 1
@@ -149,7 +154,13 @@ class Doctor:
             except (TransportError, RemoteProtocolError):
                 continue
             return link, answer
-        raise NothingAnswersError(self._attempts)
+        named = [link for link in links(self._known, self._profiles) if link.client == self._known.client]
+        if len(named) == 1 and self._secrets.held:  # silence for strangers: what was given is tried all the same
+            return named[0], UNANSWERED
+        raise self._nothing_answers()
+
+    def _nothing_answers(self) -> NothingAnswersError:
+        return NothingAnswersError(self._attempts, self._unused())
 
     # -------------------------------------------------------------- who it is
     def _public(self, link: Link, first: Knock) -> Examination[Opened | None]:
@@ -164,18 +175,20 @@ class Doctor:
     # -------------------------------------------------------------- which association, and with what
     def _search(self, link: Link, first: Knock, public: Opened | None) -> Examination[Opened | None]:
         """Go from client to client until one lets us in with what was given; None when none does."""
-        without_secret = None
+        without_secret, mute = None, list[int]()
         for client in self._clients(public):
             door = yield from self._door(link.as_client(client), first if client == link.client else None, public)
             if door is None:
+                mute.append(client)
                 continue
-            self._closed[client] = Closed(door)
             opened = yield from self._enter(link.as_client(client), door, public)
             if opened is not None and opened.way.needs:
                 return opened
             without_secret = without_secret or opened
             if self._is_enough():
                 break
+        if self._secrets.held and mute and not self._closed:
+            return (yield from self._enter(link.as_client(mute[0]), Door.unexplained(mute[0]), public))
         return without_secret
 
     def _clients(self, public: Opened | None) -> tuple[int, ...]:
@@ -205,10 +218,13 @@ class Doctor:
         return not self._secrets.held or judged >= self._manners.clients_per_secret
 
     def _enter(self, link: Link, door: Door, public: Opened | None) -> Examination[Opened | None]:
-        facts, closed = None if public is None else public.facts, self._closed[door.client]
+        facts = None if public is None else public.facts
+        closed = self._closed[door.client] = Closed(door)
         for way in ways(door, self._secrets, None if facts is None else facts.suite):
-            if not closed.is_worth(way):
+            if not closed.is_worth(way) or not self._may_show(way):
                 continue
+            if way.authentication is Authentication.LLS:
+                self._heard_in_clear = way.client
             try:
                 return (yield from self._open(link, way, facts))
             except NothingAnswersError:
@@ -218,6 +234,12 @@ class Doctor:
             except AmityError as error:
                 closed.learn(way, error, self._requests)
         return None
+
+    def _may_show(self, way: Way) -> bool:
+        """Without a word that it may, the password is not said in the clear to one client after the other."""
+        if way.authentication is not Authentication.LLS or self._secrets.clear_password:
+            return True
+        return self._heard_in_clear in {None, way.client}
 
     def _open(self, link: Link, way: Way, facts: Facts | None) -> Examination[Opened]:
         """One association; where only the invocation counter is behind, once more with the one the meter expects."""
@@ -238,6 +260,7 @@ class Doctor:
         self._requests = 0
         ports = Ports(self._random_octets, counter, self._count_requests)
         conversation = visit(self._settings(way), ports, self._counter_places())
+        self._used |= way.needs
         reached = yield from self._try(link, str(way), conversation, _farewell)
         found: Visit = reached.value
         self._tell(f"{link}: {way}", f"open: {_introduction(found.facts)}")
@@ -261,6 +284,7 @@ class Doctor:
             protector=None if held is None else held(way.suite),
             server_keys=secrets.server_keys,
             broken_digests_allowed=secrets.broken_digests_allowed,
+            bare_acceptance=secrets.bare_acceptance,
         )
 
     def _client_title(self) -> bytes:
@@ -296,13 +320,23 @@ class Doctor:
 
     # -------------------------------------------------------------- what is missing
     def _advice(self, opened: Opened | None, public: Opened | None) -> tuple[str, ...]:
-        if opened is not None:
+        if opened is not None and opened.way.needs:
             return ()
+        missing = () if opened is not None else self._missing(public)
+        unused = self._unused()
+        return (*missing, unused) if unused else missing
+
+    def _missing(self, public: Opened | None) -> tuple[str, ...]:
         closed = [one for one in self._closed.values() if not one.door.open]
         if not closed:
-            return () if public else ("no client that the meter knows was found: give --client",)
+            return () if public and public.facts.measures else (_NO_CLIENT,)
         tried = [one for one in closed if one.tried]
         return tuple(one.advice(self._secrets, self._several_counters) for one in tried or closed)
+
+    def _unused(self) -> str:
+        """Which of the secrets given no attempt rested on, as a sentence; empty when there is none."""
+        unused = self._secrets.held & ~self._used
+        return f"not used: the {unused.words} given" if unused else ""
 
 
 def _farewell(found: Visit) -> Conversation[bool]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from amity.devices.doctor.candidates import PUBLIC_CLIENT
 from amity.devices.doctor.counters import CounterChoice
 from amity.devices.doctor.doors import Way
 from amity.devices.doctor.facts import Facts
@@ -62,4 +63,5 @@ class Finding:
         """True when somebody is let in with what was given, or may read measured values without it."""
         if self.opened is None:
             return False
-        return not self.advice or self.opened.facts.measures
+        way = self.opened.way
+        return bool(way.needs) or way.client != PUBLIC_CLIENT or self.opened.facts.measures

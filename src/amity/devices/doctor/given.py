@@ -19,6 +19,14 @@ class Secret(Flag):
     KEYS = auto()
     SIGNATURE = auto()
 
+    @property
+    def words(self) -> str:
+        """`password and keys`."""
+        return " and ".join(name for secret, name in _NAMES.items() if secret in self)
+
+
+_NAMES = {Secret.PASSWORD: "password", Secret.KEYS: "keys", Secret.SIGNATURE: "signing key"}
+
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
@@ -28,7 +36,9 @@ class Secrets:
     says whether an encryption key is among them, `authenticates` whether an authentication key is, `signs` whether a
     private signing key is: `server_keys` are then the meter's public ones. `client_title`, where set, is the one the
     meter knows us by; `counter` the first invocation counter to use with it. `broken_digests_allowed` lets a password
-    be shown by MD5 and SHA-1. `suites` are the security suites that the keys may belong to, likely ones first.
+    be shown by MD5 and SHA-1, `bare_acceptance` is that of `AssociationSettings`. `suites` are the security suites
+    that the keys may belong to, likely ones first. `clear_password` says whether LLS may show the password in the
+    clear; None: to one client, which says that it wants LLS, or where the password is all that was given.
     """
 
     password: bytes = field(default=b"", repr=False)
@@ -42,6 +52,8 @@ class Secrets:
     signs: bool = False
     server_keys: PublicKeys = UNKNOWN_KEYS
     broken_digests_allowed: bool = False
+    bare_acceptance: bool = False
+    clear_password: bool | None = None
 
     @property
     def held(self) -> Secret:

@@ -65,6 +65,8 @@ class Knock(NamedTuple):
 
 
 _PROOF_DUE = SourceDiagnostic.AUTHENTICATION_REQUIRED
+UNANSWERED = Knock(None, None, None, None, "silence")
+"""A knock that nobody has answered."""
 
 
 def knock() -> Conversation[Knock]:

@@ -7,7 +7,7 @@ from amity.devices.cosem.limits import NOTHING, ScriptCall
 from amity.devices.cosem.monitoring import ACTION_SCHEDULE_OBIS, ExecutionTime, ScheduleType
 from amity.devices.equipment.script_table import Run
 from amity.devices.equipment.stored import StoredObject
-from amity.devices.interface_classes import SINGLE_ACTION_SCHEDULE
+from amity.devices.interface_classes import SINGLE_ACTION_SCHEDULE, Role
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.data import Data, array, enum
 
@@ -39,7 +39,9 @@ class ActionSchedule:
         return min(found, default=None)
 
 
-def single_action_schedule(schedule: ActionSchedule, obis: Obis = ACTION_SCHEDULE_OBIS) -> StoredObject:
+def single_action_schedule(
+    schedule: ActionSchedule, obis: Obis = ACTION_SCHEDULE_OBIS, *, changed_by: Role = Role.MANAGEMENT
+) -> StoredObject:
     """Class 22: the schedule as the head-end sees and sets it."""
 
     def take_script(value: Data, _now: datetime) -> None:
@@ -52,7 +54,7 @@ def single_action_schedule(schedule: ActionSchedule, obis: Obis = ACTION_SCHEDUL
         schedule.times = fields.elements(value, ExecutionTime.from_data, "execution times")
 
     return StoredObject(
-        SINGLE_ACTION_SCHEDULE,
+        SINGLE_ACTION_SCHEDULE._replace(changed_by=changed_by),
         obis,
         {
             "executed_script": lambda _now: schedule.script.to_data(),

@@ -60,6 +60,11 @@ class ImageStore:
         self._arrived: list[bool] = []
 
     @property
+    def busy(self) -> bool:
+        """True while an image is being verified or activated."""
+        return self._begun_at is not None
+
+    @property
     def first_missing(self) -> int:
         """The first block that has not arrived, the number of blocks when all have."""
         return next((number for number, here in enumerate(self._arrived) if not here), len(self._arrived))
@@ -69,8 +74,11 @@ class ImageStore:
         """One `1` for each block that has arrived, `0` for each that has not."""
         return "".join("1" if here else "0" for here in self._arrived)
 
-    def initiate(self, identifier: bytes, size_octets: int) -> ActionResult:
-        """Begin anew; whatever was there before is gone."""
+    def initiate(self, identifier: bytes, size_octets: int, now: datetime) -> ActionResult:
+        """Begin anew; whatever was there before is gone. Temporary-failure while an image is verified or activated."""
+        self.advance(now)
+        if self.busy:
+            return ActionResult.TEMPORARY_FAILURE
         if not self.enabled or not 0 < size_octets <= self.block_octets * _BLOCKS_MAX:
             return ActionResult.OTHER_REASON
         self._identifier, self._octets = identifier, bytearray(size_octets)
@@ -135,16 +143,16 @@ class ImageStore:
 def image_transfer(store: ImageStore, obis: Obis = IMAGE_TRANSFER_OBIS) -> StoredObject:
     """Class 18: the store as the head-end sees and fills it."""
 
-    def initiate(value: Data, _now: datetime) -> ActionResult:
+    def initiate(value: Data, now: datetime) -> ActionResult:
         identifier, size = fields.parts(value, 2, "image_transfer_initiate")
-        return store.initiate(fields.octets(identifier, "image identifier"), fields.number(size, "image size"))
+        return store.initiate(fields.octets(identifier, "image identifier"), fields.number(size, "image size"), now)
 
     def take(value: Data, _now: datetime) -> ActionResult:
         number, octets = fields.parts(value, 2, "image_block_transfer")
         return store.take(fields.number(number, "block number"), fields.octets(octets, "block"))
 
     def enable(value: Data, _now: datetime) -> None:
-        if store.status in {ImageStatus.VERIFICATION_INITIATED, ImageStatus.ACTIVATION_INITIATED}:
+        if store.busy:
             raise RemoteProtocolError("the image is being verified or activated")
         store.enabled = fields.flag(value, "image_transfer_enabled")
 

@@ -63,6 +63,8 @@ def account_object(account: Account, currency: str) -> StoredObject:
         account.mode = fields.member(PaymentMode, mode, "account mode")
         if wanted is AccountStatus.ACTIVE and account.status is not AccountStatus.ACTIVE:
             account.activate(now)
+        elif wanted is AccountStatus.CLOSED and account.status is not AccountStatus.CLOSED:
+            account.close(now)
         account.status = wanted
         account.settle(now)
 

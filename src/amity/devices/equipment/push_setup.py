@@ -67,8 +67,14 @@ def push_setup_object(setup: PushSetup, obis: Obis, version: int = PUSH_SETUP.ve
     """Class 40: the set-up as the head-end sees and writes it."""
     interface = INTERFACE_CLASSES[PUSH_SETUP.class_id, version]
 
+    def pushed(entry: Data) -> CaptureObject:
+        found = pushed_object(entry)
+        if len(entry.items) != len(pushed_definition(found, version).items):
+            raise fields.wrong("pushed object of this version", entry)
+        return found
+
     def take_objects(value: Data, _now: datetime) -> None:
-        setup.objects = fields.elements(value, pushed_object, "push object list")
+        setup.objects = fields.elements(value, pushed, "push object list")
 
     def take_destination(value: Data, _now: datetime) -> None:
         setup.destination = PushDestination.from_data(value)

@@ -8,7 +8,7 @@ from enum import IntEnum
 from amity.devices.cosem import fields
 from amity.devices.cosem.limits import ScriptCall
 from amity.devices.equipment.stored import StoredObject
-from amity.devices.interface_classes import SCRIPT_TABLE
+from amity.devices.interface_classes import SCRIPT_TABLE, Role, newest_version
 from amity.kernel.obis import Obis
 from amity.protocols.dlms.data import Data, array, enum, integer, long_unsigned, octet_string, structure
 from amity.protocols.dlms.results import ActionResult
@@ -39,6 +39,12 @@ class Action:
     parameter: Data
     run: Script
 
+    @property
+    def needs_control(self) -> bool:
+        """True when only control may do by hand what this does."""
+        touched = newest_version(self.class_id)
+        return touched is not None and touched.changed_by is Role.CONTROL
+
     def to_data(self) -> Data:
         """The action specification as it travels."""
         return structure(
@@ -48,18 +54,29 @@ class Action:
 
 
 class Scripts:
-    """Every script table of a meter; other objects run scripts through it."""
+    """Every script table of a meter; other objects run scripts through it, with the rights of who writes them.
+
+    A table with a script that touches what control alone may change is control's as a whole.
+    """
 
     def __init__(self, tables: Mapping[Obis, Mapping[int, Action]]) -> None:
         self._tables = tables
 
     def run(self, call: ScriptCall, now: datetime) -> bool:
-        """Run a script; False when there is none of that number."""
-        found = self._tables.get(call.table, {}).get(call.selector)
+        """Run a script for what control has written; False when there is none of that number."""
+        found = self._find(call)
         if found is None:
             return False
         found.run(now)
         return True
+
+    def run_for_management(self, call: ScriptCall, now: datetime) -> bool:
+        """As `run`, for what management has written; False also for a script that needs control's rights."""
+        found = self._find(call)
+        return found is not None and not found.needs_control and self.run(call, now)
+
+    def _find(self, call: ScriptCall) -> Action | None:
+        return self._tables.get(call.table, {}).get(call.selector)
 
     def objects(self) -> list[StoredObject]:
         """The script tables as class 9."""
@@ -74,4 +91,6 @@ class Scripts:
             structure(long_unsigned(number), array((action.to_data(),)))
             for number, action in self._tables[table].items()
         )
-        return StoredObject(SCRIPT_TABLE, table, {"scripts": scripts}, methods={"execute": execute})
+        controlled = any(action.needs_control for action in self._tables[table].values())
+        interface = SCRIPT_TABLE._replace(changed_by=Role.CONTROL) if controlled else SCRIPT_TABLE
+        return StoredObject(interface, table, {"scripts": scripts}, methods={"execute": execute})

@@ -1,6 +1,6 @@
 """Where profiles come from: the files that ship with Amity, and a folder of the user's laid over them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import resources
 
@@ -41,7 +41,21 @@ class Catalogue:
         """The file of a profile as it is written."""
         if key in self._own:
             return self._own[key]
-        return packaged_text(key, (*self._own, *field_keys()))
+        return packaged_text(key, self._usable_names)
+
+    def _usable_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self.names() if name not in self._own or self._is_usable(name))
+
+    def _is_usable(self, name: str) -> bool:
+        try:
+            load_profile(name, self._file)
+        except ConfigurationError:
+            return False
+        return True
+
+    def _file(self, key: str) -> str:
+        """Like `text`, but what is missing names no others: that would ask for usability again, without an end."""
+        return self._own[key] if key in self._own else packaged_text(key)
 
 
 @cache
@@ -60,8 +74,16 @@ def fictional_keys() -> tuple[str, ...]:
     return _keys(_FICTIONAL)
 
 
-def packaged_text(key: str, known: tuple[str, ...] = ()) -> str:
-    """The file that comes with Amity under a name, those included that only serve to be inherited from."""
+def packaged_keys() -> tuple[str, ...]:
+    """The names of all models that come with Amity."""
+    return (*fictional_keys(), *field_keys())
+
+
+def packaged_text(key: str, known: Callable[[], tuple[str, ...]] = packaged_keys) -> str:
+    """The file that comes with Amity under a name, those included that only serve to be inherited from.
+
+    Raise ConfigurationError when there is none; it names those `known`.
+    """
     if key.isidentifier():
         for folder in (_COMMON, _FIELD, _FICTIONAL):
             file = resources.files(__package__) / folder / f"{key}.toml"
@@ -69,7 +91,7 @@ def packaged_text(key: str, known: tuple[str, ...] = ()) -> str:
                 return file.read_text(encoding="utf-8")
     raise ConfigurationError(
         f"there is no device profile named {key!r}",
-        next_step=f"known profiles: {', '.join(known or (*fictional_keys(), *field_keys()))}",
+        next_step=f"known profiles: {', '.join(known())}",
     )
 
 

@@ -16,8 +16,16 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol
 
-from amity.devices.interface_classes import ASSOCIATION_LN, CURRENT_ASSOCIATION, REPLY_TO_HLS, SECURITY_SETUP, Role
-from amity.devices.message_security import DowngradeError, Received, ReplayError, is_broadcast
+from amity.devices.freshness import Received, ReplayError
+from amity.devices.interface_classes import (
+    ACTIVITY_CALENDAR,
+    CLOCK,
+    CURRENT_ASSOCIATION,
+    REPLY_TO_HLS,
+    SPECIAL_DAYS_TABLE,
+    Role,
+)
+from amity.devices.message_security import DowngradeError, is_broadcast
 from amity.devices.objects import Answer, AttributeObject, CosemObject, attribute_of
 from amity.devices.server.general_blocks import GeneralBlocks
 from amity.devices.server.opening import Judge, Opened, RejectedError
@@ -54,7 +62,8 @@ from amity.protocols.dlms.general_protection import UNKNOWN_KEYS
 from amity.protocols.dlms.selective_access import Access
 
 _GENERAL_PROTECTION = frozenset(bytes([tag]) for tag in GENERAL_PROTECTION_TAGS)
-_NEVER_BY_ALL = frozenset({ASSOCIATION_LN.class_id, SECURITY_SETUP.class_id})
+_BY_ALL = frozenset({CLOCK.class_id, SPECIAL_DAYS_TABLE.class_id, ACTIVITY_CALENDAR.class_id})
+"""Classes that what all are told at once may change: the time, and the tariffs of the time."""
 
 
 class State(Enum):
@@ -136,6 +145,11 @@ class MeterAssociation:
             if self._opened is None
             else Client(self._opened.client_title, self._opened.client_keys)
         )
+
+    @property
+    def begun(self) -> bool:
+        """True from an accepted AARQ on until the release: there is something to remember."""
+        return self.state is not State.IDLE
 
     def receive(self, octets: bytes, now: datetime) -> bytes | None:
         """Answer one APDU; None where the meter stays silent. No octets make this raise.
@@ -226,9 +240,9 @@ class MeterAssociation:
         """A request in one APDU; its answer goes in general blocks only where it could not go otherwise."""
         opened = self._opened
         if opened is None:
-            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OPERATION_NOT_POSSIBLE)
+            return _unless_for_all(octets, ServiceError.OPERATION_NOT_POSSIBLE)
         if len(octets) > self._meter.settings.max_pdu_octets:
-            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.PDU_TOO_LONG)
+            return _unless_for_all(octets, ServiceError.PDU_TOO_LONG)
         answer = self._serve(octets, opened, now, opened.max_pdu_octets)
         if answer is None or len(answer) <= opened.max_pdu_octets:
             return answer
@@ -278,9 +292,9 @@ class MeterAssociation:
         return answer
 
     def _obey(self, plain: bytes, opened: Opened, now: datetime) -> None:
-        """What everybody is told at once: done where a management client may, and answered by nobody.
+        """What everybody is told at once: time and tariffs, where a management client may; answered by nobody.
 
-        Every meter of the field holds the broadcast key, so it neither switches anything nor touches security.
+        Every meter of the field holds the broadcast key, so it changes nothing else.
         """
         request = apdu.decode(plain)
         match request:
@@ -290,7 +304,7 @@ class MeterAssociation:
                 pass
             case _:
                 return
-        obeyed = self.state is State.OPEN and opened.access.role is Role.MANAGEMENT and class_id not in _NEVER_BY_ALL
+        obeyed = self.state is State.OPEN and opened.access.role is Role.MANAGEMENT and class_id in _BY_ALL
         if obeyed and self._services is not None:
             self._services.answer(request, now, MESSAGE_OCTETS_MAX)
 
@@ -375,6 +389,10 @@ def _counter_error(error: ReplayError) -> bytes:
     return ExceptionResponse(
         StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, min(error.expected, COUNTER_MAX)
     ).encode()
+
+
+def _unless_for_all(octets: bytes, reason: ServiceError) -> bytes | None:
+    return None if is_broadcast(octets) else _exception(StateError.SERVICE_NOT_ALLOWED, reason)
 
 
 def _exception(state: StateError, service: ServiceError) -> bytes:

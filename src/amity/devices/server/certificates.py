@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from amity.devices.cosem import fields
-from amity.devices.cosem.certificates import CertificateEntity, CertificateType, KeptCertificate, identification
+from amity.devices.cosem.certificates import CertificateEntity, CertificateType, KeptCertificate, identifications
 from amity.kernel.errors import SecurityError
 from amity.protocols.dlms.certificates import Purpose, Trust, check_authority, sound
 from amity.protocols.dlms.data import Data, Tag, array, octet_string
@@ -39,7 +39,8 @@ class Owner(Protocol):
 class MeterCertificates:
     """What is kept, in the order it came.
 
-    Where an authority is known (from `trust`, or imported), it must vouch for whatever is imported after it. Private
+    Where an authority is known, it must vouch for whatever is imported after it: one from `trust`, or, where there is
+    none, the first that was imported. Others that were imported link to it; without it nothing is taken again. Private
     keys stay with the protector: a new pair waits there until its certificate is imported, so that nobody is locked
     out by a request that no authority ever answers.
     """
@@ -48,6 +49,7 @@ class MeterCertificates:
         self._owner = owner
         self._server_title = server_title
         self._trust = trust
+        self._first_authority = b""
         self._kept = [KeptCertificate.of(der, server_title) for der in kept]
         self.methods: Mapping[int, Callable[[Data, datetime], Data | None]] = {
             4: self._generate,
@@ -76,6 +78,7 @@ class MeterCertificates:
         if kept.info.entity is CertificateEntity.AUTHORITY:
             check_authority(kept.der, suite_of(self._owner.protector.suite), now)
             self._check_chain(kept.der, now)
+            self._first_authority = self._first_authority or kept.der
         else:
             self._take_key_of(kept, now)
         self._kept = [*others, kept]
@@ -110,17 +113,18 @@ class MeterCertificates:
             self._owner.show(certificate)
 
     def _check_chain(self, der: bytes, now: datetime) -> None:
+        if not self._trust.anchors and not self._first_authority:
+            return
         authorities = tuple(kept.der for kept in self._kept if kept.info.entity is CertificateEntity.AUTHORITY)
-        anchors = self._trust.anchors + authorities
-        if anchors:
-            Trust(anchors, self._trust.intermediates).check_chain(der, now)
+        anchors = self._trust.anchors or tuple(one for one in authorities if one == self._first_authority)
+        Trust(anchors, self._trust.intermediates + authorities).check_chain(der, now)
 
     def _find(self, parameters: Data) -> KeptCertificate:
-        wanted = identification(parameters)
-        found = next((kept for kept in reversed(self._kept) if kept.is_named_by(wanted)), None)
-        if found is None:
-            raise SecurityError("no such certificate is kept")
-        return found
+        for wanted in identifications(parameters):
+            found = next((kept for kept in reversed(self._kept) if kept.is_named_by(wanted)), None)
+            if found is not None:
+                return found
+        raise SecurityError("no such certificate is kept")
 
 
 def _replaces(new: KeptCertificate, old: KeptCertificate) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from amity.devices.message_security import Received
+from amity.devices.freshness import Received
 from amity.devices.security_policy import SecurityPolicy
 from amity.devices.server.security_setup import Client
 from amity.devices.server.settings import ClientAccess
@@ -33,9 +33,13 @@ class ClientBook:
         """The highest counters that a client has used; whatever is at or below them is a replay."""
         return self._received.setdefault(client, Received())
 
-    def forget_counters(self, client: int) -> None:
-        """Take up a client as if it had never been heard: its key is new, or this meter stands in a laboratory."""
+    def forget(self, client: int) -> None:
+        """Take up a client as if it had never been heard: this meter stands in a laboratory."""
         self._received.pop(client, None)
+
+    def count_anew(self, client: int) -> None:
+        """Its unicast key is new; an association that goes on counts in the same place. Other keys count on."""
+        self.received(client).counter = -1
 
     def change(self, access: ClientAccess) -> None:
         """From now on this is what the client may do."""
@@ -83,7 +87,7 @@ class SharedKeys:
         for access in self._pages():
             self._book.change(replace(access, protector=protector))
             if new_unicast:
-                self._book.forget_counters(access.client)
+                self._book.count_anew(access.client)
 
     def take_policy(self, policy: SecurityPolicy) -> None:
         """This policy is valid from the next request on.

@@ -45,8 +45,17 @@ class GatewayAssociation(MeterAssociation):
         self._called: dict[Neighbour, MeterAssociation] = {}
         self._speaking: Neighbour | None = None
 
+    @property
+    def begun(self) -> bool:
+        """True while the client is in with anybody here."""
+        return any(association.begun for association in (self._own, *self._called.values()))
+
     def receive(self, octets: bytes, now: datetime) -> bytes | None:
-        """Answer what is for this meter, hand on what is for a neighbour; one that is not there is an exception."""
+        """Answer what is for this meter, hand on what is for a neighbour; one that is not there is an exception.
+
+        Behind one gateway there is no other: gateways that know each other would hand on for ever.
+        """
+        self.heard_at = now
         self._speaking = None
         if not prefix.is_prefixed(octets):
             return self._own.receive(octets, now)
@@ -56,7 +65,7 @@ class GatewayAssociation(MeterAssociation):
             return _NOBODY_THERE
         where = Neighbour(asked.network, asked.device)
         association = self._association_of(where)
-        if association is None or not asked.is_request:
+        if association is None or not asked.is_request or prefix.is_prefixed(asked.apdu):
             return _answered(where, _NOBODY_THERE)
         self._speaking = where
         return _answered(where, association.receive(asked.apdu, now))

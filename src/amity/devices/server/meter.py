@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 
+from amity.devices.freshness import Received
 from amity.devices.interface_classes import Right
-from amity.devices.message_security import Received
 from amity.devices.objects import Answer, CosemObject, ObjectModel, ObjectTree
 from amity.devices.server.access_rights import attribute_rights, may_call
 from amity.devices.server.association import MeterAssociation
 from amity.devices.server.client_book import ClientBook
+from amity.devices.server.defects import contained
 from amity.devices.server.gateway import GatewayAssociation, Neighbour
 from amity.devices.server.opening import Judge
 from amity.devices.server.own_objects import own_objects
@@ -76,10 +77,7 @@ class MeterServer:
         """An attribute as a client may see it."""
         if access.visible is not None and attribute.obis not in access.visible:
             return DataAccessResult.OBJECT_UNDEFINED
-        answer = self._own.attribute(attribute, selected, now)
-        if answer is DataAccessResult.OBJECT_UNDEFINED:
-            return self._objects.attribute(attribute, selected, now)
-        return answer
+        return contained(lambda: self._value(attribute, selected, now), attribute, DataAccessResult.HARDWARE_FAULT)
 
     def write(
         self, access: ClientAccess, attribute: Attribute, selected: Access | None, value: Data, now: datetime
@@ -93,7 +91,9 @@ class MeterServer:
         known = 1 <= attribute.index <= len(cosem.interface.attributes)
         if not known or Right.WRITE not in attribute_rights(cosem, attribute.index, access.role):
             return DataAccessResult.READ_WRITE_DENIED
-        return model.set_attribute(attribute, selected, value, now)
+        return contained(
+            lambda: model.set_attribute(attribute, selected, value, now), attribute, DataAccessResult.HARDWARE_FAULT
+        )
 
     def act(self, access: ClientAccess, method: Method, parameters: Data | None, now: datetime) -> ActionOutcome:
         """Call a method, if the client's role may."""
@@ -102,9 +102,9 @@ class MeterServer:
             return ActionOutcome(ActionResult.OBJECT_UNDEFINED)
         if cosem.interface.class_id != method.class_id:
             return ActionOutcome(ActionResult.OBJECT_CLASS_INCONSISTENT)
-        if not may_call(cosem, method.index, access.role):
+        if not may_call(cosem, method.index, access):
             return ActionOutcome(ActionResult.READ_WRITE_DENIED)
-        return model.act(method, parameters, now)
+        return contained(lambda: model.act(method, parameters, now), method, ActionOutcome(ActionResult.HARDWARE_FAULT))
 
     def objects_for(self, access: ClientAccess) -> Iterable[CosemObject]:
         """The objects that a client may see."""
@@ -118,7 +118,7 @@ class MeterServer:
     def received(self, client: int) -> Received:
         """The highest counters that a client has used, for an association that begins."""
         if not self.settings.remembers_counters and self._proves_itself_anew(client):
-            self._clients.forget_counters(client)
+            self._clients.forget(client)
         return self._clients.received(client)
 
     def received_counter(self, client: int) -> int:
@@ -127,6 +127,12 @@ class MeterServer:
 
     def _peer(self) -> Client:
         return Client(b"", UNKNOWN_KEYS) if self._holder is None else self._holder.peer
+
+    def _value(self, attribute: Attribute, selected: Access | None, now: datetime) -> Answer:
+        answer = self._own.attribute(attribute, selected, now)
+        if answer is DataAccessResult.OBJECT_UNDEFINED:
+            return self._objects.attribute(attribute, selected, now)
+        return answer
 
     def _found(self, access: ClientAccess, obis: Obis) -> tuple[ObjectModel, CosemObject | None]:
         """An object that the client can see, and the model it belongs to."""

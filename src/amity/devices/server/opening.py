@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from amity.devices.challenges import fresh_challenge
-from amity.devices.message_security import MessageSecurity, Received, ReplayError, is_encrypted, is_system_title
+from amity.devices.freshness import Received, ReplayError
+from amity.devices.message_security import MessageSecurity, is_encrypted, is_system_title
 from amity.devices.server.settings import ClientAccess, MeterSettings
 from amity.devices.settings import CHALLENGE_OCTETS_MIN, CHANGING, Authentication
 from amity.kernel.errors import AmityError, LocalProtocolError, RemoteProtocolError, SecurityError

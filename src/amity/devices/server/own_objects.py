@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from amity.devices.interface_classes import ASSOCIATION_LN, CURRENT_ASSOCIATION, PROFILE_GENERIC, Right, Role
+from amity.devices.interface_classes import ASSOCIATION_LN, CURRENT_ASSOCIATION, PROFILE_GENERIC, Right
 from amity.devices.objects import AttributeObject, CosemObject, data_object
 from amity.devices.server.access_rights import attribute_rights, may_call
 from amity.devices.server.client_book import ClientBook, SharedKeys
@@ -83,7 +83,7 @@ def association_object(
     access = opened.access
 
     def object_list(_now: datetime) -> Data:
-        return array(_element(cosem, access.role) for cosem in (*objects(), association))
+        return array(_element(cosem, access) for cosem in (*objects(), association))
 
     association = AttributeObject(
         ASSOCIATION_LN,
@@ -113,15 +113,16 @@ def _context_info(settings: MeterSettings, opened: Opened) -> Data:
     )
 
 
-def _element(cosem: CosemObject, role: Role) -> Data:
+def _element(cosem: CosemObject, access: ClientAccess) -> Data:
     """What the object_list says of one object: its class, its name, and the rights of this association."""
-    interface = cosem.interface
+    interface, role = cosem.interface, access.role
     attributes = array(
         structure(integer(index), enum(_ACCESS_MODES[attribute_rights(cosem, index, role)]), _selectors(cosem, index))
         for index in range(1, len(interface.attributes) + 1)
     )
     methods = array(
-        structure(integer(index), enum(may_call(cosem, index, role))) for index in range(1, len(interface.methods) + 1)
+        structure(integer(index), enum(may_call(cosem, index, access)))
+        for index in range(1, len(interface.methods) + 1)
     )
     return structure(
         long_unsigned(interface.class_id),

@@ -43,6 +43,11 @@ class Keeper(Owner, Protocol):
         ...
 
     @property
+    def clients(self) -> tuple[int, ...]:
+        """The clients whose associations refer to it."""
+        ...
+
+    @property
     def client(self) -> Client:
         """Who has the meter open now; empty where nobody has."""
         ...
@@ -80,6 +85,11 @@ class SecuritySetup:
         if version and keeper.protector.suite:
             self._methods |= {_KEY_AGREEMENT: self._agree, **self._certificates.methods}
         self.offered_methods = frozenset(self._methods)
+
+    @property
+    def clients(self) -> tuple[int, ...]:
+        """The clients whose associations refer to it: nobody else may call its methods."""
+        return self._keeper.clients
 
     def attribute(self, index: int, access: Access | None, now: datetime) -> Answer:
         """Policy, suite, the two titles and (version 1) certificates."""

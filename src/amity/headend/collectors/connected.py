@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from amity.headend.callers import HeardBy
 from amity.headend.collectors.channel import RelayedChannel
 from amity.headend.collectors.failures import CollectorNotConnectedError
 from amity.headend.collectors.ports import (
@@ -219,7 +220,7 @@ class ConnectedCollector:
             frame = decode_datagram(push.frame)
             heard_at = from_epoch_s(push.at_ms // 1000)
             first = office.forwarded.first(push_id, office.clock.now())
-            await office.take(frame, f"{self.presented.name}/{push.peer}", heard_at, first)
+            await office.take(frame, HeardBy(self.presented.name, push.peer), heard_at, first)
         except WrapperError:
             return True  # a collector cuts frames: what it forwards instead is of no use a second time either
         except StorageError as error:

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from amity.headend.callers import Caller
 from amity.protocols.wrapper.frame import Frame
 
 
@@ -86,9 +87,9 @@ class TakeForwarded(Protocol):
     """Where forwarded pushes go: to the one who also hears those that come straight from meters."""
 
     async def __call__(
-        self, frame: Frame, peer: str, heard_at: datetime, within: AbstractContextManager[None], /
+        self, frame: Frame, caller: Caller, heard_at: datetime, within: AbstractContextManager[None], /
     ) -> None:
-        """Make a delivery of a frame, stored within that transaction, or park it; `peer` is NAME/ADDRESS.
+        """Make a delivery of a frame, stored within that transaction, or park it.
 
         Raise StorageError when the disk did not take it: it has to come again.
         """

@@ -113,9 +113,9 @@ class MeterSessions:
             self._prefetched.first.pop(bundle.meter_id, None)
 
     def _line(self, endpoint: Endpoint) -> AbstractAsyncContextManager[object]:
-        """Meters on one serial line wait for each other."""
-        serial = endpoint.route.serial
-        return nullcontext() if serial is None else self._lines.setdefault(serial.device, asyncio.Lock())
+        """Meters on one line, serial or behind one modem, wait for each other."""
+        line = endpoint.route.shared_line
+        return self._lines.setdefault(line, asyncio.Lock()) if line else nullcontext()
 
     def keep(self, savings: Sequence[Saving]) -> None:
         """Onto the disk, with the jobs that end."""

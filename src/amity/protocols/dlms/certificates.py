@@ -10,7 +10,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtensionOID
 
 from amity.kernel.errors import SecurityError
 from amity.protocols.dlms import elliptic
@@ -20,7 +19,7 @@ _TITLE = re.compile("[0-9A-Fa-f]{16}")
 _CHAIN_MAX = 4  # meter, sub-CA, root of the DLMS public key infrastructure, and one to spare
 
 
-_UNDERSTOOD = frozenset({ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE})
+_UNDERSTOOD = frozenset({x509.BasicConstraints.oid, x509.KeyUsage.oid})
 """The extensions that are heeded here; any other may stand there, but must not be critical (RFC 5280, 4.2)."""
 
 MALFORMED = (
@@ -66,12 +65,15 @@ class Trust:
         return certificate
 
     def check_chain(self, der: bytes, now: datetime) -> None:
-        """Raise SecurityError unless a trust anchor vouches for it, itself or by way of the intermediates."""
+        """Raise SecurityError unless a trust anchor vouches for it, itself or by way of the intermediates.
+
+        An authority that is to be believed is itself one of those that may stand beneath another.
+        """
         leaf = parsed(der)
         anchors = [parsed(der) for der in self.anchors]
         others = [parsed(der) for der in self.intermediates]
-        below = leaf
-        for authorities in range(_CHAIN_MAX):
+        below, itself = leaf, int(_is_authority(leaf))
+        for authorities in range(itself, itself + _CHAIN_MAX):
             if _issuer_among(anchors, below, authorities, now) is not None:
                 return
             issuer = _issuer_among(others, below, authorities, now)

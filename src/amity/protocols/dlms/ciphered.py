@@ -63,18 +63,24 @@ class CipherTag(IntEnum):
     @property
     def dedicated(self) -> bool:
         """True for those under the key of this association, not a global key."""
-        return self.name.startswith("DED_") or self is CipherTag.GENERAL_DED
+        return self in _DEDICATED
 
     @property
     def plain(self) -> int | None:
         """The tag of the service inside; None for the general ones, which carry any."""
-        if self.general:
-            return None
-        if self > _LN_FIRST:
-            return self - (_DEDICATED_LN_SHIFT if self.dedicated else _GLOBAL_LN_SHIFT)
-        return self - (_DEDICATED_SHIFT if self.dedicated else _GLOBAL_SHIFT)
+        return _PLAIN_OF[self]
 
 
+def _plain_of(tag: CipherTag) -> int | None:
+    if tag.general:
+        return None
+    if tag > _LN_FIRST:
+        return tag - (_DEDICATED_LN_SHIFT if tag.dedicated else _GLOBAL_LN_SHIFT)
+    return tag - (_DEDICATED_SHIFT if tag.dedicated else _GLOBAL_SHIFT)
+
+
+_DEDICATED = frozenset(tag for tag in CipherTag if tag.name.startswith("DED_")) | {CipherTag.GENERAL_DED}
+_PLAIN_OF = {tag: _plain_of(tag) for tag in CipherTag}
 _GLOBAL_OF = {tag.plain: tag for tag in CipherTag if not tag.general and not tag.dedicated}
 _DEDICATED_OF = {tag.plain: tag for tag in CipherTag if not tag.general and tag.dedicated}
 

@@ -10,6 +10,7 @@ from amity.kernel.errors import LocalProtocolError, RemoteProtocolError, Securit
 from amity.protocols.dlms import apdu, elliptic
 from amity.protocols.dlms.acse import Mechanism
 from amity.protocols.dlms.ciphering import SUITE_MAX, TAG_OCTETS, SecurityControl
+from amity.protocols.dlms.cursor import Cursor
 from amity.protocols.dlms.protector import Protector
 from amity.protocols.dlms.suites import suite_of
 
@@ -17,6 +18,9 @@ CHALLENGE_OCTETS = range(8, 65)
 """The lengths that the standard allows; ours have 16 at least."""
 
 _WRAPPINGS = apdu.Ciphered | apdu.GeneralCiphering | apdu.GeneralSigning | apdu.GeneralBlockTransfer
+_SHORT = apdu.ExceptionResponse | apdu.ConfirmedServiceError | apdu.DataNotificationConfirm
+"""So short that chance would begin one challenge in a hundred with one: they count where nothing follows them."""
+_GENERAL_HEADER_FIELDS = 5
 _AES_OCTETS = 16
 _GMAC_HEAD_OCTETS = 5  # security control, invocation counter
 
@@ -44,7 +48,7 @@ def prove(mechanism: Mechanism, protector: Protector, proof: Proof, invocation_c
         if reads_as_apdu(proof.challenge):
             raise SecurityError(
                 "the challenge is a message: our answer would be its authentication tag",
-                next_step="somebody may be in between who would have us sign it; chance does this once in 50,000 times",
+                next_step="somebody may be in between who would have us sign it; chance does this once in 7,000 times",
             )
         return gmac_proof(protector, proof.prover, invocation_counter, proof.challenge)
     if mechanism is Mechanism.HLS_ECDSA:
@@ -96,11 +100,29 @@ def _enciphered(secret: bytes, challenge: bytes) -> bytes:
 
 # ------------------------------------------------------------------ mechanism 5
 def reads_as_apdu(challenge: bytes) -> bool:
-    """True when these octets ask, answer or report something; wrappings, which need a key of their own, do not."""
+    """True when these octets begin with a question, an answer or a report, at once or after a header.
+
+    The header is that of general-ciphering, which is authenticated before the text. Wrappings need a key of their own.
+    """
+    return _begins_with_apdu(challenge) or _begins_with_apdu(_after_general_header(challenge))
+
+
+def _begins_with_apdu(octets: bytes) -> bool:
     try:
-        return not isinstance(apdu.decode(challenge), _WRAPPINGS)
+        begun, end = apdu.decode_prefix(octets)
     except RemoteProtocolError:
         return False
+    return end == len(octets) if isinstance(begun, _SHORT) else not isinstance(begun, _WRAPPINGS)
+
+
+def _after_general_header(octets: bytes) -> bytes:
+    cursor = Cursor(octets)
+    try:
+        for _ in range(_GENERAL_HEADER_FIELDS):
+            cursor.octets()
+    except RemoteProtocolError:
+        return b""
+    return octets[cursor.offset :]
 
 
 def gmac_proof(protector: Protector, prover: bytes, invocation_counter: int, challenge: bytes) -> bytes:

@@ -70,15 +70,17 @@ def _by_template(template: Template, raw: bytes, clock: ClockReading, *, null_re
     return profile_runs.read_rows(template, raw, span, clock, null_repeats=null_repeats)
 
 
-def column_octets(raw: bytes, number: int) -> bytes:
+def column_octets(raw: bytes, number: int, template: Template | None = None) -> bytes:
     """One column of a buffer as the A-XDR octets of an array of its cells, just as they came.
+
+    `template` is that of an earlier buffer of the same model; None compiles one from this buffer.
 
     Raises:
         RemoteProtocolError: the octets are no profile buffer, or its rows have no such column.
     """
-    template, span = compile_template(raw), buffer_span(raw)
-    if template is not None and span is not None and number < len(template.cells):
-        cells = profile_template.cells(template, raw, span, number)
+    shape, span = template or compile_template(raw), buffer_span(raw)
+    if shape is not None and span is not None and number < len(shape.cells):
+        cells = profile_template.cells(shape, raw, span, number)
         if cells is not None:
             return bytes([Tag.ARRAY]) + encode_length(span.rows) + cells
     return profile_rows.column_octets(raw, number)
@@ -91,6 +93,10 @@ class TemplateCache:
 
     def __init__(self) -> None:
         self._templates: OrderedDict[str, Template] = OrderedDict()
+
+    def of(self, model: str) -> Template | None:
+        """The last template of this model."""
+        return self._templates.get(model)
 
     def decode(
         self, model: str, raw: bytes, clock: ClockReading = _DEFAULT_CLOCK, *, null_repeats: bool = False

@@ -28,7 +28,7 @@ from amity.simulation.campaign.settings import TITLE, WorldSettings
 from amity.simulation.campaign.witness import Witness
 from amity.simulation.carriers import Carried
 from amity.simulation.chance import stream
-from amity.simulation.counters import MeterCounter, reservation_by_time
+from amity.simulation.counters import reservation_by_time
 from amity.simulation.device import meter_server
 from amity.simulation.faults import FaultKind
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet, document_entry
@@ -66,7 +66,7 @@ class FieldMeter:
     endpoint: Endpoint
     secrets: MeterSecrets
     server: MeterServer
-    counter: MeterCounter
+    pusher: Pusher
     pushes: bool
     machine: Machine | None = None
 
@@ -103,7 +103,7 @@ class Field:
 
     def lose_counters(self, one: FieldMeter) -> None:
         """A meter whose memory is gone: it starts counting where it was made, and knows no counter of ours."""
-        one.server, one.counter = self._server(one.meter, from_epoch_s(epoch_s(self._settings.start) - 86_400))
+        one.server, one.pusher = self._server(one.meter, from_epoch_s(epoch_s(self._settings.start) - 86_400))
 
     def visit(self, one: FieldMeter, now: datetime) -> None:
         """A technician reads the meter at its optical head with the same keys, and counters far ahead of ours."""
@@ -128,8 +128,7 @@ class Field:
             faults = LineFaults(one.meter, self._clock)
             await one.carried.serve(stack, one.server, faults, self._clock, (one.host, PORT))
             if one.pushes:
-                pusher = Pusher(one.meter, one.counter)
-                schedule = PushSchedule(Destination(PUSH_HOST, PORT), [(one.meter, pusher)], self._clock)
+                schedule = PushSchedule(Destination(PUSH_HOST, PORT), [(one.meter, one.pusher)], self._clock)
                 await schedule.run()
             await asyncio.get_running_loop().create_future()
 
@@ -140,10 +139,10 @@ class Field:
         entry = document_entry(meter, host, PORT) | carried.described()
         provision = read_fleet_document([entry])
         (endpoint,), secrets = provision.endpoints, provision.secrets[meter.meter_id]
-        server, counter = self._server(meter, self._settings.start)
-        return FieldMeter(meter, host, carried, endpoint, secrets, server, counter, pushes)
+        server, pusher = self._server(meter, self._settings.start)
+        return FieldMeter(meter, host, carried, endpoint, secrets, server, pusher, pushes)
 
-    def _server(self, meter: SimulatedMeter, started: datetime) -> tuple[MeterServer, MeterCounter]:
+    def _server(self, meter: SimulatedMeter, started: datetime) -> tuple[MeterServer, Pusher]:
         return meter_server(
             meter, started=started, reservation=reservation_by_time(started), random_octets=self._chance.randbytes
         )

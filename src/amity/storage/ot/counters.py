@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select, update
 
+from amity.devices.freshness import UNPROVED_JUMP_MAX
 from amity.headend.heard_counters import HeardCounters
 from amity.kernel.errors import LocalProtocolError, SecurityError
 from amity.storage.dialect import insert_or_ignore, insert_or_update
@@ -20,8 +21,6 @@ from amity.storage.transactions import Transactions
 COUNTER_MAX: Final = 0xFFFF_FFFF
 _FIRST: Final = 1
 UNPROVED_FIRST_MAX: Final = 0x7FFF_FFFF
-UNPROVED_JUMP_MAX: Final = 1 << 24
-"""How far a push without a tag may move the counter: as seconds, half a year of silence."""
 
 
 _RESERVE_ALL: Final = """

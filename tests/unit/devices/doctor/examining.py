@@ -84,9 +84,11 @@ class Street:
             return False
 
 
-def given(*, password: bytes = b"", keys: Protector | None = None) -> Secrets:
+def given(*, password: bytes = b"", keys: Protector | None = None, clear_password: bool | None = None) -> Secrets:
     held = keys or KeyRing(0, Keys(secret=password))
-    return Secrets(password=password, protector=lambda _suite: held, keyed=keys is not None)
+    return Secrets(
+        password=password, protector=lambda _suite: held, keyed=keys is not None, clear_password=clear_password
+    )
 
 
-RIGHT = given(password=PASSWORD, keys=KEYS)
+RIGHT = given(password=PASSWORD, keys=KEYS, clear_password=True)

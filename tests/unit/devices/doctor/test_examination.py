@@ -9,7 +9,10 @@ from amity.devices.doctor import Known, NothingAnswersError, Secrets
 from amity.devices.profiles import Framing
 from amity.devices.server import ClientAccess, MeterServer
 from amity.devices.settings import Authentication, Ciphering, Protection
+from amity.protocols.dlms import acse
+from amity.protocols.dlms.acse import Aare, Aarq, AssociationResult, Mechanism, SourceDiagnostic
 from amity.protocols.dlms.ciphering import CipherKeys
+from amity.protocols.dlms.key_ring import KeyRing
 from tests.unit.devices.conversing import ALL_OTHER_KEYS, CLIENT_TITLE, KEYS, PASSWORD, PUBLIC, SECRET, access, meter
 from tests.unit.devices.doctor.examining import RIGHT, Street, given
 
@@ -40,7 +43,7 @@ def test_the_readers_association_is_found(reader: ClientAccess, expected: tuple[
     assert (finding.opened.way.authentication, finding.opened.way.ciphering) == expected
     assert finding.opened.link.client == reader.client
     assert finding.opened.facts.name == "XXX0000000000007"
-    assert finding.advice == ()
+    assert finding.advice == (("not used: the password and keys given",) if reader is OPEN else ())
 
 
 @pytest.mark.parametrize("server", [16, 17, 100])
@@ -83,12 +86,54 @@ def test_keys_of_one_client_are_found_among_others():
 @pytest.mark.parametrize("reader", [LLS, HLS], ids=["lls", "hls"])
 def test_a_wrong_secret_is_shown_once_and_never_again(reader: ClientAccess):
     place = street(meter(reader))
-    finding = place.examine(secrets=given(password=b"a wrong guess", keys=ALL_OTHER_KEYS))
+    finding = place.examine(secrets=given(password=b"a wrong guess", keys=ALL_OTHER_KEYS, clear_password=True))
     assert finding.opened.link.client == PUBLIC
     assert "shown once" in finding.advice[0]
     assert shown(place, b"a wrong guess") <= 1
     refused = [what for what, answer in place.told if "authentication-failure" in answer]
     assert len(refused) == 1
+
+
+class Listening:
+    """Whoever stands at a meter's address, knows no mechanism but the one that says the password in the clear."""
+
+    def __init__(self, named: Mechanism | None = None) -> None:
+        self.named = named
+
+    def open_association(self, _client: int) -> "Listening":
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def receive(self, octets: bytes, _now: object) -> bytes:
+        asked = acse.decode(octets) if octets[0] == Aarq.TAG else None
+        diagnostic = SourceDiagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED
+        if isinstance(asked, Aarq) and asked.mechanism is Mechanism.LLS:
+            diagnostic = SourceDiagnostic.AUTHENTICATION_FAILURE
+        elif isinstance(asked, Aarq) and asked.context.ciphered:
+            diagnostic = SourceDiagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED
+        return Aare(AssociationResult.REJECTED_PERMANENT, diagnostic, None, mechanism=self.named).encode()
+
+
+@pytest.mark.parametrize(("named", "keys", "clear_password", "times"), [
+    (None, None, None, 1), (None, None, False, 0), (None, None, True, 3),
+    (None, KEYS, None, 0), (None, KEYS, True, 3),
+    (Mechanism.LLS, KEYS, None, 1), (Mechanism.LLS, KEYS, False, 0),
+])  # fmt: skip
+def test_whoever_knows_only_lls_hears_the_password_from_one_client_at_most_unless_told(
+    named: Mechanism | None, keys: KeyRing | None, clear_password: bool | None, times: int
+):
+    place = Street({HERE: Listening(named)})
+    finding = place.examine(secrets=given(password=PASSWORD, keys=keys, clear_password=clear_password))
+    assert finding.opened is None
+    assert shown(place, PASSWORD) == times
+    if not times:
+        assert "--clear-password" in finding.advice[0]
+
+
+def test_a_meter_that_wants_lls_is_opened_where_the_password_is_all_that_was_given():
+    assert street(meter(LLS)).examine(secrets=given(password=PASSWORD)).opened.link.client == LLS.client
 
 
 def test_a_password_is_not_shown_to_a_client_that_asks_for_keys():

@@ -125,7 +125,6 @@ def test_one_word_from_the_job_to_each_frame_and_over_to_the_mdm_side(make_work:
     assert database.job_book.job(asked.job_id).correlation_id == "3f9c"
     lines = [line for line in (tmp_path / "ingest.log").read_text().splitlines() if "correlation=3f9c " in line]
     assert sum('event="session complete"' in line for line in lines) == 1
-    assert sum("event=frame" in line for line in lines) > 10
     crossed = [one for one in work.bench.deliveries() if one.correlation_id == "3f9c"]
     assert len(crossed) == 1
-    assert len(crossed[0].exchanges) > 5
+    assert sum("event=frame" in line for line in lines) == 2 * len(crossed[0].exchanges) > 0

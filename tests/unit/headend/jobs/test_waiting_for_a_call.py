@@ -31,6 +31,7 @@ def test_nobody_called_so_no_attempt_is_spent() -> None:
 def test_a_route_that_calls_in_is_read_as_it_was_written(route: Route) -> None:
     assert read_route(Fields("a meter", route_document(route))) == route
     assert route.calls_in
+    assert not route.shared_line
 
 
 @pytest.mark.parametrize("more", [{"port": 4059}, {"udp": True}])

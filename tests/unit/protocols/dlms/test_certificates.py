@@ -23,28 +23,31 @@ def name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
-def certificate(
+def certificate(  # noqa: PLR0913 - a certificate has that many fields
     subject: str,
     key: Any,
     issuer: str,
     signed_by: Any,
-    *,
+    *critical: x509.ExtensionType,
     authority: bool = False,
     usage: str | None = "digital_signature",
     start: datetime = NOW - timedelta(days=1),
     days: int = 30,
+    serial_number: int = 7,
 ) -> bytes:
     builder = (
         x509.CertificateBuilder()
         .subject_name(name(subject))
         .issuer_name(name(issuer))
         .public_key(key.public_key())
-        .serial_number(7)
+        .serial_number(serial_number)
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=days))
     )
     if authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    for extension in critical:
+        builder = builder.add_extension(extension, critical=True)
     if usage is not None:
         kinds = (
             "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
@@ -54,6 +57,7 @@ def certificate(
     return builder.sign(signed_by, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+STRANGE = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\5\0")
 ROOT = certificate("Root", ROOT_KEY, "Root", ROOT_KEY, authority=True, usage="key_cert_sign")
 SUB = certificate("Sub", SUB_KEY, "Root", ROOT_KEY, authority=True, usage="key_cert_sign")
 LEAF = certificate(METER.hex().upper(), METER_KEY, "Sub", SUB_KEY)
@@ -97,6 +101,9 @@ BAD: dict[str, tuple[bytes, str]] = {
     "forged issuer": (certificate(METER.hex(), METER_KEY, "Sub", OTHER_KEY), "no trust anchor"),
     "unknown issuer": (certificate(METER.hex(), METER_KEY, "Who", OTHER_KEY), "no trust anchor"),
     "signed by a meter": (certificate(METER.hex(), OTHER_KEY, METER.hex().upper(), METER_KEY), "no trust anchor"),
+    "title with spaces": (certificate("58 58 58 00 0000", METER_KEY, "Sub", SUB_KEY), "names no system title"),
+    "an authority itself": (certificate(METER.hex(), METER_KEY, "Sub", SUB_KEY, authority=True), "certification auth"),
+    "strangely critical": (certificate(METER.hex(), METER_KEY, "Sub", SUB_KEY, STRANGE), "nobody here knows"),
     "self-signed": (certificate(METER.hex(), METER_KEY, METER.hex(), METER_KEY), "no trust anchor"),
 }  # fmt: skip
 
@@ -106,6 +113,39 @@ def test_what_is_not_sound_is_refused_with_its_reason(wrong: str):
     leaf, words = BAD[wrong]
     with pytest.raises(SecurityError, match=words):
         check(leaf, trust=Trust((ROOT,), (SUB, LEAF)))
+
+
+def authority(subject: str, key: Any, issuer: str, signed_by: Any, path_length: int | None) -> bytes:
+    constraints = x509.BasicConstraints(ca=True, path_length=path_length)
+    return certificate(subject, key, issuer, signed_by, constraints, usage="key_cert_sign")
+
+
+@pytest.mark.parametrize(("root_length", "sub_length", "believed"), [
+    (None, None, True), (1, 0, True), (0, None, False), (0, 0, False), (None, 0, True), (2, None, True),
+])  # fmt: skip
+def test_a_chain_is_no_longer_than_its_authorities_allow(
+    root_length: int | None, sub_length: int | None, believed: bool
+):
+    root = authority("Root", ROOT_KEY, "Root", ROOT_KEY, root_length)
+    sub = authority("Sub", SUB_KEY, "Root", ROOT_KEY, sub_length)
+    assert _accepted(LEAF, Trust((root,), (sub,))) is believed
+    assert _accepted(certificate(METER.hex(), METER_KEY, "Root", ROOT_KEY), Trust((root,)))
+    beneath = authority("SubSub", OTHER_KEY, "Sub", SUB_KEY, None)
+    deep = certificate(METER.hex(), METER_KEY, "SubSub", OTHER_KEY)
+    deep_enough = root_length in {None, 2} and sub_length is None
+    assert _accepted(deep, Trust((root,), (sub, beneath))) is deep_enough
+
+
+def test_an_authority_that_says_something_critical_nobody_knows_vouches_for_nobody():
+    sub = certificate("Sub", SUB_KEY, "Root", ROOT_KEY, STRANGE, authority=True, usage="key_cert_sign")
+    assert not _accepted(LEAF, Trust((ROOT,), (sub,)))
+
+
+def _accepted(leaf: bytes, trust: Trust) -> bool:
+    try:
+        return check(leaf, trust=trust).system_title == METER
+    except SecurityError:
+        return False
 
 
 def test_an_issuer_out_of_date_or_without_the_right_vouches_for_nobody():

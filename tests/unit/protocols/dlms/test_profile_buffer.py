@@ -285,6 +285,17 @@ def test_one_column_as_it_came():
         column_octets(encoded(rows), 9)
 
 
+def test_one_column_by_the_template_of_an_earlier_buffer_or_in_spite_of_it():
+    cache, rows = TemplateCache(), day(4)
+    assert cache.of("model") is None
+    cache.decode("model", encoded(day(2)), CLOCK)
+    template = cache.of("model")
+    assert template is not None
+    assert column_octets(encoded(rows), 2, template) == column_octets(encoded(rows), 2)
+    gap = with_cell(rows, 1, 2, data.null())
+    assert column_octets(encoded(gap), 2, template) == column_octets(encoded(gap), 2)
+
+
 def test_compact_array_buffer():
     description = TypeDescription(
         Tag.STRUCTURE, (TypeDescription(Tag.DATE_TIME), TypeDescription(Tag.DOUBLE_LONG_UNSIGNED))

@@ -1,0 +1,43 @@
+"""`amity fleet import FILE --dir D`: the meters of a fleet document become those that a head-end reads."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amity.runtime.installation import find_installation
+from amity.runtime.provisioning import difference, provision_fleet, read_fleet_file
+
+fleet_app = typer.Typer(help="The meters that a head-end reads, from a fleet document.", no_args_is_help=True)
+
+
+@fleet_app.callback()
+def fleet() -> None:
+    """Keep `import` a command of its own: a Typer application of one command has no name for it."""
+
+
+@fleet_app.command("import")
+def import_fleet(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A fleet document: a JSON list of meters.")],
+    directory: Annotated[Path, typer.Option("--dir", help="The installation's folder.")] = Path("amity-demo"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Add the meters of a document or replace them, their keys into the key file: all of them, or none if one is wrong.
+
+    Meters that the document does not name stay. A head-end that is running learns of new keys when it is started again.
+    """
+    folder, settings = find_installation(None, directory)
+    wanted = read_fleet_file(file, folder, settings.headend)
+    changes = difference(folder, settings.headend, wanted)
+    if not dry_run:
+        folder.create()
+        provision_fleet(folder, settings.headend, wanted)
+    if as_json:
+        print(json.dumps({"dir": str(directory), "dry_run": dry_run, **changes._asdict()}, ensure_ascii=False))
+        return
+    would = "would be " if dry_run else ""
+    print(f"{len(changes.added)} meters {would}added, {len(changes.replaced)} {would}replaced in {directory}")
+    if not dry_run:
+        print(f"start the head-end, or start it again: `amity serve --dir {directory}`")

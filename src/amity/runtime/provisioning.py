@@ -1,0 +1,60 @@
+"""A fleet's way into an installation: endpoints into the OT database, secrets into the key file."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amity.headend.provisioning import Provision, read_fleet_document
+from amity.kernel.errors import ConfigurationError
+from amity.runtime.folder import Folder
+from amity.runtime.meter_defaults import default_profile
+from amity.runtime.ot_database import open_ot_database
+from amity.runtime.profile_folder import catalogue_of
+from amity.runtime.settings import HeadendSettings
+from amity.storage.ot.keys import KeyFile
+
+
+class Difference(NamedTuple):
+    """What a fleet document changes, by meter id."""
+
+    added: tuple[str, ...]
+    replaced: tuple[str, ...]
+
+
+def read_fleet_file(file: Path, folder: Folder, settings: HeadendSettings) -> Provision:
+    """Read a fleet document, whose profiles the folder must have; raise ConfigurationError for what cannot be used."""
+    return read_fleet_document(_document(file), catalogue_of(folder.own_profiles, default_profile(settings)).profile)
+
+
+def difference(folder: Folder, settings: HeadendSettings, fleet: Provision) -> Difference:
+    """What `provision_fleet` would do; an installation that is not there yet stays so."""
+    known: set[str] = set()
+    if settings.database_url or folder.ot_database.exists():
+        with closing(open_ot_database(folder, settings)) as database:
+            known = {endpoint.meter_id for endpoint in database.endpoints.all()}
+    named = [endpoint.meter_id for endpoint in fleet.endpoints]
+    return Difference(tuple(one for one in named if one not in known), tuple(one for one in named if one in known))
+
+
+def provision_fleet(folder: Folder, settings: HeadendSettings, fleet: Provision) -> None:
+    """Add or replace these meters; others stay. Raise StorageError or ConfigurationError when the disk refuses.
+
+    Keys come first: those of a meter that nobody reads do no harm, a meter without its keys fails.
+    """
+    KeyFile(folder.keys).put(fleet.secrets)
+    with closing(open_ot_database(folder, settings)) as database:
+        database.endpoints.put(fleet.endpoints)
+
+
+def _document(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read", answer=error.strerror, next_step="name the file of a fleet document"
+        ) from error
+    except (ValueError, RecursionError) as error:  # its text names line and column, and quotes nothing: there are keys
+        raise ConfigurationError(
+            f"{file} is no JSON", answer=str(error), next_step="give a JSON list of meters, as docs/fleet.md shows"
+        ) from error
