@@ -55,7 +55,8 @@ def listing_command(finding: Finding, asked: Asked) -> str | None:
 
 
 def _typed(words: list[str]) -> str:
-    return " ".join(word if word.startswith("<") else shlex.quote(word) for word in words)
+    """As a shell takes it, also where a secret is only named: unquoted, `<key>` would be a file to read from."""
+    return " ".join(map(shlex.quote, words))
 
 
 def _reaching(opened: Opened, asked: Asked) -> list[str]:
@@ -136,8 +137,14 @@ def lines(finding: Finding, asked: Asked) -> list[str]:
     said += [f"quirk     {quirk}: see docs/dlms/quirks/{quirk}.md" for quirk in finding.profile.quirks]
     said += [f"missing   {sentence}" for sentence in finding.advice]
     if (reading := command(finding, asked)) is not None:
-        said += ["", *filter(None, [listing_command(finding, asked)]), reading]
+        said += [*_of_secrets(reading), "", *filter(None, [listing_command(finding, asked)]), reading]
     return said
+
+
+def _of_secrets(reading: str) -> list[str]:
+    if "'<" not in reading:
+        return []
+    return ["secrets   put yours in place of '<…>' below; with --show-secrets the lines run as they are"]
 
 
 def _about(opened: Opened) -> list[str]:

@@ -9,11 +9,14 @@ from amity.devices.settings import Authentication, Ciphering, Protection
 from amity.headend.fields import Fields
 from amity.headend.ports import Endpoint, MeterSecrets
 from amity.headend.route_document import ROUTE_MEMBERS, check_server, read_route
+from amity.headend.session import association_settings
 from amity.kernel.errors import ConfigurationError
 
 _ADDRESS_MAX: Final = 0xFFFF
 _SUITE_MAX: Final = 2
 _TITLE_OCTETS: Final = 8
+_ANY_TITLE: Final = bytes(_TITLE_OCTETS)
+"""In place of the head-end's own, which it has when it starts."""
 _OF_ASSOCIATION: Final = (
     "logical_device_name", "profile", "client", "server", "auth", "system_title", "ciphering", "protection", "suite",
     "signed", "general_blocks", "legacy_allowed", "password", "guek", "gak", "client_signing_key", "meter_signing_key",
@@ -39,7 +42,7 @@ def read_fleet_document(document: Any, profile_of: ProfileOf | None = None) -> P
     """Read a list of meters; raise ConfigurationError that names the meter and the member that cannot be used.
 
     A member that nobody knows is refused too; what only the simulator says of its meters is passed over. With
-    `profile_of` every meter's profile must be one that there is.
+    `profile_of` every meter's profile must be one that there is, and its keys must do for its association.
     """
     if not isinstance(document, list):
         raise ConfigurationError("a fleet document is a list of meters", next_step="give what `amity simulate` prints")
@@ -48,6 +51,9 @@ def read_fleet_document(document: Any, profile_of: ProfileOf | None = None) -> P
     secrets = {endpoint.meter_id: _secrets(entry) for entry, endpoint in zip(entries, endpoints, strict=True)}
     if len(secrets) != len(endpoints):
         raise ConfigurationError("a fleet document names a meter twice", next_step="keep one entry for each meter")
+    if profile_of is not None:
+        for endpoint in endpoints:  # what no association can be opened with is refused here, not by night
+            association_settings(endpoint, profile_of(endpoint.profile), secrets[endpoint.meter_id], _ANY_TITLE)
     return Provision(endpoints, secrets)
 
 

@@ -78,7 +78,7 @@ def test_a_meter_that_wants_more_than_was_given_says_what():
 def test_the_printed_command_has_placeholders_for_every_secret_and_all_else_it_needs():
     with served("signature") as papers:
         (command,) = (line for line in probe(papers).stdout.splitlines() if line.startswith("amity read"))
-    assert {"<key>", "<auth-key>", "<signing-key>", papers["meter_signing_key"]} <= set(command.split())
+    assert {"<key>", "<auth-key>", "<signing-key>", papers["meter_signing_key"]} <= set(shlex.split(command))
     assert "--suite 1" in command
     with served("broken-digest") as papers:
         assert "--allow-broken-digest" in probe(papers).stdout.splitlines()[-1]
@@ -89,7 +89,8 @@ def test_it_says_what_it_tried_and_masks_the_secrets():
         result = probe(papers)
     assert "tried  wrapper, client 16 to server 1" in result.stdout
     assert "meter  AARE accepted" in result.stdout
-    assert "--key <key> --auth-key <auth-key>" in result.stdout
+    assert "--key '<key>' --auth-key '<auth-key>'" in result.stdout
+    assert "--show-secrets" in result.stdout
     assert papers["guek"] not in result.output
     assert papers["gak"] not in result.output
 

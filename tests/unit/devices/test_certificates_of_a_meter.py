@@ -342,10 +342,11 @@ def test_a_number_that_looks_like_an_integer_of_der_is_the_number(number: int):
 
 
 def test_the_number_as_a_whole_integer_of_der_is_understood():
-    wrapped = octet_string(bytes.fromhex("02020080"))
-    named = identifications(structure(enum(1), structure(wrapped, octet_string(b"issuer"))))
-    assert named == (BySerial(0x0202_0080, b"issuer"), BySerial(0x80, b"issuer"))
-    for no_der in ("020180", "02020001", "0203c8", "0200", "02"):
+    for whole in ("02020080", "020180"):  # with the octet of the sign, and without as the peer has it
+        wrapped = octet_string(bytes.fromhex(whole))
+        named = identifications(structure(enum(1), structure(wrapped, octet_string(b"issuer"))))
+        assert named == (BySerial(int(whole, 16), b"issuer"), BySerial(0x80, b"issuer"))
+    for no_der in ("02020001", "0203c8", "0200", "02"):
         data = structure(enum(1), structure(octet_string(bytes.fromhex(no_der)), octet_string(b"")))
         assert identifications(data) == (BySerial(int(no_der, 16), b""),)
 

@@ -90,6 +90,28 @@ def test_a_profile_that_there_is_not_is_refused_where_the_catalogue_is_at_hand()
     assert read_fleet_document([ENTRY], Catalogue().profile).endpoints[0].profile == "castellan_c3"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gak": ""},
+        {"guek": "", "gak": ""},
+        {"gak": "11" * 32},
+        {"suite": 2},
+        {"auth": "hls-ecdsa"},
+        {"auth": "hls2"},
+        {"auth": "lls", "password": ""},
+        {"signed": True},
+    ],
+    ids=str,
+)
+def test_secrets_that_do_not_do_for_the_association_are_refused_where_the_catalogue_is_at_hand(
+    change: dict[str, Any],
+) -> None:
+    with pytest.raises(ConfigurationError, match="CQX0001") as refused:
+        read_fleet_document([ENTRY | change], Catalogue().profile)
+    assert refused.value.next_step
+
+
 def test_what_only_the_simulator_says_is_passed_over() -> None:
     meter = build_fleet(FleetSettings(meters=1, seed=3, anchor=datetime(2026, 1, 2, tzinfo=UTC))).meters[0]
     awkward = {"awkward": "lan", "story": "it is far away", "meter": "127.0.0.1:4059"}

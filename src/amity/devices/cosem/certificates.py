@@ -122,7 +122,7 @@ def identifications(data: Data) -> tuple[Identification, ...]:
             serial, name = fields.parts(options, _BY_SERIAL_PARTS, "identification by serial number")
             octets = fields.octets(serial, "serial number of a certificate")
             issuer = fields.octets(name, "issuer of a certificate")
-            return tuple(BySerial(number, issuer) for number in _serial_numbers(octets))
+            return tuple(BySerial(number, issuer) for number in _serial_numbers(octets, sign_may_lack=True))
     raise fields.wrong("kind of identification", choice)
 
 
@@ -174,14 +174,19 @@ def _serial_number(data: Data) -> int:
     return _serial_numbers(fields.octets(data, "serial number of a certificate"))[-1]
 
 
-def _serial_numbers(octets: bytes) -> tuple[int, ...]:
-    """The number as it stands; then, where that can be, as gurux-dlms 1.0.203 sends it: DER's INTEGER, head and all."""
+def _serial_numbers(octets: bytes, *, sign_may_lack: bool = False) -> tuple[int, ...]:
+    """The number as it stands; then, where that can be, as gurux-dlms 1.0.203 sends it: an INTEGER of DER as a whole.
+
+    The peer leaves out the octet that makes a number positive; that is taken where the first reading is tried first.
+    """
     whole = int.from_bytes(octets, "big")
     content = octets[2:]
     if octets[:2] != bytes([_DER_INTEGER, len(content) & 0xFF]) or not content:
         return (whole,)
     inside = int.from_bytes(content, "big")
-    return (whole, inside) if content == _serial_octets(inside) else (whole,)
+    as_it_should = _serial_octets(inside)
+    known = {as_it_should, as_it_should.removeprefix(b"\0")} if sign_may_lack else {as_it_should}
+    return (whole, inside) if content in known else (whole,)
 
 
 def _serial_octets(number: int) -> bytes:
