@@ -26,7 +26,6 @@ from typing import TypeVar
 
 from amity.devices.profiles import DeviceProfile, Stamp, packaged_profile
 from amity.headend.delivery import Courier
-from amity.headend.fleet import Fleet
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import Endpoint, MeterSecrets
@@ -43,6 +42,7 @@ from amity.runtime.logs import configure_logs
 from amity.storage.ot.database import OtDatabase, open_database
 from amity.transports.meter_connector import MeterConnector
 from benchmarks import meters, workload
+from tests.unit.headend.rounds import Rounds
 
 METERS = 300
 CONCURRENT = 50
@@ -86,7 +86,7 @@ def model() -> DeviceProfile:
 class HeadEnd:
     """One head-end that reads the meters of the workload."""
 
-    fleet: Fleet
+    rounds: Rounds
     courier: Courier
     database: OtDatabase
     clock: meters.SetClock
@@ -111,10 +111,10 @@ async def head_end(folder: Path, ports: list[int]) -> AsyncIterator[HeadEnd]:
             mappings=MappingFile(folder / "mapping.json"), subject=SUBJECT, profile_of=lambda _key: profile,
             reading=ReadingRules(first_read=timedelta(days=1)),
         )  # fmt: skip
-        fleet = Fleet(surroundings, concurrent_sessions=CONCURRENT, on_progress=log_progress())
+        rounds = Rounds(surroundings, database, concurrent_sessions=CONCURRENT, told=log_progress())
         courier = Courier(database.collection, publisher, disk, random.random)
         try:
-            yield HeadEnd(fleet, courier, database, clock)
+            yield HeadEnd(rounds, courier, database, clock)
         finally:
             await publisher.close()
             await broker.stop()
@@ -141,9 +141,9 @@ async def _rounds(count: int) -> Measured:
                 one.clock.instant = workload.START + timedelta(days=day) + _MINUTE
                 served.set(one.clock.instant)
                 began = time.process_time()
-                finished = await one.fleet.read_fleet_once()
+                finished = await one.rounds.read_fleet_once()
                 read = time.process_time()
-                _check(one.database, finished.answered, count)
+                _check(one.database, sum(outcome.answered for outcome in finished.outcomes.values()), count)
                 resumed = time.process_time()
                 await one.courier.drain()
                 sessions.append((read - began) / count)

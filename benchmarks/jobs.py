@@ -40,8 +40,8 @@ def main() -> None:
         print(reason, file=sys.stderr)
         return
     for workers in (1, 2, 4):
-        with postgres.server() as url:
-            _report("PostgreSQL", url, workers, meters)
+        with postgres.server() as server:
+            _report("PostgreSQL", server.url, workers, meters)
 
 
 def _report(name: str, where: str, workers: int, meters: int) -> None:

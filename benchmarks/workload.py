@@ -28,10 +28,10 @@ COLUMNS = [(8, CLOCK, 2), *((3, f"1.0.{c}.8.0.255", 2) for c in (1, 2, 3, 4, 9))
 DECRYPT_OCTETS = 3600
 
 
-def row(number: int, *, timed: bool = True) -> bytes:
-    """One row of the profile: date-time (or null-data) and five registers."""
+def row(number: int, *, timed: bool = True, columns: int = len(COLUMNS)) -> bytes:
+    """One row of the profile: date-time (or null-data) and the registers, five unless there are fewer columns."""
     stamp = CosemDateTime.from_utc(START + timedelta(seconds=INTERVAL_S * number)).to_octets()
-    values = (double_long_unsigned(1_000_000 * column + 250 * number) for column in range(1, len(COLUMNS)))
+    values = (double_long_unsigned(1_000_000 * column + 250 * number) for column in range(1, columns))
     return encode(structure(octet_string(stamp) if timed else null(), *values))
 
 

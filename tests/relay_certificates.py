@@ -60,10 +60,11 @@ class Authority:
         (folder / "ami_service.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         (folder / "ca.crt").write_bytes((believes or self).certificate.public_bytes(serialization.Encoding.PEM))
         if revoked is not None:
-            (folder / "ca.crl").write_bytes(self._revoking(revoked))
+            (folder / "ca.crl").write_bytes(self.revoking(revoked))
         return certificate
 
-    def _revoking(self, revoked: tuple[x509.Certificate, ...]) -> bytes:
+    def revoking(self, revoked: tuple[x509.Certificate, ...]) -> bytes:
+        """A list that is in date."""
         now = dt.datetime.now(dt.UTC)
         one_day = dt.timedelta(days=1)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self._name)

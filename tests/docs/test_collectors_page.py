@@ -15,7 +15,7 @@ from amity.runtime.settings import CollectorSettings
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "collectors.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-PORTS = ("14222", "14059", "14060", "14159", "14160")
+PORTS = ("14222", "14059", "14060", "14061", "14159", "14160")
 
 
 def test_every_setting_stands_on_the_page() -> None:
@@ -41,13 +41,14 @@ def test_the_walk_runs_as_it_stands(tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m amity.cli "$@"\n')
     program.chmod(0o755)
     places = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
-    ended = "trap 'kill $COLLECTOR $HEADEND $METERS 2>/dev/null || true' EXIT\n"
+    ended = "trap 'kill $COLLECTOR $HEADEND $METERS $WAN 2>/dev/null || true' EXIT\n"
     told = subprocess.run(  # noqa: S603 - our own page
         ["/bin/sh", "-e", "-c", ended + walk], cwd=tmp_path, env={**os.environ, **places}, capture_output=True,
-        text=True, check=False, timeout=240,
+        text=True, check=False, timeout=480,
     )  # fmt: skip
     logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
     assert told.returncode in {0, 143}, told.stdout + told.stderr + logs
     assert "collector DC7 with key" in told.stdout
     assert re.search(r"meter 127\.0\.0\.1:\d+: [1-9]\d* exchanges", told.stdout), told.stdout
+    assert re.search(r"meter self: [1-9]\d* exchanges", told.stdout), told.stdout
     assert "linked" in told.stdout

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from amity.cli.main import app
-from amity.runtime.gateway_config import GatewayFile, WorkerPool
+from amity.runtime.gateway_file import GatewayFile, WorkerPool
 from amity.runtime.install.layout import Place, pieces
 from amity.runtime.remedies import REMEDIES
 
@@ -48,7 +48,7 @@ def test_every_command_of_the_page_exists_with_its_options():
 
 @pytest.mark.slow
 def test_the_walk_through_a_folder_runs_as_it_stands(tmp_path: Path):
-    (walk,) = (block for block in BLOCKS if "amity simulate" in block)
+    (walk,) = (block for block in BLOCKS if "--root gateway" in block)
     program = tmp_path / "bin" / "amity"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m amity.cli "$@"\n')

@@ -26,15 +26,15 @@ class Callers:
     def __init__(self, meters: int) -> None:
         self.now: datetime = SystemClock().now()
         settings = FleetSettings(meters=meters, seed=_SEED, anchor=self.now, auth=Authentication.HLS_GMAC)
-        self._meters = build_fleet(settings).meters
-        self._counters = {one.meter_id: MeterCounter(reservation_by_time(self.now)) for one in self._meters}
-        self.provision: Provision = read_fleet_document([document_entry(one, *_NOWHERE) for one in self._meters])
+        self.meters = build_fleet(settings).meters
+        self._counters = {one.meter_id: MeterCounter(reservation_by_time(self.now)) for one in self.meters}
+        self.provision: Provision = read_fleet_document([document_entry(one, *_NOWHERE) for one in self.meters])
         self.confirmed = 0
 
     async def push(self, port: int, intervals: range, on_confirmed: Callable[[int], None]) -> None:
         """Each meter pushes these past intervals (0 is the newest), one after the other, all meters side by side."""
         async with asyncio.TaskGroup() as calls:
-            for meter in self._meters:
+            for meter in self.meters:
                 calls.create_task(self._push(meter, port, intervals, on_confirmed))
 
     async def _push(

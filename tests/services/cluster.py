@@ -1,11 +1,14 @@
 """A cluster of real programs on this machine: PostgreSQL, three nats-servers, head-end nodes, the MDM side, HAProxy.
 
-Every process is started here and ended by its own process id; they share nothing but sockets on 127.0.0.1.
+Every process is started here and ended by its own process id; they share nothing but sockets on 127.0.0.1. All links
+to and between the brokers are of TLS. Before each meter stands a tap.
 """
 
 import contextlib
+import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +28,22 @@ from amity.domain.collection import Delivery
 from amity.domain.jobs import JobKind, JobRequest, JobState, Priority
 from amity.headend.jobs.ports import JobQuery
 from amity.headend.provisioning import Provision, read_fleet_document
-from amity.kernel.time import epoch_s
+from amity.kernel.time import epoch_s, isoformat
 from amity.messaging.access import CLUSTER, load_or_create_password, load_or_create_passwords
 from amity.messaging.codec import ProtobufCodec
 from amity.runtime.folder import Folder
 from amity.runtime.settings import BrokerSettings, HeadendSettings, Settings, WebSettings, dump
 from amity.runtime.system import SystemClock
+from amity.simulation.faults import FaultKind
+from amity.simulation.fleet import FleetSettings, build_fleet
 from amity.storage.it.database import ItDatabase
 from amity.storage.it.database import open_database as open_it
 from amity.storage.ot.database import OtDatabase, open_shared_database
 from amity.storage.ot.keys import KeyFile
+from tests.relay_certificates import Authority
 from tests.services.callers import Callers
+from tests.services.taps import Taps
+from tests.services.truth import differences
 
 HOST = "127.0.0.1"
 BROKERS = ("broker1", "broker2", "broker3")
@@ -42,6 +51,9 @@ READINGS = (JobKind.REGISTERS, JobKind.PROFILES, JobKind.EVENTS)
 LEASE_S = 15
 _CALLERS = 12
 _LINES_SHOWN = 15
+_PORTS = range(15_000, 32_000)
+_SEED = 1
+_READ_BACK = timedelta(hours=23, minutes=30)
 _NEVER = '[[schedule]]\nname = "never"\ncron = "0 0 29 2 *"\nread = ["ping"]\n'
 _CONFIG = Path(__file__).resolve().parents[2] / "deploy/haproxy/haproxy.cfg"
 
@@ -57,12 +69,16 @@ def haproxy() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different ones."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    """So many different ones, below those that the system gives to whoever asks for any: they are bound much later."""
+    found = filter(_is_free, random.sample(_PORTS, len(_PORTS)))
+    return list(itertools.islice(found, count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind((HOST, port))
+        return True
+    return False
 
 
 def listens(port: int) -> bool:
@@ -82,12 +98,17 @@ def until(true: Callable[[], bool], what: str, limit_s: float = 90.0) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much there is of what; `slow` is the share of meters that take a while for each answer."""
+    """How much there is of what; `slow` is the share of meters that take a while for each answer.
+
+    `spares` are nodes that could be started. Without a tap the simulated meters are reached at once.
+    """
 
     meters: int = 24
     slow: float = 0.5
     nodes: tuple[str, ...] = ("node1", "node2")
+    spares: tuple[str, ...] = ()
     concurrency: int = 4
+    tapped: bool = True
 
 
 class Cluster:
@@ -102,6 +123,7 @@ class Cluster:
             *BROKERS,
             *(f"{name}-routes" for name in BROKERS),
             *shape.nodes,
+            *shape.spares,
             "web",
             "meters-bind",
             "api-bind",
@@ -112,11 +134,15 @@ class Cluster:
         self.it: ItDatabase
         self.fleet: Provision
         self.callers = Callers(_CALLERS)
+        self.taps = Taps()
+        self.authority = Authority("brokers")
+        self._began = SystemClock().now().replace(microsecond=0)
+        self._open = contextlib.ExitStack()
 
     # -------------------------------------------------------------- starting
     def start(self) -> None:
         """Everything, and wait until it stands."""
-        for name in (*BROKERS, *self.shape.nodes, "mdm"):
+        for name in (*BROKERS, *self._all_nodes, "mdm"):
             self._lay_down(name)
         self.it = open_it(self.of("mdm").it_database)
         self._start_meters()
@@ -129,6 +155,10 @@ class Cluster:
         self.start_proxy()
         for name in (*self.shape.nodes, "meters-bind"):
             until(lambda name=name: listens(self.ports[name]), f"{name} listens")  # type: ignore[misc]
+
+    @property
+    def _all_nodes(self) -> tuple[str, ...]:
+        return (*self.shape.nodes, *self.shape.spares)
 
     def of(self, name: str) -> Folder:
         """The folder of one installation."""
@@ -148,7 +178,7 @@ class Cluster:
             "AMITY_STATS_BIND": f"{HOST}:{ports['stats']}",
             "AMITY_NODE1": f"{HOST}:{ports['node1']}",
             "AMITY_NODE2": f"{HOST}:{ports['node2']}" if "node2" in ports else nowhere,
-            "AMITY_NODE3": nowhere,
+            "AMITY_NODE3": f"{HOST}:{ports['node3']}" if "node3" in ports else nowhere,
             "AMITY_WEB1": f"{HOST}:{ports['web']}",
             "AMITY_WEB2": nowhere,
         }
@@ -159,6 +189,7 @@ class Cluster:
         folder.create()
         folder.settings.write_text(dump(self._settings(name)))
         folder.schedules.write_text(_NEVER)
+        self.authority.issue(folder.certificates, None)
         if name != BROKERS[0]:
             for secret in self.of(BROKERS[0]).broker.glob("*.secret"):
                 shutil.copy(secret, folder.broker)
@@ -169,34 +200,39 @@ class Cluster:
     def _settings(self, name: str) -> Settings:
         ports = self.ports
         servers = tuple(f"{HOST}:{ports[one]}" for one in BROKERS)
-        broker = BrokerSettings(servers=servers)
+        broker = BrokerSettings(servers=servers, tls=True)
         if name in BROKERS:
             others = tuple(f"{HOST}:{ports[f'{one}-routes']}" for one in BROKERS if one != name)
             broker = BrokerSettings(
-                port=ports[name], node=name, cluster_port=ports[f"{name}-routes"], cluster_others=others
+                port=ports[name], node=name, cluster_port=ports[f"{name}-routes"], cluster_others=others, tls=True
             )
         headend = HeadendSettings(
             database_url=self._url,
             push_port=ports.get(name, 0),
+            proxies=(f"{HOST}/32",),
             concurrency=self.shape.concurrency,
             lease_s=LEASE_S,
+            attempts=10,
             backfill_days=1,
         )
         return Settings(headend=headend, broker=broker, web=WebSettings(port=ports["web"]))
 
     def _start_meters(self) -> None:
         argv = [sys.executable, "-m", "amity.cli", "simulate", "--meters", str(self.shape.meters), "--json"]
-        argv += ["--fault", f"slow={self.shape.slow}"]
+        argv += ["--fault", f"slow={self.shape.slow}", "--seed", str(_SEED), "--anchor", isoformat(self._began)]
         self._start("meters", [*argv, "--strict-counters", "--state", str(self.folder / "counters")])
         log = self.folder / "meters.log"
         until(lambda: log.read_bytes().rstrip().endswith(b"]"), "the meters listen")
-        self.fleet = read_fleet_document(json.loads(log.read_text()))
+        document = json.loads(log.read_text())
+        if self.shape.tapped:
+            self.taps, document = self._open.enter_context(Taps.before(document))
+        self.fleet = read_fleet_document(document)
         self.know(self.fleet)
 
     def know(self, fleet: Provision) -> None:
         """Make meters known to the cluster, and their keys to each node."""
         self.ot.endpoints.put(fleet.endpoints)
-        for name in self.shape.nodes:
+        for name in self._all_nodes:
             KeyFile(self.of(name).keys).put(fleet.secrets)
 
     def _start(self, name: str, argv: list[str], more: dict[str, str] | None = None) -> None:
@@ -212,6 +248,20 @@ class Cluster:
         process.kill()
         process.wait(10)
 
+    def leave(self, name: str) -> int:
+        """Ask a process to end, as `systemctl stop` does; its exit status."""
+        process = self._processes.pop(name)
+        process.terminate()
+        return process.wait(30)
+
+    def hang(self, name: str) -> None:
+        """Nothing moves in it any more, and its connections stand (SIGSTOP)."""
+        self._processes[name].send_signal(signal.SIGSTOP)
+
+    def wake(self, name: str) -> None:
+        """It goes on where it hung, as if no time had passed (SIGCONT)."""
+        self._processes[name].send_signal(signal.SIGCONT)
+
     def is_dead(self, name: str) -> bool:
         """True for what was killed and is not started again."""
         return name not in self._processes
@@ -225,12 +275,14 @@ class Cluster:
         """End what is left, the newest first."""
         for process in reversed(self._processes.values()):
             process.terminate()
+            process.send_signal(signal.SIGCONT)
         for process in self._processes.values():
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
+        self._open.close()
         self.ot.close()
         self.it.close()
 
@@ -245,13 +297,27 @@ class Cluster:
         ]
         return list(self.ot.jobs.enqueue(wanted, now))
 
-    def workers_at_work(self) -> set[str]:
-        """Those that hold a lease now."""
-        return {job.worker for job in self.ot.job_book.find(JobQuery(states=frozenset({JobState.LEASED})))}
+    def nodes_at_work(self) -> set[str]:
+        """Those that hold a lease now, by the process ids in their workers' names."""
+        leased = self.ot.job_book.find(JobQuery(states=frozenset({JobState.LEASED}), limit=100_000))
+        names = {str(process.pid): name for name, process in self._processes.items()}
+        pids = {job.worker.rpartition("/")[2] for job in leased}
+        return {names.get(pid, pid) for pid in pids}
 
     def pid(self, name: str) -> int:
         """The process id of an installation's roles."""
         return self._processes[name].pid
+
+    def log(self, name: str) -> str:
+        """All that a process has said."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def untrue(self) -> list[str]:
+        """What the MDM side holds otherwise than the simulated meters counted it, or lacks of their last day."""
+        settings = FleetSettings(self.shape.meters, _SEED, self._began, faults={FaultKind.SLOW: self.shape.slow})
+        meters = build_fleet(settings).meters
+        read = differences(self.it, meters, self._began - _READ_BACK, self._began)
+        return read + differences(self.it, self.callers.meters, self.callers.now, self.callers.now)
 
     def jobs(self, ids: list[str]) -> list[Any]:
         """The jobs as they are now."""
@@ -284,6 +350,12 @@ class Cluster:
         """The ids of all deliveries that the MDM side took, one for each time it did."""
         with self.it._engine.connect() as connection:
             return [row[0] for row in connection.exec_driver_sql("SELECT message_id FROM delivery")]
+
+    def answered(self) -> Counter[str]:
+        """How often the MDM side took a whole session, by meter."""
+        with self.it._engine.connect() as connection:
+            meters = connection.exec_driver_sql("SELECT meter_id FROM delivery WHERE outcome = 'complete'")
+            return Counter(meters.scalars())
 
     def pushed(self) -> Counter[tuple[str, int]]:
         """How often the MDM side took the push of one row, by meter and its stamp."""

@@ -1,4 +1,7 @@
-"""A PostgreSQL server of Debian's package for one test run: a unix socket in a folder of its own, ended by its pid."""
+"""A PostgreSQL server of Debian's package for one test run: a unix socket in a folder of its own, ended by its pid.
+
+It is set up as `deploy/postgres/amity.conf` has it.
+"""
 
 import contextlib
 import os
@@ -13,6 +16,7 @@ from pathlib import Path
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _USER = "postgres"
+_CONFIG = Path(__file__).resolve().parents[2] / "deploy/postgres/amity.conf"
 
 
 def why_missing() -> str:
@@ -24,21 +28,46 @@ def why_missing() -> str:
     return ""
 
 
+class Server:
+    """One that runs; `url` is that of its database `postgres`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes]
+        self.url = f"postgresql://amity@/postgres?host={folder}"
+
+    @property
+    def pid(self) -> int:
+        """Of the process that all others of the server are children of."""
+        return self._process.pid
+
+    def start(self) -> None:
+        """Run it, and wait until it takes connections."""
+        self._process = _start(self._folder)
+        _wait_until_ready(self._folder, self._process)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Fast (SIGINT), or at once and without a word (SIGQUIT): the next start recovers from the log."""
+        self._process.send_signal(how)
+        self._process.wait(30)
+
+
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """The URL of the database `postgres` of a fresh cluster."""
+def server() -> Iterator[Server]:
+    """A fresh database cluster."""
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, _USER, _USER)
         _run("initdb", "--pgdata", str(folder / "data"), "--auth=trust", "--username=amity", "--encoding=UTF8")
-        process = _start(folder)
+        with (folder / "data/postgresql.conf").open("a") as settings:
+            settings.write(_CONFIG.read_text())
+        running = Server(folder)
+        running.start()
         try:
-            _wait_until_ready(folder, process)
-            yield f"postgresql://amity@/postgres?host={folder}"
+            yield running
         finally:
-            process.send_signal(signal.SIGINT)  # fast shutdown
-            process.wait(30)
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

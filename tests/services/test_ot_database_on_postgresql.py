@@ -1,6 +1,9 @@
 """Everything that holds for the head-end's state on SQLite, on a real PostgreSQL: the same tests, another database."""
 
 import gc
+import signal
+import socket
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,11 +26,16 @@ from tests.unit.storage_ot.test_workers_are_killed import *  # noqa: F403 - as a
 
 
 @pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
+def server() -> Iterator[postgres.Server]:
     if reason := postgres.why_missing():
         pytest.skip(reason)
-    with postgres.server() as url:
-        yield url
+    with postgres.server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server_url(server: postgres.Server) -> str:
+    return server.url
 
 
 @pytest.fixture
@@ -71,10 +79,39 @@ def test_a_server_that_is_not_there_is_a_storage_error(tmp_path: object) -> None
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver leaves its socket behind
+def test_a_server_that_goes_during_the_handshake_is_a_storage_error() -> None:
+    def hang_up(listener: socket.socket) -> None:
+        caller, _ = listener.accept()
+        with caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, no word
+            caller.recv(8)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
+        gone = thread.submit(hang_up, listener)
+        with pytest.raises(StorageError, match="not there"):
+            open_postgres(f"postgresql://amity@127.0.0.1:{listener.getsockname()[1]}/amity").connect()
+        gone.result()
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver leaves its socket behind
 def test_a_database_that_is_not_there_is_told(server_url: str) -> None:
     with pytest.raises(StorageError, match="no such database"):
         open_shared_database(server_url.replace("/postgres?", "/nowhere?"))
     gc.collect()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+def test_a_server_that_was_restarted_is_met_without_an_error(
+    database: OtDatabase, server: postgres.Server, how: signal.Signals
+) -> None:
+    """The pool's old connections are gone; nobody who asks is to know."""
+    with database._engine.connect(), database._engine.connect():
+        pass
+    server.stop(how)
+    server.start()
+    with database._engine.connect() as one, database._engine.connect() as another:
+        assert one.scalar(text("SELECT 1")) == another.scalar(text("SELECT 1")) == 1
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "not a url", "postgresql://host", "postgresql://h/d?surprise=1"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,11 @@ from typing import Any, TypeVar
 
 import pytest
 
+from amity.collector.confirmations import Confirmations
 from amity.collector.forwarder import Forwarder
 from amity.collector.headend_link import HeadendLink
 from amity.collector.meter_channels import ChannelLimits, MeterChannels
-from amity.collector.ports import Held, HeldPush
+from amity.collector.ports import Held, HeldPush, PushStore
 from amity.collector.push_intake import PushIntake
 from amity.collector.quality import MeterLines
 from amity.collector.urgency import UrgencyRules
@@ -22,7 +24,6 @@ from amity.domain.events import EventKind
 from amity.headend.collectors.connected import ConnectedCollector, Office
 from amity.headend.collectors.ports import Admission, Presented
 from amity.headend.collectors.registry import Collectors, ReachConnector
-from amity.headend.fleet import Fleet
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
@@ -32,6 +33,7 @@ from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.messaging.codec import ProtobufCodec
 from amity.protocols.relay.link import Link
+from amity.protocols.relay.messages import VERSION, Hello
 from amity.protocols.wrapper.frame import Reader
 from amity.simulation.counters import reservation_by_time
 from amity.simulation.device import meter_server
@@ -42,10 +44,12 @@ from amity.simulation.network.memory import MemoryTransport, connect_in_memory
 from amity.simulation.network.meter_collector import SELF, MeterCollectorWays
 from amity.simulation.network.presets import preset
 from amity.simulation.virtual_time import VirtualClock, run_virtually
+from amity.storage.collector.pushes import open_push_store
 from amity.storage.ot.database import open_database
 from amity.transports.collector_ways import CollectorWays
 from amity.transports.meter_connector import MeterConnector
 from amity.transports.relay_peer import PeerRules, RelayPeer
+from tests.unit.headend.rounds import Rounds
 
 T = TypeVar("T")
 START = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
@@ -54,6 +58,10 @@ DC7 = Presented("DC7", "ab" * 32, "")
 
 async def at_once(work: Callable[[], T], /) -> T:
     return work()
+
+
+def nobody(_apdu: bytes | None) -> None:
+    """Waits for a confirmation."""
 
 
 @dataclass
@@ -101,6 +109,14 @@ class World:
             subject="amity.ot.deliveries", reading=ReadingRules(first_read=timedelta(hours=24)),
             session=SessionRules(connect_timeout_s=20, request_timeout_s=20, backoff=Backoff(0.01, 0.01)),
         )  # fmt: skip
+        self.store: PushStore = MemoryStore()
+        self.lines = MeterLines()
+        self.tasks: list[asyncio.Task[None]] = []
+        self.start_headend()
+        self.start_collector()
+
+    def start_headend(self) -> None:
+        """What its process holds in memory."""
         self.pushes = PushListener(self.surroundings, self.database.push_counters)
         self.collectors = Collectors(
             Office(
@@ -108,17 +124,22 @@ class World:
                 self.database.collectors,
                 self.database.forwarded_pushes,
                 self.pushes.take_forwarded,
-                clock,
+                self.clock,
                 at_once,
             )
         )
-        self.store = MemoryStore()
-        self.forwarder = Forwarder(self.store, at_once)
+
+    def start_collector(self) -> None:
+        """The same there; whatever ran before is gone without a word."""
+        for task in self.tasks:
+            task.cancel()
+        confirmations = Confirmations(asyncio.get_running_loop().time)
+        self.forwarder = Forwarder(self.store, at_once, confirmations)
         self.intake = PushIntake(
-            self.store, at_once, clock, chance.randbytes, rules=UrgencyRules(), on_kept=self.forwarder.wake
-        )
-        self.lines = MeterLines()
-        self.tasks = [asyncio.create_task(self.forwarder.run()), asyncio.create_task(self.intake.run())]
+            self.store, at_once, self.clock, random.Random(len(self.tasks)).randbytes, confirmations,
+            rules=UrgencyRules(), on_kept=self.forwarder.wake,
+        )  # fmt: skip
+        self.tasks += [asyncio.create_task(self.forwarder.run()), asyncio.create_task(self.intake.run())]
 
     def _serving(self, name: str) -> ConnectedCollector:
         return self.collectors.serving(name)
@@ -130,12 +151,12 @@ class World:
         ends = connect_in_memory(far, near, ways(preset(self.link), random.Random(1)))
         beyond = CollectorWays(lambda _host: False, (), ())
         channels = MeterChannels(far, MeterCollectorWays(self.server, self.clock, beyond), ChannelLimits(), self.lines)
-        far.begin(ends[0], HeadendLink(far, channels, self.forwarder, software="test", held=0))
+        far.begin(ends[0], HeadendLink(far, channels, self.forwarder, Hello(VERSION, "test", 0)))
         near.begin(ends[1], self.collectors.greet(near, DC7))
         return ends
 
     async def read(self) -> Delivery:
-        await Fleet(self.surroundings, concurrent_sessions=1).read_fleet_once()
+        await Rounds(self.surroundings, self.database, concurrent_sessions=1).read_fleet_once()
         return self.deliveries[-1]
 
     @property
@@ -188,11 +209,11 @@ def test_a_night_without_wan_loses_no_push_and_brings_the_alarm_first(tmp_path: 
         for ago in range(40, 0, -1):
             frame = world.pusher.interval(int(START.timestamp()) - 900 * ago, world.clock.now())
             assert frame is not None
-            await world.intake.take(*Reader().feed(frame), "10.0.0.7")
+            await world.intake.take(*Reader().feed(frame), "10.0.0.7", nobody)
             await asyncio.sleep(900)
         alarm = world.pusher.alarm(Happening(int(START.timestamp()), EventKind.POWER_DOWN))
         assert alarm is not None
-        await world.intake.take(*Reader().feed(alarm), "10.0.0.7", on_alarm_port=True)
+        await world.intake.take(*Reader().feed(alarm), "10.0.0.7", nobody, on_alarm_port=True)
         assert world.deliveries == []
         ends = world.connect()
         await asyncio.sleep(2.5)
@@ -201,7 +222,7 @@ def test_a_night_without_wan_loses_no_push_and_brings_the_alarm_first(tmp_path: 
         await asyncio.sleep(100)
         world.connect()
         await asyncio.sleep(600)
-        assert world.store.pushes == []
+        assert world.store.oldest(1, urgent=False, without=()) == []
         assert world.pushes.parking.counts == {}
         return world.deliveries
 
@@ -209,6 +230,45 @@ def test_a_night_without_wan_loses_no_push_and_brings_the_alarm_first(tmp_path: 
     assert len(deliveries) == 41
     assert deliveries[0].events
     assert [one.collected_at for one in deliveries[1:]] == sorted(one.collected_at for one in deliveries[1:])
+
+
+def test_an_hour_without_wan_a_killed_collector_and_a_new_head_end_lose_nothing_and_double_nothing(
+    tmp_path: Path,
+) -> None:
+    """A push a minute for two hours; the WAN goes at minute 20 without a word and is back for a minute at 80."""
+    minutes = 120
+    pushed: list[bytes] = []
+
+    async def main(world: World) -> list[Delivery]:
+        world.store = open_push_store(tmp_path / "pushes.sqlite", 8 << 20)
+        world.start_collector()
+        ends = world.connect()
+        for minute in range(minutes):
+            match minute:
+                case 20 | 81:
+                    ends[0].cut()
+                    ends[1].cut()
+                case 50:
+                    world.store = open_push_store(tmp_path / "pushes.sqlite", 8 << 20)
+                    world.start_collector()
+                case 80 | 85:
+                    ends = world.connect()
+                case 83:
+                    await world.collectors.close()
+                    world.start_headend()
+            frame = world.pusher.interval(int(START.timestamp()) - 900 * (minutes - minute), world.clock.now())
+            assert frame is not None
+            pushed.append(frame)
+            await world.intake.take(*Reader().feed(frame), "10.0.0.7", nobody)
+            await asyncio.sleep(60)
+        await asyncio.sleep(600)
+        assert world.pushes.parking.counts == {}
+        assert world.store.held()._replace(dropped=0) == Held()
+        return world.deliveries
+
+    deliveries = virtually(tmp_path, "gprs", main)
+    assert len(pushed) == minutes
+    assert Counter(one.exchanges[0].response for one in deliveries) == Counter(pushed)
 
 
 def test_plain_readings_compress_and_ciphertext_does_not(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def virtually(main: Callable[[], Awaitable[Any]]) -> Any:
 
 
 def test_every_preset_has_sense() -> None:
-    assert set(presets()) >= {"gprs", "plc-g3", "rf-mesh"}
+    assert set(presets()) >= {"gprs", "g3-plc", "rf-mesh"}
     for one in presets().values():
         assert one.up_bit_s > 0
         assert 0 <= one.loss < 1
@@ -110,9 +110,9 @@ def test_an_alarm_overtakes_the_bulk_on_gprs() -> None:
         far, _, _, at_headend, _ = linked("gprs")
         chance = Random(2)  # as ciphertext: it does not compress
         for number in range(100):
-            far.send(BULK, Push(number, 0, "10.0.0.7", chance.randbytes(1000)))
+            far.send(BULK, Push(number, 0, "10.0.0.7", False, chance.randbytes(1000)))
         await asyncio.sleep(1)
-        far.send(ALARMS, Push(1000, 0, "10.0.0.7", b"last gasp"))
+        far.send(ALARMS, Push(1000, 0, "10.0.0.7", True, b"last gasp"))
         await asyncio.sleep(3600)
         return at_headend
 

@@ -102,11 +102,13 @@ class MeterModel(BaseModel):
 class EventModel(BaseModel):
     """One entry of a meter's event log, or an alarm that it pushed; `code` is the meter's own number.
 
-    `event_id` is the same whatever told it. `text` is empty for a code that no table knows. `log` is where the meter
+    `event_id` is the same whatever told it; an alarm bit and the log entry of the same have the same `happening`, the
+    event_id of the one that tells it best. `text` is empty for a code that no table knows. `log` is where the meter
     keeps it, `alarm-1` or `alarm-2` when `code` is a bit of an alarm register.
     """
 
     event_id: str
+    happening: str
     meter_id: str
     kind: str
     event_class: EventClass
@@ -123,7 +125,8 @@ class EventModel(BaseModel):
         """From a use case."""
         event = stored.event
         return cls(
-            event_id=event_id(stored.meter_id, event),
+            event_id=(own := event_id(stored.meter_id, event)),
+            happening=stored.happening or own,
             meter_id=stored.meter_id,
             kind=event.kind,
             event_class=event.event_class,

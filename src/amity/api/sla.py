@@ -56,7 +56,7 @@ class SlaModel(BaseModel):
     def of(cls, made: ServiceReport) -> "SlaModel":
         """From the use case."""
         against: dict[str, list[str]] = {}
-        for one in made.evidence:
+        for one in made.against:
             against.setdefault(one.measure, []).append(one.meter_id)
         return cls(
             level=made.level.name,

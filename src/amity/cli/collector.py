@@ -1,24 +1,31 @@
 """`amity collector`: who may serve at the head-end, and how a collector does."""
 
+import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from amity.cli.options import address
 from amity.headend.collectors.ports import Admission, KnownCollector
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
 from amity.runtime.ot_database import open_ot_database
+from amity.runtime.supervisor import until_told_to_stop
+from amity.simulation.network.medium import ways
+from amity.simulation.network.presets import preset, presets
+from amity.simulation.network.proxy import ShapingProxy, Target
 from amity.storage.ot.database import OtDatabase
 
 _FINGERPRINT_SHOWN = 16
+_MEASURED = {"rtt_ms": "round trip {} ms", "rssi_dbm": "signal {} dBm", "ratio": "{} : 1 on the wire"}
 
 Configuration = Annotated[Path | None, typer.Option("--config", help="Default: /etc/ami-gateway.")]
 Directory = Annotated[Path | None, typer.Option("--dir", help="An installation in one folder.")]
@@ -37,20 +44,8 @@ def list_collectors(configuration: Configuration = None, directory: Directory = 
     if as_json:
         print(json.dumps([_document(one) for one in known], ensure_ascii=False))
         return
-    table = Table("collector", "key", "admission", "connected", "last seen", "round trip", "ratio", "held")
     for one in known:
-        quality = _quality(one)
-        table.add_row(
-            one.name,
-            one.fingerprint[:_FINGERPRINT_SHOWN],
-            one.admission,
-            one.connected_to or "no",
-            isoformat(one.last_seen.replace(microsecond=0)),
-            _shown(quality.get("rtt_ms"), "ms"),
-            _shown(quality.get("ratio"), ": 1"),
-            _shown(quality.get("held", {}).get("octets"), "octets"),
-        )
-    Console().print(table)
+        print(", ".join(_told(one)))
 
 
 @collector_app.command()
@@ -88,6 +83,32 @@ def status(directory: Annotated[Path, typer.Option("--dir")], as_json: AsJson = 
         print(line)
 
 
+@collector_app.command()
+def wan(
+    to: Annotated[str, typer.Argument(help="HOST:PORT that it leads to: where the head-end lets collectors in.")],
+    listen: Annotated[int, typer.Option(help="The port of this machine that a collector dials instead.")],
+    link: Annotated[str, typer.Option(help=f"Its kind: {', '.join(presets())}.")] = "gprs",
+    seed: Annotated[int, typer.Option(help="From the same seed the same losses.")] = 1,
+) -> None:
+    """A WAN of the field on this machine, to try; SIGUSR1 cuts it without a word, SIGUSR2 mends it."""
+    way = ways(preset(link), Random(seed))  # noqa: S311 - a simulation
+    asyncio.run(_carry(ShapingProxy(Target(*address(to, "TO")), way), listen, f"{link} to {to}"))
+
+
+async def _carry(proxy: ShapingProxy, listen: int, described: str) -> None:
+    loop = asyncio.get_running_loop()
+    for number, turned in ((signal.SIGUSR1, proxy.cut), (signal.SIGUSR2, proxy.mend)):
+        loop.add_signal_handler(number, turned)
+    told_to_stop = asyncio.create_task(until_told_to_stop(watch_stdin=False))
+    port = await proxy.start(port=listen)
+    try:
+        print(f"{described}, dialled on 127.0.0.1:{port}. SIGUSR1 cuts it, SIGUSR2 mends it, Ctrl-C ends.", flush=True)
+        await told_to_stop
+    finally:
+        await proxy.close()
+        print(f"{proxy.octets} octets carried")
+
+
 def _in_words(document: dict[str, Any]) -> Iterator[str]:
     yield f"as of {document['at']}; listening: " + ", ".join(f"{k} on {v}" for k, v in document["ports"].items())
     for headend, link in document["headends"].items():
@@ -105,9 +126,9 @@ def _in_words(document: dict[str, Any]) -> Iterator[str]:
     yield f"held: {held['alarms']} alarms, {held['bulk']} others, {held['octets']} octets"
     yield f"dropped ever: {held['dropped']}"
     yield f"pushes since start: {pushes['taken']} taken, {pushes['forwarded']} forwarded, {pushes['refused']} refused"
-    for address, line in document["meters"].items():
+    for meter, line in document["meters"].items():
         yield (
-            f"meter {address}: {line['exchanges']} exchanges, {line['failures']} failed,"
+            f"meter {meter}: {line['exchanges']} exchanges, {line['failures']} failed,"
             f" {_shown(line['rtt_ms'], 'ms')} each"
         )
 
@@ -146,6 +167,22 @@ def _document(one: KnownCollector) -> dict[str, Any]:
 def _quality(one: KnownCollector) -> dict[str, Any]:
     quality: dict[str, Any] = json.loads(one.quality or "{}")
     return quality
+
+
+def _told(one: KnownCollector) -> Iterator[str]:
+    """A collector in words, what is not known left out."""
+    quality = _quality(one)
+    yield f"{one.name} with key {one.fingerprint[:_FINGERPRINT_SHOWN]}: {one.admission}"
+    yield f"connected to {one.connected_to}" if one.connected_to else "not connected"
+    yield f"last seen {isoformat(one.last_seen.replace(microsecond=0))}"
+    for name, form in _MEASURED.items():
+        if quality.get(name) is not None:
+            yield form.format(quality[name])
+    if held := quality.get("held"):
+        yield f"holds {held['alarms']} alarms and {held['bulk']} other pushes, dropped {held['dropped']} ever"
+    lines = quality.get("meters", {}).values()
+    if exchanges := sum(line["exchanges"] for line in lines):
+        yield f"{sum(line['failures'] for line in lines)} of {exchanges} exchanges with meters failed"
 
 
 def _shown(value: object, unit: str) -> str:

@@ -17,8 +17,8 @@ from amity.cli.demo_folder import Story
 from amity.cli.demo_summary import Summary, summarise
 from amity.cli.log_follower import LogFollower, last_line
 from amity.cli.waiting import listens, until
-from amity.domain.collection import Outcome
-from amity.headend.fleet import Told
+from amity.domain.collection import Delivery, Outcome
+from amity.headend.jobs.on_demand import Asker
 from amity.headend.plan import ReadingRules
 from amity.headend.provisioning import read_fleet_document
 from amity.kernel.time import isoformat
@@ -28,7 +28,7 @@ from amity.runtime.folder import Folder
 from amity.runtime.headend_role import read_fleet_once
 from amity.runtime.logs import configure_logs
 from amity.runtime.provisioning import provision_fleet
-from amity.runtime.roles import Role
+from amity.runtime.roles import ONE_MACHINE, Role
 from amity.runtime.settings import HeadendSettings, Settings
 from amity.runtime.supervisor import Program, Supervisor, until_told_to_stop
 from amity.runtime.system import SystemClock, random_octets
@@ -60,7 +60,7 @@ class Utility:
         """Run until told to stop."""
         fleet, began = fleet_of(self.story), SystemClock().now()
         with _provisioned(self.folder, self.settings.headend, fleet, self.story) as database:
-            async with self._supervised(self._simulator(push=True), *map(self._role, Role)):
+            async with self._supervised(*self.programs()):
                 await self._until_listening(self.settings.web.port, "the console")
                 self._tell_the_way_in(database, fleet, as_json=as_json)
                 watching = (
@@ -82,8 +82,8 @@ class Utility:
         document = _document(fleet, self.story)
         outcomes: dict[str, Outcome] = {}
 
-        def tell(told: Told) -> None:
-            outcomes[told.delivery.meter_id] = told.delivery.outcome
+        def tell(delivery: Delivery) -> None:
+            outcomes[delivery.meter_id] = delivery.outcome
             self.display.advanced(len(outcomes), _note(outcomes))
 
         with _provisioned(self.folder, self.settings.headend, fleet, self.story) as database:
@@ -92,7 +92,7 @@ class Utility:
                 await self._until_listening(_last_listening_port(document), "the simulator")
                 self.display.beginning("reading", len(fleet.meters))
                 try:
-                    await read_fleet_once(self.folder, self.settings, tell)
+                    await read_fleet_once(self.folder, self.settings, tell, Asker("demo", f"once/{isoformat(began)}"))
                     await self._until_stored(database, set(outcomes), began)
                 finally:
                     self.display.ended()
@@ -114,6 +114,10 @@ class Utility:
     def _tell_restart(self, name: str, text: str) -> None:
         why = last_line(self.folder.logs / f"{name}.log")
         self.display.said(f"{name}: {text}" + (f" (its last words: {why})" if why else ""))
+
+    def programs(self) -> list[Program]:
+        """All that the living demo consists of, in the order in which they are started."""
+        return [self._simulator(push=True), *map(self._role, ONE_MACHINE)]
 
     def _role(self, role: Role) -> Program:
         argv = (*_amity("serve"), "--dir", str(self.folder.root), "--roles", role.value, "--with-parent")

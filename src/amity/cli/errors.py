@@ -15,6 +15,7 @@ from amity.kernel.errors import (
     StorageError,
     TransportError,
 )
+from amity.runtime.logs import harmless
 
 EXIT_STATUS: tuple[tuple[type[AmityError], int], ...] = (
     (ConfigurationError, 2),
@@ -48,5 +49,5 @@ def report(error: AmityError, *, as_json: bool) -> None:
 
 
 def _plain(text: str) -> str:
-    """Brackets in a message are not markup."""
-    return text.replace("[", r"\[")
+    """Brackets in a message are not markup, and what a meter said moves no terminal."""
+    return harmless(text).replace("[", r"\[")

@@ -17,6 +17,7 @@ from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.installation import find_installation
 from amity.storage.it.database import ItDatabase, open_database
+from amity.usecases.happenings import correlated, outages_of
 from amity.usecases.ports import EventQuery, StoredEvent
 
 events_app = typer.Typer(help="What meters said on their own.", no_args_is_help=True)
@@ -35,9 +36,39 @@ def list_events(
     """Events and alarms as the MDM side has them, the newest first."""
     query = EventQuery(meter or None, frozenset(event_class or ()), frozenset(severity or ()), limit)
     with _it_database(configuration, directory) as database:
-        found = [document(one) for one in database.deliveries.events_of(query)]
-    columns = ("at", "meter", "severity", "class", "text", "log", "code", "pushed")
-    _print(found, columns, as_json=as_json)
+        found = [document(one) for one in correlated(database.deliveries.events_of(query))]
+    shown = found if as_json else [{**one, "told by": _tellings(one, found)} for one in found if one["leads"]]
+    _print(shown, ("at", "meter", "severity", "class", "text", "told by", "pushed"), as_json=as_json)
+
+
+def _tellings(best: dict[str, Any], found: list[dict[str, Any]]) -> str:
+    """Log and code of all that tell the same."""
+    same = sorted((one for one in found if one["happening"] == best["event"]), key=lambda one: not one["leads"])
+    return ", ".join(f"{one['log']} {one['code']}" for one in same)
+
+
+@events_app.command("outages")
+def list_outages(
+    meter: Annotated[str, typer.Option(help="Of this meter only.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Look at so many of the newest events about power.")] = 500,
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Losses of power with their returns, the newest first; without an end it lasts, or its end was not told."""
+    with _it_database(configuration, directory) as database:
+        outages = outages_of(database, meter or None, limit=limit)
+    found = [
+        {
+            "meter": one.meter_id,
+            "began": isoformat(one.outage.began),
+            "ended": isoformat(one.outage.ended) if one.outage.ended else None,
+            "lasted_s": one.outage.lasted.total_seconds() if one.outage.lasted is not None else None,
+            "told by": ", ".join(f"{event.log} {event.code}" for event in one.outage.told_by),
+        }
+        for one in outages
+    ]
+    _print(found, ("meter", "began", "ended", "lasted_s", "told by"), as_json=as_json)
 
 
 @events_app.command()
@@ -67,14 +98,22 @@ def explain(
     """What the tables of this installation say of a code."""
     folder, _ = find_installation(configuration, directory)
     catalogue = EventTables(folder.event_tables, folder.last_good_event_tables).catalogue
-    meaning = catalogue.meaning(profile, log, code)
-    if meaning is None:
+    table = catalogue.table_of(profile, log, code)
+    meaning = None if table is None else table.meaning(log, code)
+    if table is None or meaning is None:
         raise ConfigurationError(
             f"no table knows code {code} of log {log} for profile {profile}",
             next_step=f"write it into a file like {folder.event_tables / 'own.toml'}",
         )
-    told = {"class": meaning.event_class, "severity": meaning.severity, "text": meaning.text, "kind": meaning.kind}
-    print(json.dumps(told) if as_json else f"{meaning.text} ({meaning.event_class}, {meaning.severity})")
+    told = {
+        "class": meaning.event_class, "severity": meaning.severity, "text": meaning.text, "kind": meaning.kind,
+        "table": table.name, "source": table.source(log, code),
+    }  # fmt: skip
+    if as_json:
+        print(json.dumps(told))
+        return
+    print(f"{meaning.text} ({meaning.event_class}, {meaning.severity})")
+    print(f"{table.name}: {told['source'] or 'unverified, no source is named'}")
 
 
 @events_app.command()
@@ -108,6 +147,8 @@ def document(stored: StoredEvent) -> dict[str, Any]:
     event = stored.event
     return {
         "event": event_id(stored.meter_id, event),
+        "happening": stored.happening or event_id(stored.meter_id, event),
+        "leads": stored.leads,
         "meter": stored.meter_id,
         "at": isoformat(event.at),
         "class": event.event_class,
@@ -127,11 +168,13 @@ def _print(found: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bo
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, no_wrap=column != "text")
+        table.add_column(column, no_wrap=column not in {"text", "told by"}, min_width=12 if column == "text" else None)
     for one in found:
         table.add_row(*(_cell(one[column]) for column in columns))
     Console().print(table)
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return ""
     return {True: "yes", False: ""}[value] if isinstance(value, bool) else str(value)

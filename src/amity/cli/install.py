@@ -136,6 +136,6 @@ def _report(place: Place, changes: Sequence[Change], made: Sequence[Path], *, dr
 
 _NEXT = """next:
   have {certs}/ami_service.csr signed by your CA; put the certificate beside it as ami_service.crt
-  edit {config}/dlms_config.yaml, then: amity doctor
+  edit {config}/dlms_config.yaml, then: sudo amity doctor
   sudo systemctl enable --now ami-collector.service
-  amity meter add METER HOST:PORT; amity meter ping METER"""
+  sudo amity meter add METER HOST:PORT; sudo amity meter ping METER"""

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from amity.domain.jobs import Job, JobKind, JobRequest, JobState, Priority
-from amity.headend.jobs.ports import JobQuery
+from amity.headend.jobs.ports import JobQuery, place_of
+from amity.headend.ports import Endpoint
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.installation import find_installation
@@ -107,11 +108,12 @@ def read_by_job(
 ) -> None:
     """Have the running head-end read a meter ahead of everything scheduled. Exit status 3: not done (yet)."""
     with _database(configuration, directory) as database:
-        if meter not in database.meter_states.of([meter]):
+        known = database.meter_states.of([meter])
+        if meter not in known:
             raise ConfigurationError(
                 f"no meter is called {meter!r}", next_step="list the meters and copy the name from there"
             )
-        wanted = _requests(meter, kind or [JobKind.REGISTERS], reason)
+        wanted = _requests(known[meter][0], kind or [JobKind.REGISTERS], reason)
         ids = list(dict.fromkeys(database.jobs.enqueue(wanted, wanted[0].not_before)))
         done = [_ended(database, job_id, wait_s) for job_id in ids]
     for job in done:
@@ -122,12 +124,12 @@ def read_by_job(
         raise typer.Exit(_NOT_DONE_STATUS)
 
 
-def _requests(meter: str, kinds: list[JobKind], reason: str) -> list[JobRequest]:
+def _requests(endpoint: Endpoint, kinds: list[JobKind], reason: str) -> list[JobRequest]:
     now, word = SystemClock().now(), os.urandom(_KEY_OCTETS).hex()
     return [
         JobRequest(
-            meter, kind, Priority.ON_DEMAND, now, f"person/{word}/{kind}",
-            requested_by=getuser(), reason=reason, correlation_id=word,
+            endpoint.meter_id, kind, Priority.ON_DEMAND, now, f"person/{word}/{kind}",
+            requested_by=getuser(), reason=reason, correlation_id=word, place=place_of(endpoint),
         )
         for kind in kinds
     ]  # fmt: skip

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from amity.cli.capacity import capacity
 from amity.cli.collector import collector_app
 from amity.cli.decode import decode
 from amity.cli.demo import demo
@@ -22,6 +23,7 @@ from amity.cli.schedules import schedules_app
 from amity.cli.serve import serve
 from amity.cli.simulate import simulate
 from amity.cli.sla import sla_app
+from amity.cli.story import story
 from amity.kernel.errors import AmityError
 
 app = typer.Typer(
@@ -40,6 +42,8 @@ app.command("import")(import_file)
 app.command()(serve)
 app.command()(install)
 app.command()(doctor)
+app.command()(capacity)
+app.command()(story)
 app.add_typer(meter_app, name="meter")
 app.add_typer(fleet_app, name="fleet")
 app.add_typer(profile_app, name="profile")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,13 @@ import structlog
 import typer
 
 from amity.domain.collection import Delivery
+from amity.headend.jobs.on_demand import Asker
 from amity.headend.outcomes import read_told
 from amity.kernel.time import isoformat
 from amity.runtime.folder import Folder
 from amity.runtime.headend_role import read_meter_now
 from amity.runtime.installation import find_installation
-from amity.runtime.logs import CORRELATION, configure_logs
+from amity.runtime.logs import CORRELATION, configure_logs, harmless
 from amity.runtime.remedies import remedy_for
 
 _CORRELATION_OCTETS = 6
@@ -29,16 +31,19 @@ def ping(
     correlation: Annotated[str | None, typer.Option(help="A word of your own for the log lines.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Read a meter now and print its registers; the session is in ingest.log under the correlation id printed.
+    """Read a meter now, by jobs of its own, and print its registers; ingest.log has the correlation id printed.
 
-    What it brings is kept and delivered like that of every other session. Exit status 3: it gave no readings.
+    What it brings is kept and delivered like that of every other session. While the running head-end reads the meter it
+    is waited for: a meter has one association. Exit status 3: it gave no readings.
     """
     folder, settings = find_installation(configuration, directory)
     configure_logs(quiet=True)
     word = correlation or os.urandom(_CORRELATION_OCTETS).hex()
     structlog.contextvars.bind_contextvars(**{CORRELATION: word})
-    delivery = asyncio.run(read_meter_now(folder, settings, meter, word))
-    print(json.dumps(_document(delivery, word), indent=2) if as_json else "\n".join(_lines(delivery, word, folder)))
+    asker = Asker(getuser(), f"ping/{os.urandom(_CORRELATION_OCTETS).hex()}", word)
+    delivery = asyncio.run(read_meter_now(folder, settings, meter, asker))
+    in_words = harmless("\n".join(_lines(delivery, word, folder)))
+    print(json.dumps(_document(delivery, word), indent=2) if as_json else in_words)
     if not delivery.outcome.answered:
         raise typer.Exit(_NO_ANSWER_STATUS)
 

@@ -12,12 +12,10 @@ from amity.runtime import loops
 from amity.runtime.folder import Folder
 from amity.runtime.installation import Installation, find_installation
 from amity.runtime.logs import configure_logs
-from amity.runtime.roles import Role, serve_roles
+from amity.runtime.roles import ONE_MACHINE, Role, serve_roles
 from amity.runtime.session_logs import SessionLogs
 from amity.runtime.settings import load
 
-_ONE_MACHINE = (Role.BROKER, Role.HEADEND, Role.MDM, Role.WEB)
-"""What one folder does by itself; a collector stands somewhere else."""
 _FIELD_ROLES = (Role.BROKER, Role.HEADEND)
 """What an installation under /etc does unless told otherwise; the IT side runs elsewhere."""
 
@@ -35,7 +33,7 @@ def serve(
     with_parent: Annotated[bool, typer.Option(help="End when standard input closes.", hidden=True)] = False,
 ) -> None:
     """Run roles of an installation until stopped; each role may run in a process of its own."""
-    wanted = _roles(roles, _FIELD_ROLES if configuration is not None else _ONE_MACHINE)
+    wanted = _roles(roles, _FIELD_ROLES if configuration is not None else ONE_MACHINE)
     folder, settings = _installation(configuration, directory)
     folder.create()
     logs = SessionLogs(folder) if folder.log_folder is not None else None

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,8 @@ from amity.devices.profiles import Framing
 from amity.devices.settings import Authentication, Ciphering
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
+from amity.runtime.installation import find_installation
+from amity.runtime.logs import configure_logs
 from amity.runtime.supervisor import until_told_to_stop
 from amity.runtime.system import SystemClock
 from amity.security.private_files import read_private, write_private
@@ -29,6 +32,9 @@ from amity.simulation.dialling import DialIn, Greeting
 from amity.simulation.faults import FaultKind, demo_mix, parse_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
 from amity.simulation.mqtt_certificates import AUTHORITY, MeterCertificates
+from amity.simulation.network.carried import CarriedOverLink
+from amity.simulation.network.collecting import Collecting, collecting
+from amity.simulation.network.presets import preset, presets
 from amity.simulation.outgoing_ways import Over
 from amity.simulation.push_schedule import Destination
 from amity.simulation.serving import serve_fleet
@@ -68,6 +74,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
     dial_in: Annotated[
         str | None, typer.Option(help="HOST:PORT that every meter opens a connection to; it is read on that.")
     ] = None,
+    link: Annotated[
+        str | None, typer.Option(help=f"What lies between the meters and who reads them: {', '.join(presets())}.")
+    ] = None,
+    collector: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a collector: the first meter is that collector, and carries for the others."),
+    ] = None,
     greeting: Annotated[Greeting, typer.Option(help="How a meter that dials in begins.")] = Greeting.NAME,
     push_confirmed: Annotated[
         bool, typer.Option("--push-confirmed", help="Meters call again until a push is confirmed.")
@@ -101,7 +114,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         served = serve_awkward(awkward, clock=SystemClock(), seed=seed, host=host, port=port_base)
         asyncio.run(_serve(served, awkward_in_words, as_json=as_json, with_parent=with_parent))
         return
-    carried = Carried(framing or (Framing.HDLC if pty else Framing.WRAPPER), udp=udp, pty=pty)
+    carried = _carried(framing or (Framing.HDLC if pty else Framing.WRAPPER), link, seed, udp=udp, pty=pty)
     settings = FleetSettings(
         meters=meters,
         seed=seed,
@@ -124,8 +137,21 @@ def simulate(  # noqa: PLR0913, PLR0917 - an option each
         reservation=_reservation(state) if state else None,
         carried=carried,
         behind_gateway=behind_gateway,
+        collecting=None if collector is None else _collecting(collector),
     )
     asyncio.run(_serve(serving, partial(_summary, fleet), as_json=as_json, with_parent=with_parent))
+
+
+def _carried(framing: Framing, link: str | None, seed: int, *, udp: bool, pty: bool) -> Carried:
+    if link is None:
+        return Carried(framing, udp=udp, pty=pty)
+    return CarriedOverLink(framing, udp=udp, pty=pty, link=preset(link), random=Random(seed))  # noqa: S311 - a simulation
+
+
+def _collecting(directory: Path) -> Collecting:
+    configure_logs()
+    folder, settings = find_installation(None, directory)
+    return collecting(folder, settings, SystemClock())
 
 
 def _destination(push_to: str, over: Over, mqtt_ca: Path | None, *, confirmed: bool) -> Destination:

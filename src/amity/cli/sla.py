@@ -1,9 +1,11 @@
 """`amity sla`: what was kept of what was promised, and the evidence against."""
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,27 +14,58 @@ from rich.console import Console
 from rich.table import Table
 
 from amity.cli.jobs import AsJson, Configuration, Directory
+from amity.domain.jobs import Span
 from amity.headend.sla.definition import ServiceLevel, parse_service_level, preset, preset_names, zone_of
-from amity.headend.sla.evidence_file import write_evidence
+from amity.headend.sla.evidence_file import EvidenceFile
 from amity.headend.sla.groups import GroupBy, groups_by, named_group, whole_fleet
 from amity.headend.sla.read_day import ReadDay
-from amity.headend.sla.report import Result, ServiceReport
+from amity.headend.sla.records import Completion
+from amity.headend.sla.report import Result, ServiceReport, Tell
 from amity.headend.sla.report import report as judge
 from amity.kernel.errors import ConfigurationError, StorageError
 from amity.kernel.time import isoformat
+from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
+from amity.runtime.metrics_sla import write_sla_metrics
 from amity.runtime.ot_database import open_ot_database
 from amity.runtime.system import SystemClock
+from amity.storage.it.database import open_database
 from amity.storage.ot.database import OtDatabase
+from amity.usecases.sla import completions_by_deliveries
+
+
+class Judge(StrEnum):
+    """Who says when a meter's day was complete."""
+
+    DELIVERIES = "deliveries"
+    JOBS = "jobs"
+
+
+_JUDGED_BY = {
+    Judge.DELIVERIES: "complete is a day of which every interval of every channel is stored",
+    Judge.JOBS: "complete is a day of which jobs read every row; what meters pushed is not in the job log",
+}
 
 sla_app = typer.Typer(help="What was kept of what was promised.", no_args_is_help=True)
 
 
 @sla_app.command()
 def presets(as_json: AsJson = False) -> None:
-    """The service levels that come with Amity."""
-    found = {name: preset(name).title for name in preset_names()}
-    print(json.dumps(found) if as_json else "\n".join(f"{name}: {title}" for name, title in found.items()))
+    """The service levels that come with Amity: what each promises, and where its number is from."""
+    found = [preset(name) for name in preset_names()]
+    if as_json:
+        print(json.dumps({one.name: {"title": one.title, "measures": _promises(one)} for one in found}))
+        return
+    for one in found:
+        print(f"{one.name}: {one.title} ({one.zone.key})")
+        for promise in _promises(one):
+            print(f"    {promise['measure']}, {promise['target'] or 'told only'}; {promise['source']}")
+
+
+def _promises(level: ServiceLevel) -> list[dict[str, str]]:
+    return [
+        {"measure": one.name, "target": _percent(one.target), "source": one.source or "ours"} for one in level.measures
+    ]
 
 
 @sla_app.command()
@@ -45,12 +78,18 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
     zone: Annotated[str, typer.Option(help="Another time zone than the definition's.")] = "",
     by: Annotated[list[GroupBy] | None, typer.Option(help="Also for each of these.")] = None,
     group: Annotated[list[str] | None, typer.Option(help="Also for NAME=PATTERN[,PATTERN…] of meter ids.")] = None,
-    evidence: Annotated[Path | None, typer.Option(help="Write what counts against it here, as CSV.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="Write a line for each meter and job here, as CSV.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write the figures here too, for node_exporter's textfile collector (*.prom).")
+    ] = None,
+    completeness: Annotated[
+        Judge | None, typer.Option(help="Who says when a day was complete; default: deliveries, where they are here.")
+    ] = None,
     configuration: Configuration = None,
     directory: Directory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge one day by the head-end's job log. The log forgets: see `jobs_kept_days`."""
+    """Judge one day by the intervals that came and by the job log. The log forgets: see `jobs_kept_days`."""
     level = _level(name, file, zone)
     now = SystemClock().now()
     wanted = _day(day) if day else now.astimezone(level.zone).date() - timedelta(days=2)
@@ -58,12 +97,40 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
     with closing(open_ot_database(folder, settings.headend)) as database:
         named = dict(map(named_group, group or []))
         groups = groups_by(whole_fleet(database.fleet_pages), by or [], named)
-        start = ReadDay(wanted, level.zone).span.start
-        made = judge(level, wanted, groups, lambda: database.job_log.since(start), now)
-        made = replace(made, remarks=_remarks(database, made, not groups))
-    if evidence is not None:
-        _write(evidence, made)
+        span = ReadDay(wanted, level.zone).span
+        judge_of = completeness or (Judge.DELIVERIES if folder.it_database.exists() else Judge.JOBS)
+        known = _by_deliveries(folder, span) if judge_of is Judge.DELIVERIES else None
+        with _evidence(evidence) as tell:
+            made = judge(
+                level, wanted, groups, lambda: database.job_log.since(span.start), now, completions=known, tell=tell
+            )
+        made = replace(made, remarks=_remarks(database, made, judge_of, not groups))
+    if metrics is not None:
+        write_sla_metrics(made, metrics)
     _print(made, as_json=as_json)
+
+
+def _by_deliveries(folder: Folder, day: Span) -> dict[str, Completion]:
+    if not folder.it_database.exists():
+        raise ConfigurationError(
+            f"there is no {folder.it_database}: deliveries are kept by the MDM side",
+            next_step="judge by --completeness jobs here, or ask `GET /api/v1/sla` there",
+        )
+    with closing(open_database(folder.it_database)) as database:
+        return completions_by_deliveries(database, day)
+
+
+@contextmanager
+def _evidence(path: Path | None) -> Iterator[Tell]:
+    """Where evidence goes: a file, or nowhere."""
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield EvidenceFile(file).write
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}", next_step="name another file") from error
 
 
 def _level(name: str, file: Path | None, zone: str) -> ServiceLevel:
@@ -89,23 +156,15 @@ def _day(text: str) -> date:
         raise ConfigurationError(f"--date {text!r} is no day", next_step="write it like 2026-11-19") from None
 
 
-def _remarks(database: OtDatabase, made: ServiceReport, no_meters: bool) -> tuple[str, ...]:
+def _remarks(database: OtDatabase, made: ServiceReport, by: Judge, no_meters: bool) -> tuple[str, ...]:
     start, begins = ReadDay(made.day, made.level.zone).span.start, database.job_log.begins()
-    remarks = ["no meter is known: add some first"] if no_meters else []
+    remarks = [_JUDGED_BY[by]] + (["no meter is known: add some first"] if no_meters else [])
     if begins is None or begins > start:
         kept = "is empty" if begins is None else f"begins at {isoformat(begins)}"
         remarks.append(f"the job log {kept}, after the day did: what came before is counted as never done")
     if any(result.open_ for result in made.results):
         remarks.append("some of it may still be met: the targets of those measures are not judged yet")
     return tuple(remarks)
-
-
-def _write(path: Path, made: ServiceReport) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            write_evidence(made.evidence, file)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}", next_step="name another file") from error
 
 
 # ------------------------------------------------------------------ printing
@@ -118,7 +177,7 @@ def document(made: ServiceReport) -> dict[str, Any]:
         "date": made.day.isoformat(),
         "made_at": isoformat(made.made_at),
         "results": [_result(one) for one in made.results],
-        "against": len(made.evidence),
+        "against": len(made.against),
         "remarks": list(made.remarks),
     }
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from amity.collector.confirmations import Confirmations
 from amity.collector.ports import Disk, HeldPush, PushStore
 from amity.kernel.errors import StorageError
 from amity.kernel.time import EPOCH
@@ -26,9 +27,12 @@ class ForwardRules:
 class Forwarder:
     """Sends to the head-end that joined first; when its link is lost, what was under way is sent to the next."""
 
-    def __init__(self, store: PushStore, disk: Disk, rules: ForwardRules | None = None) -> None:
+    def __init__(
+        self, store: PushStore, disk: Disk, confirmations: Confirmations, rules: ForwardRules | None = None
+    ) -> None:
         self._store = store
         self._disk = disk
+        self._confirmations = confirmations
         self._rules = rules or ForwardRules()
         self._peers: list[Peer] = []
         self._under_way: dict[int, tuple[Peer, bool]] = {}
@@ -54,8 +58,13 @@ class Forwarder:
         self._under_way = {number: way for number, way in self._under_way.items() if way[0] is not peer}
         self._wake.set()
 
+    def confirmed(self, number: int, apdu: bytes) -> None:
+        """The head-end has this one, and this is what its meter waits to hear."""
+        self._confirmations.confirmed(number, apdu)
+
     def kept(self, numbers: Collection[int]) -> None:
         """The head-end has these."""
+        self._confirmations.kept(numbers)
         self._kept.update(numbers)
         self._wake.set()
 
@@ -105,10 +114,9 @@ class Forwarder:
             return True
         for one in found:
             self._under_way[one.number] = peer, urgent
-            peer.send(stream, _push(one))
+            peer.send(stream, self._push(one))
         return len(found) == limit
 
-
-def _push(one: HeldPush) -> Push:
-    at_ms = round((one.at - EPOCH).total_seconds() * 1000)
-    return Push(one.number, at_ms, one.peer, one.frame)
+    def _push(self, one: HeldPush) -> Push:
+        at_ms = round((one.at - EPOCH).total_seconds() * 1000)
+        return Push(one.number, at_ms, one.peer, self._confirmations.awaited(one.number), one.frame)

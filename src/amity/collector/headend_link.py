@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from amity.collector.forwarder import Forwarder
@@ -11,7 +11,18 @@ from amity.kernel.backoff import Backoff, Chance
 from amity.kernel.errors import AmityError
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.errors import RelayError
-from amity.protocols.relay.messages import VERSION, Close, Hello, Kept, Message, Open, Quality, Refused, Welcome
+from amity.protocols.relay.messages import (
+    CalledIn,
+    Close,
+    Confirmed,
+    Hello,
+    Kept,
+    Message,
+    Open,
+    Quality,
+    Refused,
+    Welcome,
+)
 from amity.protocols.relay.peer import Peer
 from amity.protocols.relay.scheduler import CONTROL, FIRST_CHANNEL
 
@@ -21,16 +32,27 @@ REFUSED_WAIT_S: Final = 15.0
 
 
 class HeadendLink:
-    """Implements `protocols.relay.peer.Listener` for one connection."""
+    """Implements `protocols.relay.peer.Listener` for one connection.
 
-    def __init__(self, peer: Peer, channels: MeterChannels, forwarder: Forwarder, *, software: str, held: int) -> None:
+    `names` are those of meters that opened a connection to us: each new link is told of them.
+    """
+
+    def __init__(
+        self,
+        peer: Peer,
+        channels: MeterChannels,
+        forwarder: Forwarder,
+        hello: Hello,
+        names: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._peer = peer
+        self._names = names
         self._channels = channels
         self._forwarder = forwarder
         self.refusal = ""
         self.is_welcome = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        peer.send(CONTROL, Hello(VERSION, software, held))
+        peer.send(CONTROL, hello)
 
     @property
     def peer(self) -> Peer:
@@ -41,6 +63,11 @@ class HeadendLink:
     def channels(self) -> int:
         """How many meters are being read over it."""
         return len(self._channels)
+
+    def called_in(self, name: str) -> None:
+        """Somebody is on the line here, to be read on it."""
+        if self.is_welcome:
+            self._peer.send(CONTROL, CalledIn(name))
 
     def report(self, quality: dict[str, Any]) -> None:
         """Tell the head-end how our links do."""
@@ -59,10 +86,14 @@ class HeadendLink:
             case Welcome():
                 if not self.is_welcome:
                     self.is_welcome = True
+                    for name in self._names():
+                        self.called_in(name)
                     self._forwarder.joined(self._peer)
             case Refused(reason):
                 self.refusal = reason
                 self._peer.close()
+            case Confirmed(number, apdu):
+                self._forwarder.confirmed(number, apdu)
             case Kept(ids):
                 self._forwarder.kept([int.from_bytes(one, "big") for one in ids])
             case Close(stream):

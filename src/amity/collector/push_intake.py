@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from amity.collector.confirmations import Answer, Confirmations
 from amity.collector.ports import Disk, HeldPush, PushStore
 from amity.collector.urgency import UrgencyRules, is_alarm
 from amity.kernel.errors import StorageError
@@ -24,6 +25,7 @@ class PushIntake:
         disk: Disk,
         clock: Clock,
         random_octets: Callable[[int], bytes],
+        confirmations: Confirmations,
         *,
         rules: UrgencyRules,
         on_kept: Callable[[], None],
@@ -32,6 +34,7 @@ class PushIntake:
         self._disk = disk
         self._clock = clock
         self._random_octets = random_octets
+        self._confirmations = confirmations
         self._rules = rules
         self._on_kept = on_kept
         self._waiting: asyncio.Queue[tuple[HeldPush, asyncio.Future[None]]] = asyncio.Queue(_WAITING_MAX)
@@ -39,9 +42,13 @@ class PushIntake:
         self.refused = 0
         self.last_error: StorageError | None = None
 
-    async def take(self, frame: Frame, peer: str, *, on_alarm_port: bool = False) -> None:
-        """Return when the push is on the disk; raise StorageError when it is not."""
+    async def take(self, frame: Frame, peer: str, answer: Answer, *, on_alarm_port: bool = False) -> None:
+        """Return when the push is on the disk; raise StorageError when it is not.
+
+        The confirmation goes to `answer` if the head-end sends one while anybody may wait for it.
+        """
         number = int.from_bytes(self._random_octets(PUSH_ID_OCTETS), "big")
+        self._confirmations.expect(number, answer)
         urgent = is_alarm(frame.payload, self._rules, on_alarm_port=on_alarm_port)
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._waiting.put((HeldPush(number, self._clock.now(), peer, urgent, encode(*frame)), stored))

@@ -12,6 +12,7 @@ from amity.kernel.time import isoformat
 STANDARD_LOG: Final = "standard"
 """The log that every meter has, and that of an event of which no log is named."""
 _ID_DIGITS: Final = 32
+_ALARM_REGISTERS: Final = "alarm-"
 
 
 class EventKind(StrEnum):
@@ -24,6 +25,7 @@ class EventKind(StrEnum):
     COVER_OPENED = "cover-opened"
     TERMINAL_COVER_OPENED = "terminal-cover-opened"
     MAGNETIC_FIELD = "magnetic-field"
+    FRAUD_ATTEMPT = "fraud-attempt"
     VOLTAGE_HIGH = "voltage-high"
     VOLTAGE_LOW = "voltage-low"
     WATCHDOG = "watchdog"
@@ -73,6 +75,7 @@ MEANING_OF: Final[Mapping[EventKind, EventMeaning]] = {
         EventMeaning(EventClass.TAMPER, Severity.ALARM, "meter cover opened", EventKind.COVER_OPENED),
         EventMeaning(EventClass.TAMPER, Severity.ALARM, "terminal cover opened", EventKind.TERMINAL_COVER_OPENED),
         EventMeaning(EventClass.TAMPER, Severity.ALARM, "strong magnetic field", EventKind.MAGNETIC_FIELD),
+        EventMeaning(EventClass.TAMPER, Severity.ALARM, "fraud attempt", EventKind.FRAUD_ATTEMPT),
         EventMeaning(EventClass.VOLTAGE, Severity.WARNING, "voltage high", EventKind.VOLTAGE_HIGH),
         EventMeaning(EventClass.VOLTAGE, Severity.WARNING, "voltage low", EventKind.VOLTAGE_LOW),
         EventMeaning(EventClass.OTHER, Severity.WARNING, "restarted by its watchdog", EventKind.WATCHDOG),
@@ -105,6 +108,11 @@ class MeterEvent:
     def is_named(self) -> bool:
         """False for a code that no table knew."""
         return bool(self.text) or self.kind is not EventKind.OTHER
+
+
+def is_alarm_register(log: str) -> bool:
+    """True for the name of an alarm register, whose codes are bits; False for that of a log."""
+    return log.startswith(_ALARM_REGISTERS)
 
 
 def event_id(meter_id: str, event: MeterEvent) -> str:

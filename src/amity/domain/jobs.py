@@ -76,6 +76,11 @@ class Span(NamedTuple):
     start: datetime
     end: datetime
 
+    def common(self, other: "Span") -> "Span | None":
+        """What lies in both, None for nothing."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Span(start, end) if start < end else None
+
 
 class Place(NamedTuple):
     """What a meter shares with others on the way to it; empty where it shares nothing of that kind."""

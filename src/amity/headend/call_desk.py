@@ -8,7 +8,7 @@ from amity.devices.client.conversation import Conversation, converse
 from amity.devices.readout import read_logical_device_name
 from amity.devices.server import PUBLIC_CLIENT
 from amity.headend.called_lines import CalledLine, CalledLines
-from amity.headend.callers import CallingFrom, speaks_from
+from amity.headend.callers import CallingFrom, proves_itself, speaks_from
 from amity.headend.ports import Channel, Endpoint
 from amity.headend.push_listener import PushListener
 from amity.headend.push_senders import Opened, UnknownSenderError
@@ -98,18 +98,19 @@ class CallDesk:
         A name proves nothing. A meter with HLS proves itself in each session before anything of ours is told to it; one
         without is believed at the address from which alone it calls: no password is sent to whoever says its name.
         """
-        endpoint = await self._pushes.sender(name) or await self._pushes.sender(_title(name))
+        endpoint = await self._pushes.sender(name) or await self._pushes.sender(title_in(name))
         if endpoint is None:
             raise UnknownSenderError(
                 f"somebody called in as {name!r}, which no meter of the fleet is",
                 next_step="amity meter add NAME --calls-in … makes it known, if you know it",
             )
-        if not endpoint.route.calls_in:
+        if not endpoint.route.calls_in or endpoint.route.collector:
             raise UnknownSenderError(
                 f"somebody called in as {name!r}, which is a meter that we call ourselves ({endpoint.route})",
                 next_step="add the meter again with --calls-in, if it is one that calls",
             )
-        if not _hls(endpoint, self._surroundings) and not await speaks_from(endpoint.route.host, peer):
+        proves = proves_itself(endpoint, self._surroundings.profile_of)
+        if not proves and not await speaks_from(endpoint.route.host, peer):
             raise UnknownSenderError(
                 f"somebody called in as {name!r} from {peer}, and the meter has nothing to prove itself by",
                 next_step="give the meter HLS, or add it with the only address that it calls from",
@@ -148,12 +149,7 @@ def _proves(opened: Opened) -> bool:
     return opened.counter is not None and opened.authenticated and not opened.repeated
 
 
-def _hls(endpoint: Endpoint, surroundings: Surroundings) -> bool:
-    word = endpoint.auth or surroundings.profile_of(endpoint.profile).association.authentication
-    return word in list(Authentication) and Authentication(word).hls
-
-
-def _title(name: str) -> bytes:
+def title_in(name: str) -> bytes:
     """The system title that a name spells in hexadecimal, empty when it spells none."""
     try:
         return bytes.fromhex(name) if len(name) == _HEX_TITLE else b""

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from amity.domain.collection import Delivery, Outcome
-from amity.headend.ports import Channel, Connector, Endpoint
+from amity.headend.ports import Channel, Connector, Endpoint, NoWayHereError
 from amity.headend.routes import Route
 from amity.kernel.errors import TransportError
 
 _FOUND_OUT: Final = frozenset({Outcome.REJECTED, Outcome.WRONG_KEY, Outcome.BROKEN, Outcome.SILENT})
 
 
-class NotCalledInError(TransportError):
+class NotCalledInError(NoWayHereError):
     """The meter opens the connection, and has none open with this node."""
 
     def __init__(self, where: str) -> None:
@@ -118,7 +118,7 @@ class CalledLines:
 
 
 class CalledInConnector:
-    """Implements `headend.ports.Connector`: over the line that the meter opened, else another way."""
+    """Implements `headend.ports.Connector`: over the line that the meter opened to us, else another way."""
 
     def __init__(self, lines: CalledLines, otherwise: Connector) -> None:
         self._lines = lines
@@ -126,7 +126,7 @@ class CalledInConnector:
 
     async def connect(self, endpoint: Endpoint, timeout_s: float) -> Channel:
         """Raise TransportError when the meter has no line open, or it is lent."""
-        if not endpoint.route.calls_in:
+        if not endpoint.route.calls_in or endpoint.route.collector:
             return await self._otherwise.connect(endpoint, timeout_s)
         line = self._lines.line_of(endpoint.meter_id)
         if line is None:

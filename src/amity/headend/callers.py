@@ -1,10 +1,13 @@
 """Who calls, and whether he may speak for a meter without proof: by address, collector, certificate or session."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple, Protocol
 
+from amity.devices.profiles import DeviceProfile
+from amity.devices.settings import Authentication
 from amity.headend.ports import Endpoint
 from amity.headend.routes import Gateway
 
@@ -93,6 +96,12 @@ class InSession(NamedTuple):
     def __str__(self) -> str:
         """As what he pushes is parked."""
         return f"{replace(self.endpoint.route, gateway=self.gateway)} in the session with {self.endpoint.meter_id}"
+
+
+def proves_itself(endpoint: Endpoint, profile_of: Callable[[str], DeviceProfile]) -> bool:
+    """True for a meter with HLS: in each session it proves who it is before anything of ours is told to it."""
+    word = endpoint.auth or profile_of(endpoint.profile).association.authentication
+    return word in list(Authentication) and Authentication(word).hls
 
 
 async def speaks_from(host: str, peer: str) -> bool:

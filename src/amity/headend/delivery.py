@@ -1,19 +1,33 @@
 """From the outbox to the broker: a delivery leaves the disk of this zone only when that of the broker has it."""
 
 import asyncio
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from amity.headend.ports import CollectionStore, Disk, Publisher, QueuedDelivery
 from amity.kernel.backoff import Backoff, Chance
-from amity.kernel.errors import AmityError
+from amity.kernel.errors import AmityError, LocalProtocolError
 
-BATCH: Final = 64
+BATCH: Final = 256
+TOGETHER_MAX: Final = 128
+TOGETHER_OCTETS_MAX: Final = 2 * 1024 * 1024
+"""A message of several deliveries is no larger; the broker syncs its disk, and the IT side commits, once for each."""
 IDLE_S: Final = 0.5
 _BACKOFF: Final = Backoff(base_s=0.5, limit_s=30.0)
 
 
+Join = Callable[[Sequence[bytes]], bytes]
+"""Puts encoded deliveries into one message."""
+
+
 class Courier:
-    """Drains the outbox; `last_error` is why it is held up at this moment, None while it flows."""
+    """Drains the outbox; `last_error` is why it is held up at this moment, None while it flows.
+
+    With `join` those that wait together travel in one message.
+    """
 
     def __init__(
         self,
@@ -23,12 +37,14 @@ class Courier:
         chance: Chance,
         *,
         idle_s: float = IDLE_S,
+        join: Join | None = None,
     ) -> None:
         self._collection = collection
         self._publisher = publisher
         self._disk = disk
         self._chance = chance
         self._idle_s = idle_s
+        self._join = join
         self.last_error: AmityError | None = None
         self.delivered = 0
 
@@ -53,18 +69,56 @@ class Courier:
     async def carry_batch(self) -> int:
         """Carry the oldest deliveries side by side; return how many. Raise the first failure, after the rest is done.
 
-        A crash between the broker's acknowledgement and ours leaves a delivery in the outbox: it is sent again under
-        the same message id, and is still one.
+        A crash between the broker's acknowledgement and ours leaves deliveries in the outbox: they are sent again, each
+        under the same message id though perhaps in other company, and each is still one.
         """
         queued = await self._disk(lambda: self._collection.queued(BATCH))
-        results = await asyncio.gather(*map(self._publish, queued), return_exceptions=True)
-        carried = [one.sequence for one, result in zip(queued, results, strict=True) if result is None]
+        parcels = list(_parcels(queued)) if self._join is not None else [[one] for one in queued]
+        results = await asyncio.gather(*map(self._carry, parcels))
+        carried = [one.sequence for taken, _ in results for one in taken]
         await self._disk(lambda: self._collection.sent(carried))
         self.delivered += len(carried)
-        for result in results:
-            if result is not None:
-                raise result
+        for _, error in results:
+            if error is not None:
+                raise error
         return len(carried)
 
-    async def _publish(self, queued: QueuedDelivery) -> None:
-        await self._publisher.publish(queued.subject, queued.message_id, queued.body)
+    async def _carry(self, parcel: Sequence[QueuedDelivery]) -> tuple[Sequence[QueuedDelivery], AmityError | None]:
+        """Those that the broker took, and why not the others; what it can never take is found by trying each alone."""
+        try:
+            await self._publish(parcel)
+        except LocalProtocolError as error:
+            if len(parcel) == 1:
+                return (), error
+            alone = await asyncio.gather(*(self._carry([one]) for one in parcel))
+            return [one for taken, _ in alone for one in taken], next((why for _, why in alone if why), None)
+        except AmityError as error:
+            return (), error
+        return parcel, None
+
+    async def _publish(self, parcel: Sequence[QueuedDelivery]) -> None:
+        first = parcel[0]
+        if self._join is None or len(parcel) == 1:
+            await self._publisher.publish(first.subject, first.message_id, first.body)
+        else:
+            joined = self._join([one.body for one in parcel])
+            await self._publisher.publish(first.subject, _together(parcel), joined)
+
+
+def _parcels(queued: Sequence[QueuedDelivery]) -> Iterator[list[QueuedDelivery]]:
+    """In their order, none too large; those of another subject apart."""
+    for _, alike in groupby(queued, attrgetter("subject")):
+        parcel: list[QueuedDelivery] = []
+        octets = 0
+        for one in alike:
+            octets += len(one.body)
+            if parcel and (len(parcel) == TOGETHER_MAX or octets > TOGETHER_OCTETS_MAX):
+                yield parcel
+                parcel, octets = [], len(one.body)
+            parcel.append(one)
+        yield parcel
+
+
+def _together(parcel: Sequence[QueuedDelivery]) -> str:
+    """The id of a message that holds these: the same ones in one message again are the same message."""
+    return hashlib.sha256("\n".join(one.message_id for one in parcel).encode()).hexdigest()

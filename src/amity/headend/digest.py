@@ -32,7 +32,8 @@ class Digest:
 
     `unmapped` is where each profile began whose columns the mapping left raw. `incomplete` is true when the meter
     lacked something that it should have, `remarks` are lines for people, `behind` is true when more of the meter's past
-    can be read at once. `missing` are the stretches of what is new for which the meter had no row.
+    can be read at once. `missing` are the stretches of what is new for which the meter had no row, `lacking` those of
+    all that was asked for, and what it no longer keeps.
     """
 
     progress: Progress
@@ -41,6 +42,7 @@ class Digest:
     behind: bool = False
     unmapped: Progress = field(default_factory=Progress)
     missing: list[Span] = field(default_factory=list)
+    lacking: list[Span] = field(default_factory=list)
 
     @property
     def outcome(self) -> Outcome:
@@ -108,6 +110,7 @@ class Digester:
         digest.missing = self._judge(starts, digest, Span(span.start, self._settled(span.end, readout.clock_offset_s)))
         if plan.lost is not None:
             digest.incomplete = True
+            digest.lacking.append(plan.lost)
             digest.remarks.append(
                 f"the intervals from {isoformat(plan.lost.start)} to {isoformat(plan.lost.end)} are lost: the meter"
                 f" keeps {self._profile.load_profile.entries_max} rows"
@@ -152,7 +155,9 @@ class Digester:
         digest.incomplete = True
         digest.remarks.append(f"{missing} of {expected} intervals are missing in the meter's load profile")
         until = from_epoch_s(first_s + expected * period_s)
-        return gaps_of_channel(starts, Span(from_epoch_s(first_s), until), period_s)
+        gaps = gaps_of_channel(starts, Span(from_epoch_s(first_s), until), period_s)
+        digest.lacking += gaps
+        return gaps
 
     def _snapshots(self, rows: ProfileReadout | None, digest: Digest) -> datetime | None:
         if rows is None or self._plan.snapshots_after is None:

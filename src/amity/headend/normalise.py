@@ -15,7 +15,7 @@ import numpy as np
 
 from amity.devices.profiles import CLOCK_OBIS, DeviceProfile, Quantity, Stamp
 from amity.devices.readout import ProfileReadout, ScalerUnit
-from amity.domain.events import MEANING_OF, UNKNOWN_MEANING, EventKind, EventMeaning, MeterEvent
+from amity.domain.events import MEANING_OF, UNKNOWN_MEANING, EventKind, EventMeaning, MeterEvent, is_alarm_register
 from amity.domain.readings import (
     Int64Column,
     IntervalSeries,
@@ -40,9 +40,8 @@ _CLASS_PROFILE: Final = 7
 _CLASS_CLOCK: Final = 8
 _BUFFER: Final = 2
 _STATUS_NOT_SPECIFIED: Final = 0xFF
-_ALARM: Final = "alarm-"
 _NAMED_KINDS: Final = frozenset(EventKind) - {EventKind.OTHER}
-_BAD_CLOCK: Final = STATUS_INVALID_VALUE | STATUS_DOUBTFUL_VALUE | STATUS_INVALID_CLOCK
+BAD_CLOCK: Final = STATUS_INVALID_VALUE | STATUS_DOUBTFUL_VALUE | STATUS_INVALID_CLOCK
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +236,7 @@ class Normaliser:
         """Bits of `Quality` by row, from the status column and the clock status."""
         qualities = np.full(buffer.columns.rows, Quality.MEASURED, np.uint8)
         clock = buffer.columns.clock_status
-        bad = (clock != _STATUS_NOT_SPECIFIED) & (clock & _BAD_CLOCK != 0)
+        bad = (clock != _STATUS_NOT_SPECIFIED) & (clock & BAD_CLOCK != 0)
         status = self._status_column(buffer)
         if status is not None:
             bits = self._profile.load_profile.status_bits
@@ -292,7 +291,7 @@ class Normaliser:
         """The mapping goes before every table; the device profile speaks of codes, not of the bits of alarms."""
         if code in rule.codes:
             return MEANING_OF[rule.codes[code]]
-        name = EventKind.OTHER if log.startswith(_ALARM) else self._profile.event_log.kind_of(code)
+        name = EventKind.OTHER if is_alarm_register(log) else self._profile.event_log.kind_of(code)
         told = EventKind(name) if name in _NAMED_KINDS else None
         return self._catalogue.meaning(self._profile.key, log, code, told) or UNKNOWN_MEANING
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from amity.domain.collection import Delivery, Outcome
 from amity.headend.routes import Route
-from amity.kernel.errors import TransportError
+from amity.kernel.errors import SecurityError, TransportError
 
 T = TypeVar("T")
 
@@ -93,6 +93,18 @@ class CounterStore(Protocol):
         ...
 
 
+class PushClaim(NamedTuple):
+    """The number under which a meter pushed, and how far it is to be believed.
+
+    One that came through a collector may be `late`: it need not be above the last one, only unheard.
+    """
+
+    meter_id: str
+    counter: int
+    authenticated: bool
+    late: bool = False
+
+
 class PushCounterStore(Protocol):
     """The highest invocation counter that each meter used in a push: what is not above it was heard before."""
 
@@ -100,15 +112,11 @@ class PushCounterStore(Protocol):
         """All calls within are committed together, also those of the other stores of this database."""
         ...
 
-    def moved(
-        self, meter_id: str, counter: int, *, authenticated: bool, late: bool = False
-    ) -> AbstractContextManager[None]:
-        """A transaction that moves the counter up if, and only if, all that is done within it is done.
+    def move_all(self, claims: Sequence[PushClaim]) -> Sequence[SecurityError | None]:
+        """Move the counters up, one claim after the other; for each what speaks against it, and then nothing moves.
 
-        A push that came through a collector may be `late`: it need not be above the last one, only unheard.
-
-        Raise SecurityError before it begins when the counter is not above the last one, or when it is not
-        `authenticated` and jumps further than a meter does.
+        A counter is refused that is not above the last one, or that is not `authenticated` and jumps further than a
+        meter does.
         """
         ...
 
@@ -224,11 +232,15 @@ class Channel(Protocol):
         ...
 
 
+class NoWayHereError(TransportError):
+    """The meter cannot be called from this node now: nothing was sent to it, and whoever it waits for is not here."""
+
+
 class Connector(Protocol):
     """The way to the meters."""
 
     async def connect(self, endpoint: Endpoint, timeout_s: float) -> Channel:
-        """Raise TransportError when there is no connection in time."""
+        """Raise TransportError when there is no connection in time, NoWayHereError when none can be asked for."""
         ...
 
     def outcome_of(self, error: TransportError) -> Outcome:

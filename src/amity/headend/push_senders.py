@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -10,12 +10,11 @@ from typing import Final, NamedTuple
 from amity.devices.freshness import Received
 from amity.devices.message_security import MessageSecurity, sender_of
 from amity.devices.notification_intake import confirmation
-from amity.devices.push_reading import NormalisedReading
 from amity.devices.settings import AssociationSettings, Ciphering, Protection
 from amity.headend.callers import Caller
 from amity.headend.heard_counters import HeardCounters
 from amity.headend.ports import Endpoint
-from amity.headend.push_readings import Notification, meter_named_in, readings_of
+from amity.headend.push_readings import Content, Notification, PushReader
 from amity.headend.session import association_settings
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, SecurityError
@@ -55,7 +54,7 @@ class Opened(NamedTuple):
     endpoint: Endpoint
     plain: bytes
     notification: Notification
-    readings: Sequence[NormalisedReading]
+    content: Content
     counter: int | None = None
     authenticated: bool = False
     conversation: "Conversation | None" = None
@@ -115,6 +114,7 @@ class Senders:
         self._settings: dict[str, AssociationSettings] = {}
         self._looked_at: datetime | None = None
         self._looking = asyncio.Lock()
+        self._reader = PushReader()
 
     async def open(self, payload: bytes, caller: Caller) -> Opened:
         """Open one APDU that this caller pushed.
@@ -157,8 +157,8 @@ class Senders:
         if number > _NUMBER_MAX:
             raise SecurityError(f"a push of meter {endpoint.meter_id} has the number {number}, beyond what is believed")
         tagged = isinstance(message, GeneralSigning) or Protection.AUTHENTICATED.satisfied_by(message.security_control)
-        readings = readings_of(notification)
-        return Opened(endpoint, plain, notification, readings, number, tagged, conversation, received.signed)
+        content = self._reader.read(notification)
+        return Opened(endpoint, plain, notification, content, number, tagged, conversation, received.signed)
 
     def _conversation(self, endpoint: Endpoint, message: Protected, received: Received) -> Conversation:
         settings = self._association(endpoint)
@@ -189,8 +189,8 @@ class Senders:
 
         Keys for HLS alone are keys too: what such a meter pushes it can protect.
         """
-        readings = readings_of(notification)
-        name = meter_named_in(readings) or ""
+        content = self._reader.read(notification)
+        name = content.meter_named or ""
         endpoint = await self.find(name)
         if endpoint is None:
             raise UnknownSenderError(f"a push came in the name of {name or 'nobody'}, which no meter of the fleet has")
@@ -201,7 +201,7 @@ class Senders:
             )
         if not await caller.speaks_for(endpoint):
             raise UnknownSenderError(f"an unprotected push in the name of meter {endpoint.meter_id} came from {caller}")
-        return Opened(endpoint, payload, notification, readings)
+        return Opened(endpoint, payload, notification, content)
 
     async def find(self, title_or_name: bytes | str) -> Endpoint | None:
         """A sender that is not known may have been provisioned since; the disk is asked now and then only."""

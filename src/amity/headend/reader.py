@@ -40,7 +40,7 @@ class Collected:
     `progress` is how far the meter is read with it, `unmapped` from where on the mapping left columns of it raw.
     `behind` is true when more of its past can be read at once. `ahead` are the events of the meter's log that lie in
     the future, None where the log was not read. `heard` is what the meter has said by now. `missing` are the stretches
-    of what is new for which the meter had no row.
+    of what is new for which the meter had no row, `lacking` those of all that was asked for.
     """
 
     delivery: Delivery
@@ -52,6 +52,7 @@ class Collected:
     unsolicited: tuple[bytes, ...] = ()
     heard: Heard | None = None
     missing: tuple[Span, ...] = ()
+    lacking: tuple[Span, ...] = ()
 
 
 class MeterReader:
@@ -173,8 +174,9 @@ class MeterReader:
             unknown=tuple(found.unknown),
         )
         ahead = None if plan.events_after is None else future
+        missing, lacking = tuple(digest.missing), tuple(digest.lacking)
         return Collected(
-            delivery, digest.progress, digest.unmapped, digest.behind, ahead, missing=tuple(digest.missing)
+            delivery, digest.progress, digest.unmapped, digest.behind, ahead, missing=missing, lacking=lacking
         )
 
     async def _learned_from(self, error: AmityError) -> AmityError:

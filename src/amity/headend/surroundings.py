@@ -15,17 +15,13 @@ from amity.kernel.time import Clock
 
 @dataclass(frozen=True, slots=True)
 class SessionRules:
-    """Limits of one session: how long each step may take, how often and after which wait it is tried again.
-
-    A meter that failed `failures_before_one_attempt` sessions in a row is tried once per round until it answers.
-    """
+    """Limits of one session: how long each step may take, how often and after which wait it is tried again."""
 
     connect_timeout_s: float = 5.0
     request_timeout_s: float = 5.0
     session_timeout_s: float = 180.0
     attempts_max: int = 3
     backoff: Backoff = field(default_factory=lambda: Backoff(base_s=1.0, limit_s=30.0))
-    failures_before_one_attempt: int = 3
 
 
 @dataclass(frozen=True, slots=True)

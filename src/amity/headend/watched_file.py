@@ -10,6 +10,9 @@ Content = TypeVar("Content")
 
 _LAST_GOOD: Final = ".last-good"
 
+OCTETS_MAX: Final = 8 << 20
+"""More than any person writes; a larger file would hold everything else up while it is parsed."""
+
 _Stamp = tuple[int, ...]
 _GONE: Final[_Stamp] = ()
 
@@ -84,7 +87,11 @@ def _stamp(path: Path) -> _Stamp:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            octets = file.read(OCTETS_MAX + 1)
+        if len(octets) > OCTETS_MAX:
+            raise ConfigurationError(f"{path.name} is longer than {OCTETS_MAX} octets", next_step="make it smaller")
+        return octets.decode()
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path.name} is not UTF-8 text at octet {error.start}") from error
     except FileNotFoundError as error:

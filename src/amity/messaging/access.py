@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from amity.messaging.broker_tls import BrokerTls
 from amity.security.private_files import read_private, write_private
 
 STREAM: Final = "AMITY_READINGS"
@@ -54,6 +55,7 @@ class Access:
     url: str
     role: Role
     password: str
+    tls: BrokerTls | None = None
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -77,9 +79,9 @@ def load_or_create_passwords(folder: Path) -> dict[str, str]:
     return {role.name: _load_or_create(folder / f"{role.name}.secret") for role in ROLES}
 
 
-def load_access(folder: Path, role: Role, url: str) -> Access:
+def load_access(folder: Path, role: Role, url: str, tls: BrokerTls | None = None) -> Access:
     """What one process needs, from its own file only; raise ConfigurationError when the broker was never set up."""
-    return Access(url, role, _load(folder / f"{role.name}.secret"))
+    return Access(url, role, _load(folder / f"{role.name}.secret"), tls)
 
 
 def server_accounts(passwords: Mapping[str, str], others: Mapping[str, Any] | None = None) -> str:

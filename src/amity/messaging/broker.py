@@ -185,7 +185,7 @@ class Link:
             if not lost.done():
                 lost.set_result(None)
 
-        client = Client()
+        client, tls = Client(), self._access.tls
         try:
             await client.connect(
                 server,
@@ -199,6 +199,8 @@ class Link:
                 connect_timeout=CONNECT_TIMEOUT_S,
                 closed_cb=on_closed,
                 error_cb=_say_nothing,
+                tls=None if tls is None else tls.context(),
+                tls_handshake_first=tls is not None,
             )
         except BaseException:
             await client.close()  # a connection that fails half-way keeps its socket open

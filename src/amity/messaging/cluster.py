@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from amity.messaging.broker_tls import BrokerTls
+
 NAME: Final = "amity"
 USER: Final = "cluster"
 """The servers know each other by this user; its password lies in `cluster.secret`, the same on every node."""
@@ -25,7 +27,7 @@ class Cluster:
         return REPLICAS_MAX if len(self.others) + 1 >= REPLICAS_MAX else 1
 
 
-def cluster_section(cluster: Cluster, password: str) -> list[str]:
+def cluster_section(cluster: Cluster, password: str, tls: BrokerTls | None = None) -> list[str]:
     """The lines of the server's configuration."""
     routes = [f"nats-route://{USER}:{password}@{other}" for other in cluster.others]
     return [
@@ -34,5 +36,6 @@ def cluster_section(cluster: Cluster, password: str) -> list[str]:
         f"  listen: {json.dumps(f'{cluster.host}:{cluster.port}')}",
         f"  authorization {{ user: {USER}, password: {json.dumps(password)}, timeout: 5 }}",
         f"  routes: {json.dumps(routes)}",
+        *([] if tls is None else [f"  tls: {json.dumps(tls.route_section())}"]),
         "}",
     ]

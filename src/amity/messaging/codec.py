@@ -23,6 +23,9 @@ from amity.kernel.units import Unit
 from amity.messaging import readings_pb2 as pb
 
 FORMAT: Final = 1
+_FORMAT_OF_SEVERAL: Final = 2
+_SEVERAL: Final = bytes((0x08, _FORMAT_OF_SEVERAL))
+"""How a message begins that holds several: its field `format`."""
 BODY_OCTETS_MAX: Final = 8 * 1024 * 1024
 """The largest message the broker is configured to take."""
 EXCHANGES_OCTETS_MAX: Final = 64 * 1024 * 1024
@@ -64,6 +67,23 @@ class ProtobufCodec:
             raise
         except (ValueError, OverflowError, AmityError) as error:
             raise _undecodable(str(error)) from error
+
+
+def join(bodies: Sequence[bytes]) -> bytes:
+    """Encoded deliveries as one message; one alone stays as it is."""
+    if len(bodies) == 1:
+        return bodies[0]
+    return bytes(pb.Deliveries(format=_FORMAT_OF_SEVERAL, delivery=bodies).SerializeToString(deterministic=True))
+
+
+def split(body: bytes) -> Sequence[bytes]:
+    """What `join` joined; a body that is no such message is one delivery, or will turn out to be none."""
+    if not body.startswith(_SEVERAL):
+        return [body]
+    try:
+        return list(pb.Deliveries.FromString(body).delivery) or [body]
+    except DecodeError:
+        return [body]
 
 
 def to_json(body: bytes, *, indent: int | None = None) -> str:

@@ -24,6 +24,7 @@ from amity.messaging.access import (
     server_accounts,
 )
 from amity.messaging.broker import prepare_stream
+from amity.messaging.broker_tls import BrokerTls
 from amity.messaging.cluster import Cluster, cluster_section
 from amity.messaging.codec import BODY_OCTETS_MAX
 from amity.messaging.meter_access import ACCOUNT, PUSHES, MqttDoor, account, mqtt_section
@@ -46,7 +47,7 @@ class BrokerFolder:
     """Everything the broker keeps: configuration and secrets (mode 0600), log, and JetStream's files.
 
     With `mqtt`, these `meters` may publish by it. With `cluster` it is one of several servers whose folders have the
-    same secrets.
+    same secrets. With `tls` all links but those of meters are of TLS.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class BrokerFolder:
     meters: frozenset[str] = frozenset()
     host: str = "127.0.0.1"
     cluster: Cluster | None = None
+    tls: BrokerTls | None = None
 
     @property
     def url(self) -> str:
@@ -116,8 +118,9 @@ class BrokerFolder:
                 "  max_memory_store: 0",
                 "  sync_interval: always",
                 "}",
+                *([] if self.tls is None else [f"tls: {json.dumps(self.tls.client_section())}"]),
                 *([] if self.mqtt is None else mqtt_section(self.mqtt)),
-                *([] if self.cluster is None else cluster_section(self.cluster, self._cluster_password())),
+                *([] if self.cluster is None else cluster_section(self.cluster, self._cluster_password(), self.tls)),
                 f"accounts: {server_accounts(passwords, self._meters_account())}",
                 "",
             ]
@@ -138,7 +141,7 @@ class BrokerFolder:
 
     def access(self) -> Access:
         """How the one who sets the stream up reaches the server."""
-        return load_access(self.path, SETUP, self.url)
+        return load_access(self.path, SETUP, self.url, self.tls)
 
     def log_octets(self) -> int:
         """How long the server's log is now."""
@@ -181,7 +184,7 @@ class NatsServer:
         await stop_left_over(folder)
         log_octets = folder.log_octets()
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            *with_its_parent(command), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         server = cls(folder, process, log_octets)
@@ -256,7 +259,7 @@ class NatsServer:
         try:
             await prepare_stream(self.folder.access(), self.folder.replicas)
             if self.folder.mqtt is not None:
-                pushes = load_access(self.folder.path, PUSHES, self.folder.url)
+                pushes = load_access(self.folder.path, PUSHES, self.folder.url, self.folder.tls)
                 await prepare_pushes(pushes, self.folder.replicas)
         except TransportError:
             return False
@@ -269,6 +272,15 @@ class NatsServer:
 
     def _explain(self, what: str, complaints: Sequence[str] = ()) -> AmityError:
         return explain(self.folder, what, [*self.folder.last_log_lines(self._log_octets), *complaints])
+
+
+def with_its_parent(command: Sequence[str]) -> list[str]:
+    """The command, run so that the kernel ends it when we die, however suddenly: nats-server itself takes no notice.
+
+    Where util-linux' setpriv is missing, the next start ends it (`stop_left_over`).
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else list(command)
 
 
 async def healthy(folder: BrokerFolder) -> bool:

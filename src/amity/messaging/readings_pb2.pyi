@@ -71,6 +71,14 @@ class Delivery(_message.Message):
     correlation_id: str
     def __init__(self, format: _Optional[int] = ..., message_id: _Optional[str] = ..., meter_id: _Optional[str] = ..., session_id: _Optional[str] = ..., collected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., detail: _Optional[_Iterable[str]] = ..., attempts: _Optional[int] = ..., duration_ms: _Optional[int] = ..., clock_offset_s: _Optional[int] = ..., profile: _Optional[str] = ..., mapping_version: _Optional[str] = ..., intervals: _Optional[_Iterable[_Union[IntervalSeries, _Mapping]]] = ..., registers: _Optional[_Iterable[_Union[RegisterReading, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[MeterEvent, _Mapping]]] = ..., unknown: _Optional[_Iterable[_Union[UnknownObject, _Mapping]]] = ..., exchanges_zstd: _Optional[bytes] = ..., correlation_id: _Optional[str] = ...) -> None: ...
 
+class Deliveries(_message.Message):
+    __slots__ = ("format", "delivery")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    format: int
+    delivery: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, format: _Optional[int] = ..., delivery: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class ReadingType(_message.Message):
     __slots__ = ("obis", "unit", "exponent", "interval_s")
     OBIS_FIELD_NUMBER: _ClassVar[int]

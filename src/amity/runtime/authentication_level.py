@@ -11,13 +11,13 @@ from amity.devices.settings import Authentication, Ciphering, Protection
 
 
 class Level(NamedTuple):
-    """What a level stands for; `suite` is that of its keys (0 and 1: 16 octets, 2: 32 octets)."""
+    """What a level stands for; `suite` is that of its keys (0 and 1: 16 octets, 2: 32), None where none is named."""
 
     name: str
     authentication: Authentication
     ciphering: Ciphering = Ciphering.NONE
     protection: Protection = Protection.NONE
-    suite: int = 0
+    suite: int | None = None
 
 
 def _ciphered(name: str, suite: int) -> Level:

@@ -27,10 +27,13 @@ from amity.runtime.settings import Settings
 from amity.security.private_files import write_private
 from amity.transports.caller_listener import CallerListener
 from amity.transports.guarded_port import GuardedPort
+from amity.transports.proxy_protocol import nobody
 from amity.transports.udp_push_listener import UdpPushListener
 
 OnLine = Callable[[str], Awaitable[None]]
 """Told of a meter that was not on the line before."""
+Peers = Callable[[str], bool]
+"""Whether an address is one of them."""
 
 _WATCH_EVERY_S: Final = 5.0
 _OCTETS_SHOWN: Final = 64
@@ -59,10 +62,11 @@ class CallDoors:
         """Let callers in; raise TransportError for a port that cannot be had."""
         headend = settings.headend
         allows = allow_list(headend.peers_allowed)
+        is_proxy = allow_list(headend.proxies) if headend.proxies else nobody
         self._folder, self._on_line = folder, on_line
         desk = CallDesk(self.pushes, self.lines, self._surroundings)
         async with AsyncExitStack() as stack:
-            self._tcp = CallerListener(desk, allows)
+            self._tcp = CallerListener(desk, allows, is_proxy=is_proxy)
             port = await self._tcp.start(headend.push_host, headend.push_port)
             stack.push_async_callback(self._tcp.close)
             self._udp = UdpPushListener(self._take_datagram, self._garbled_datagram, allows)
@@ -70,7 +74,7 @@ class CallDoors:
             stack.push_async_callback(self._udp.close)
             _log().info("listening for meters that call", port=port, over="tcp, udp")
             if settings.broker.mqtt_port is not None:
-                await self._open_mqtt(stack, folder, settings, allows)
+                await self._open_mqtt(stack, folder, settings, allows, is_proxy)
             yield
 
     async def run(self) -> None:
@@ -89,7 +93,7 @@ class CallDoors:
             "at": isoformat(self._surroundings.clock.now()),
             "taken": self.pushes.taken,
             "parked": dict(parking.counts),
-            "turned_away": self._turned_away(),
+            "turned_away": self.turned_away,
             "dropped": 0 if self._udp is None else self._udp.dropped,
             "connections": 0 if self._tcp is None else self._tcp.open_calls,
             "on_line": self.lines.meters,
@@ -97,12 +101,13 @@ class CallDoors:
         }
 
     async def _open_mqtt(
-        self, stack: AsyncExitStack, folder: Folder, settings: Settings, allows: Callable[[str], bool]
+        self, stack: AsyncExitStack, folder: Folder, settings: Settings, allows: Peers, is_proxy: Peers
     ) -> None:
         headend, broker = settings.headend, broker_folder(folder, settings.broker)
-        self._mqtt_pushes = MeterPushes(load_access(folder.broker, PUSHES, broker.url), self._take_published)
+        access = load_access(folder.broker, PUSHES, broker.url, broker.tls)
+        self._mqtt_pushes = MeterPushes(access, self._take_published)
         if headend.mqtt_port is not None:
-            self._mqtt = GuardedPort(("127.0.0.1", settings.broker.mqtt_port or 0), allows)
+            self._mqtt = GuardedPort(("127.0.0.1", settings.broker.mqtt_port or 0), allows, is_proxy=is_proxy)
             port = await self._mqtt.start(headend.mqtt_host, headend.mqtt_port)
             stack.push_async_callback(self._mqtt.close)
             _log().info("listening for meters that call", port=port, over="mqtt")
@@ -138,8 +143,8 @@ class CallDoors:
         """Connections that were turned away, whenever there were more, and all of it as a file."""
         told = 0
         while True:
-            if self._turned_away() > told:
-                told = self._turned_away()
+            if self.turned_away > told:
+                told = self.turned_away
                 _log().warning("callers turned away", count=told, peer=self._turned_away_last())
             if self._folder is not None:
                 path, text = self._folder.calls, json.dumps(self.document, indent=1)
@@ -152,7 +157,9 @@ class CallDoors:
     def _doors(self) -> list[CallerListener | UdpPushListener | GuardedPort]:
         return [door for door in (self._tcp, self._udp, self._mqtt) if door is not None]
 
-    def _turned_away(self) -> int:
+    @property
+    def turned_away(self) -> int:
+        """Connections that were closed before an octet was read, since the start."""
         return sum(door.turned_away for door in self._doors())
 
     def _turned_away_last(self) -> str:

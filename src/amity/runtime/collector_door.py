@@ -8,6 +8,8 @@ from typing import Final
 
 import structlog
 
+from amity.headend.call_desk import title_in
+from amity.headend.called_lines import CalledLines
 from amity.headend.collectors.connected import ConnectedCollector, Office
 from amity.headend.collectors.failures import CollectorNotConnectedError
 from amity.headend.collectors.ports import Presented
@@ -19,7 +21,7 @@ from amity.protocols.relay.peer import Peer
 from amity.runtime.folder import Folder
 from amity.runtime.job_work import worker_name
 from amity.runtime.peers import allow_list
-from amity.runtime.relay_files import relay_files
+from amity.runtime.relay_files import RelayFilesWatch, relay_files
 from amity.runtime.settings import HeadendSettings
 from amity.storage.ot.database import OtDatabase
 from amity.transports.relay_listener import RelayListener
@@ -28,6 +30,8 @@ from amity.transports.relay_tls import Identity, server_context
 _IDS_KEPT: Final = timedelta(days=90)
 _WATCH_EVERY_S: Final = 5.0
 _PRUNE_EVERY_S: Final = 3600.0
+_CALLED_WAITING_MAX: Final = 1024
+_NAME_SHOWN: Final = 64
 
 
 class CollectorDoor:
@@ -42,6 +46,11 @@ class CollectorDoor:
             raise CollectorNotConnectedError(name)
         return self.collectors.serving(name)
 
+    @property
+    def connected(self) -> tuple[ConnectedCollector, ...]:
+        """The collectors that serve."""
+        return () if self.collectors is None else self.collectors.all
+
     @asynccontextmanager
     async def open(
         self,
@@ -50,11 +59,13 @@ class CollectorDoor:
         surroundings: Surroundings,
         database: OtDatabase,
         pushes: PushListener,
+        lines: CalledLines,
     ) -> AsyncIterator[None]:
         """Let collectors in; raise ConfigurationError for certificates that cannot be used."""
         if settings.collector_port is None:
             yield
             return
+        called: asyncio.Queue[tuple[str, str]] = asyncio.Queue(_CALLED_WAITING_MAX)
         office = Office(
             worker_name(),
             database.collectors,
@@ -62,6 +73,7 @@ class CollectorDoor:
             pushes.take_forwarded,
             surroundings.clock,
             surroundings.disk,
+            called_in=lambda collector, name: None if called.full() else called.put_nowait((collector, name)),
         )
         collectors = self.collectors = Collectors(office, _tell)
 
@@ -72,15 +84,20 @@ class CollectorDoor:
         listener = RelayListener(server_context(relay_files(folder)), greet, allows=allows)
         port = await listener.start(settings.collector_host, settings.collector_port)
         _log().info("listening for collectors", port=port)
+        watch = RelayFilesWatch(
+            folder, surroundings.clock, lambda files: listener.use(server_context(files)), lambda: listener.peers
+        )
         watches = [
+            asyncio.create_task(watch.run()),
             asyncio.create_task(_tell_of_callers(listener)),
             asyncio.create_task(_prune_for_ever(surroundings, database)),
+            asyncio.create_task(_hear_who_called(called, pushes, lines)),
         ]
         try:
             yield
         finally:
-            for watch in watches:
-                watch.cancel()
+            for task in watches:
+                task.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
             await collectors.close()
             await listener.close()
@@ -103,6 +120,21 @@ async def _tell_of_callers(listener: RelayListener) -> None:
             told = listener.turned_away.count
             _log().warning("collectors turned away", count=told, last=listener.turned_away.last)
         await asyncio.sleep(_WATCH_EVERY_S)
+
+
+async def _hear_who_called(called: asyncio.Queue[tuple[str, str]], pushes: PushListener, lines: CalledLines) -> None:
+    """What waits for a meter is due once it is on the line at its collector; strangers are told of."""
+    while True:
+        collector, name = await called.get()
+        try:
+            endpoint = await pushes.sender(name) or await pushes.sender(title_in(name))
+        except StorageError as error:
+            _log().error("caller not looked up", collector=collector, reason=error.lines())
+            continue
+        if endpoint is None or not endpoint.route.calls_in or endpoint.route.collector != collector:
+            _log().warning("somebody unknown called a collector", collector=collector, name=name[:_NAME_SHOWN])
+        else:
+            lines.on_line(endpoint.meter_id)
 
 
 async def _prune_for_ever(surroundings: Surroundings, database: OtDatabase) -> None:

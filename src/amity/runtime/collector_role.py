@@ -3,7 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing
 from importlib.metadata import version
@@ -12,28 +13,34 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from amity.collector.confirmations import Confirmations
 from amity.collector.forwarder import Forwarder
 from amity.collector.headend_link import HeadendLink, keep_linked
 from amity.collector.meter_channels import ChannelLimits, MeterChannels
+from amity.collector.ports import Ways
 from amity.collector.push_intake import PushIntake
-from amity.collector.push_port import PushPort
 from amity.collector.quality import MeterLines
 from amity.collector.urgency import UrgencyRules
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
+from amity.protocols.relay.messages import VERSION, Hello
 from amity.protocols.relay.peer import Peer
 from amity.runtime.folder import Folder
 from amity.runtime.peers import allow_list
 from amity.runtime.readiness import stands
-from amity.runtime.relay_files import relay_files
+from amity.runtime.relay_files import RelayFilesWatch, relay_files
 from amity.runtime.settings import CollectorSettings, Settings
 from amity.runtime.system import SystemClock, random_octets
 from amity.security.private_files import write_private
 from amity.storage.collector.pushes import SqlPushStore, open_push_store
+from amity.transports.caller_listener import CallerListener
+from amity.transports.collector_calls import RULES as CALL_RULES
+from amity.transports.collector_calls import CallersHere, CollectorDesk
 from amity.transports.collector_ways import CollectorWays
 from amity.transports.relay_dialer import Destination, dial
-from amity.transports.relay_peer import PeerRules
-from amity.transports.relay_tls import client_context
+from amity.transports.relay_peer import PeerRules, RelayPeer
+from amity.transports.relay_tls import TlsFiles, client_context
+from amity.transports.udp_push_listener import UdpPushListener
 
 T = TypeVar("T")
 
@@ -43,7 +50,11 @@ _STATUS_EVERY_S: Final = 2.0
 _DISK = ThreadPoolExecutor(1, thread_name_prefix="collector-disk")
 
 
-async def run_collector(folder: Folder, settings: Settings) -> None:
+WaysBeyond = Callable[[Ways], Ways]
+"""Puts other ways before those of the collector's own network."""
+
+
+async def run_collector(folder: Folder, settings: Settings, ways: WaysBeyond = lambda own: own) -> None:
     """Carry requests to meters and pushes to the head-end, until cancelled."""
     rules = settings.collector
     if not rules.headends:
@@ -52,32 +63,38 @@ async def run_collector(folder: Folder, settings: Settings) -> None:
         )
     store = open_push_store(folder.collector / "pushes.sqlite", rules.held_megabytes_max * _MEGABYTE)
     with closing(store):
-        await _Collector(folder, rules, store).run()
+        await _Collector(folder, rules, store, ways).run()
 
 
 class _Collector:
     """All parts of one, joined."""
 
-    def __init__(self, folder: Folder, rules: CollectorSettings, store: SqlPushStore) -> None:
+    def __init__(self, folder: Folder, rules: CollectorSettings, store: SqlPushStore, ways: WaysBeyond) -> None:
+        self._folder = folder
         self._rules = rules
         self._store = store
         self._status = folder.collector_status
         self._context = client_context(relay_files(folder))
-        self._ways = CollectorWays(allow_list(rules.meters), rules.meter_names, rules.devices)
+        self._callers = CallersHere(self._called_in)
+        self._ways = ways(CollectorWays(allow_list(rules.meters), rules.meter_names, rules.devices, self._callers))
         self._lines = MeterLines()
-        self._forwarder = Forwarder(store, _on_the_disk_thread)
+        confirmations = Confirmations(time.monotonic)
+        self._forwarder = Forwarder(store, _on_the_disk_thread, confirmations)
         self._intake = PushIntake(
             store,
             _on_the_disk_thread,
             SystemClock(),
             random_octets,
+            confirmations,
             rules=UrgencyRules(rules.alarm_octets_max),
             on_kept=self._forwarder.wake,
         )
         self._links: dict[str, HeadendLink | None] = dict.fromkeys(rules.headends)
+        self._peer_of: dict[str, RelayPeer] = {}
         self._reasons = dict.fromkeys(rules.headends, "not yet connected")
         self._connects = dict.fromkeys(rules.headends, 0)
         self._ports: dict[str, int] = {}
+        self._doors: list[CallerListener | UdpPushListener] = []
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -87,6 +104,7 @@ class _Collector:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._intake.run())
                 tasks.create_task(self._forwarder.run())
+                tasks.create_task(RelayFilesWatch(self._folder, SystemClock(), self._use, self._peers).run())
                 tasks.create_task(self._report_for_ever())
                 tasks.create_task(self._write_status_for_ever())
                 for headend in self._rules.headends:
@@ -99,9 +117,14 @@ class _Collector:
         if rules.alarm_port is not None:
             wanted.append(("alarms", rules.alarm_port, True))
         for name, number, is_for_alarms in wanted:
-            port = PushPort(self._intake, allows, is_for_alarms=is_for_alarms)
-            self._ports[name] = await port.start(rules.push_host, number)
-            stack.push_async_callback(port.close)
+            desk = CollectorDesk(self._intake, self._callers, is_for_alarms=is_for_alarms)
+            connections = CallerListener(desk, allows, CALL_RULES)
+            datagrams = UdpPushListener(desk.take_datagram, desk.garbled_datagram, allows)
+            self._doors += (connections, datagrams)
+            self._ports[name] = await connections.start(rules.push_host, number)
+            stack.push_async_callback(connections.close)
+            await datagrams.start(rules.push_host, self._ports[name])
+            stack.push_async_callback(datagrams.close)
             _log().info("listening", what=name, port=self._ports[name])
 
     # -------------------------------------------------------------- links
@@ -115,13 +138,12 @@ class _Collector:
             def link_of(peer: Peer) -> HeadendLink:
                 limits = ChannelLimits(self._rules.channels_max, self._rules.channel_megabytes_max * _MEGABYTE)
                 channels = MeterChannels(peer, self._ways, limits, self._lines)
-                software = f"amity {version('amity')}"
-                made.append(
-                    HeadendLink(peer, channels, self._forwarder, software=software, held=held.alarms + held.bulk)
-                )
+                hello = Hello(VERSION, f"amity {version('amity')}", held.alarms + held.bulk)
+                made.append(HeadendLink(peer, channels, self._forwarder, hello, lambda: self._callers.names))
                 return made[0]
 
-            await dial(destination, self._context, link_of, _DIAL_TIMEOUT_S, PeerRules(self._rules.ping_every_s))
+            rules = PeerRules(self._rules.ping_every_s)
+            self._peer_of[headend] = await dial(destination, self._context, link_of, _DIAL_TIMEOUT_S, rules)
             return made[0]
 
         def on_link(link: HeadendLink | None, reason: str) -> None:
@@ -132,6 +154,17 @@ class _Collector:
                 _log().info("head-end", headend=headend, linked=link is not None, reason=reason)
 
         await keep_linked(dial_once, on_link, random.SystemRandom().random)
+
+    def _use(self, files: TlsFiles) -> None:
+        self._context = client_context(files)
+
+    def _peers(self) -> Iterable[RelayPeer]:
+        return self._peer_of.values()
+
+    def _called_in(self, name: str) -> None:
+        for link in self._links.values():
+            if link is not None:
+                link.called_in(name)
 
     # -------------------------------------------------------------- what is told of it
     async def _report_for_ever(self) -> None:
@@ -168,6 +201,10 @@ class _Collector:
                 "taken": self._intake.taken,
                 "refused": self._intake.refused,
                 "forwarded": self._forwarder.forwarded,
+            },
+            "callers": {
+                "on_line": sorted(self._callers.names),
+                "turned_away": sum(door.turned_away for door in self._doors),
             },
             "meters": self._lines.document(),
         }

@@ -18,7 +18,9 @@ from amity.headend.called_lines import CalledInConnector, CalledLines
 from amity.headend.collectors.registry import ReachConnector
 from amity.headend.delivery import Courier
 from amity.headend.event_catalogue import EventTables
-from amity.headend.fleet import Fleet, OnProgress, Round, Told
+from amity.headend.jobs.on_demand import Asker
+from amity.headend.jobs.sessions import OnSession
+from amity.headend.jobs.worker import OnDone
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import CollectionStore
@@ -27,16 +29,17 @@ from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.errors import AmityError, StorageError
 from amity.messaging.access import OT, SUBJECT
 from amity.messaging.broker import JetStreamPublisher
-from amity.messaging.codec import ProtobufCodec
+from amity.messaging.codec import ProtobufCodec, join
 from amity.runtime.broker_place import broker_access, broker_folder
 from amity.runtime.call_doors import CallDoors
 from amity.runtime.collector_door import CollectorDoor
 from amity.runtime.event_watch import EventTableWatch
 from amity.runtime.folder import Folder
-from amity.runtime.job_work import JobWork
+from amity.runtime.job_work import JobWork, Ways
 from amity.runtime.mapping_watch import MappingWatch
 from amity.runtime.meter_defaults import EndpointsWithDefaults, default_profile
 from amity.runtime.metrics import new_registry, serving_metrics
+from amity.runtime.metrics_collectors import CollectorLinks
 from amity.runtime.metrics_headend import HeadendState, SessionMetrics
 from amity.runtime.ot_database import open_ot_database
 from amity.runtime.profile_folder import catalogue_of
@@ -58,11 +61,19 @@ _WATCH_EVERY_S = 5.0
 async def run_headend(folder: Folder, settings: Settings) -> None:
     """Read the fleet by schedules and jobs, take pushes in and carry deliveries, until cancelled."""
     registry = new_registry()
-    tell = SessionMetrics(registry).counting(log_progress())
-    async with _headend(folder, settings, tell) as (_, work, courier, calls, database):
+    metrics = SessionMetrics(registry)
+    tell = metrics.counting(log_progress())
+    async with _headend(folder, settings, tell, metrics.given_back) as (work, courier, calls, database, door):
+        registry.register(CollectorLinks(lambda: door.connected))
         listener = calls.pushes
         registry.register(
-            HeadendState(database.measures, SystemClock(), open_sessions=lambda: work.open_sessions, pushes=listener)
+            HeadendState(
+                database.measures,
+                SystemClock(),
+                open_sessions=lambda: work.open_sessions,
+                pushes=listener,
+                turned_away=lambda: calls.turned_away,
+            )
         )
         async with calls.open(folder, settings, work.called_in):
             stands("headend")
@@ -75,31 +86,35 @@ async def run_headend(folder: Folder, settings: Settings) -> None:
                     tasks.create_task(calls.run())
 
 
-async def read_fleet_once(folder: Folder, settings: Settings, tell: OnProgress) -> Round:
+async def read_fleet_once(folder: Folder, settings: Settings, tell: OnSession, asker: Asker) -> None:
     """Read every meter once and carry all deliveries to the broker; raise StorageError or TransportError if not."""
-    async with _headend(folder, settings, tell) as (fleet, _, courier, _, _database):
-        finished = await fleet.read_fleet_once()
+    async with _headend(folder, settings, tell) as (work, courier, *_):
+        await work.read_all_once(asker)
         await courier.drain()
-        return finished
 
 
-async def read_meter_now(folder: Folder, settings: Settings, meter_id: str, correlation_id: str = "") -> Delivery:
-    """Read one meter at once; what it brought waits in the outbox for the courier of the running head-end.
+async def read_meter_now(folder: Folder, settings: Settings, meter_id: str, asker: Asker) -> Delivery:
+    """Read one meter at once, under a lease; what it brought waits in the outbox for the running head-end's courier.
 
-    Raise ConfigurationError when the meter is not known, StorageError when the disk fails; how the session went is told
-    in the delivery.
+    See `JobWork.read_now` for what it raises; how the session went is told in the delivery.
     """
     with closing(open_ot_database(folder, settings.headend)) as database:
         shared = bool(settings.headend.database_url)
         title = claim_title(database, folder.ot_database.parent, shared=shared).title
         surroundings = _surroundings(folder, settings.headend, database, title, CollectorDoor(), CalledLines())
-        return await Fleet(surroundings, correlation_id=correlation_id).read_meter(meter_id)
+        pushes = PushListener(surroundings, database.push_counters)
+        work = JobWork(folder, settings.headend, surroundings, database, _nobody, pushes.take_from_session)
+        return await work.read_now(meter_id, asker)
+
+
+def _nobody(_delivery: Delivery) -> None:
+    """Whoever asked prints what came."""
 
 
 @asynccontextmanager
 async def _headend(
-    folder: Folder, settings: Settings, tell: OnProgress
-) -> AsyncIterator[tuple[Fleet, JobWork, Courier, CallDoors, OtDatabase]]:
+    folder: Folder, settings: Settings, tell: OnSession, on_done: OnDone | None = None
+) -> AsyncIterator[tuple[JobWork, Courier, CallDoors, OtDatabase, CollectorDoor]]:
     database = open_ot_database(folder, settings.headend)
     disk_words = broker_folder(folder, settings.broker).disk_words
     publisher = JetStreamPublisher(broker_access(folder, settings.broker, OT), disk_words=disk_words)
@@ -113,18 +128,16 @@ async def _headend(
     listener = PushListener(surroundings, database.push_counters)
     calls = CallDoors(listener, lines, surroundings)
 
-    def lines_too(told: Told) -> None:
-        lines.told(told.delivery)
-        tell(told)
+    def lines_too(delivery: Delivery) -> None:
+        lines.told(delivery)
+        tell(delivery)
 
-    fleet = Fleet(
-        surroundings,
-        concurrent_sessions=settings.headend.concurrency,
-        on_progress=lines_too,
-        on_unsolicited=listener.take_from_session,
-    )
-    work = JobWork(folder, settings.headend, surroundings, database, lines_too, listener.take_from_session)
-    courier = Courier(database.collection, publisher, _on_the_disk_thread, random.SystemRandom().random)
+    work = JobWork(
+        folder, settings.headend, surroundings, database, lines_too, listener.take_from_session,
+        ways=lambda: Ways(frozenset(lines.meters), frozenset(one.presented.name for one in door.connected)),
+        on_done=on_done,
+    )  # fmt: skip
+    courier = Courier(database.collection, publisher, _on_the_disk_thread, random.SystemRandom().random, join=join)
     troubles: dict[str, Callable[[], AmityError | None]] = {
         "reading": lambda: work.last_error,
         "delivery": lambda: courier.last_error,
@@ -135,8 +148,8 @@ async def _headend(
         asyncio.create_task(EventTableWatch(surroundings.events).run()),
     ]
     try:
-        async with door.open(folder, settings.headend, surroundings, database, listener):
-            yield fleet, work, courier, calls, database
+        async with door.open(folder, settings.headend, surroundings, database, listener, lines):
+            yield work, courier, calls, database, door
     finally:
         for watch in watches:
             watch.cancel()
@@ -161,12 +174,12 @@ def _surroundings(
         chance=random.SystemRandom().random,
         random_octets=random_octets,
         system_title=title,
-        connector=CalledInConnector(lines, ReachConnector(MeterConnector(), door.serving)),
+        connector=CalledInConnector(lines, ReachConnector(MeterConnector(), door.serving, profile_of)),
         disk=_on_the_disk_thread,
         endpoints=EndpointsWithDefaults(database.endpoints, profile_of),
         keys=KeyFile(folder.keys),
         counters=database.counters,
-        collection=_logged(database.collection, folder, settings),
+        collection=_logged(database, folder, settings),
         codec=ProtobufCodec(),
         mappings=MappingFile(folder.mapping, folder.last_good_mapping),
         subject=SUBJECT,
@@ -181,11 +194,12 @@ def _surroundings(
     )
 
 
-def _logged(collection: CollectionStore, folder: Folder, settings: HeadendSettings) -> CollectionStore:
+def _logged(database: OtDatabase, folder: Folder, settings: HeadendSettings) -> CollectionStore:
     """An installation with a folder for its logs has one line there for each session."""
     if folder.log_folder is None:
-        return collection
-    return LoggedCollection(collection, SessionLogs(folder, frames=settings.log_frames))
+        return database.collection
+    logs = SessionLogs(folder, frames=settings.log_frames)
+    return LoggedCollection(database.collection, logs, database.afterwards)
 
 
 # One thread: SQLite has one writer, and several would wait for each other's lock instead of in line.
@@ -203,14 +217,11 @@ def _log() -> structlog.stdlib.BoundLogger:
     return log
 
 
-def log_progress() -> OnProgress:
+def log_progress() -> OnSession:
     """A line when a meter's outcome changes; the same outcome again is not news."""
     last: dict[str, Outcome] = {}
 
-    def tell(told: Told) -> None:
-        delivery = told.delivery
-        if told.not_kept is not None:
-            _log().error("delivery not kept", meter=delivery.meter_id, reason=told.not_kept.lines())
+    def tell(delivery: Delivery) -> None:
         if last.get(delivery.meter_id) is not delivery.outcome:
             last[delivery.meter_id] = delivery.outcome
             _log().info("meter", meter=delivery.meter_id, outcome=str(delivery.outcome), detail=list(delivery.detail))

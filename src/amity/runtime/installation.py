@@ -37,7 +37,7 @@ def find_installation(configuration: Path | None, directory: Path | None) -> Ins
     gateway = load_gateway(wanted)
     folder = gateway.folder
     for path in (folder.mapping, folder.schedules, folder.certificates / KEY_NAME):
-        if path.exists():
+        if os.path.lexists(path):
             check_owned(path)
     return Installation(folder, gateway.settings)
 
@@ -48,5 +48,5 @@ def look_at_gateway(configuration: Path) -> Gateway:
     Raise ConfigurationError as `load_gateway`.
     """
     path = configuration / FILE_NAME
-    owner = path.stat().st_uid if os.geteuid() == 0 and path.exists() else None
+    owner = path.lstat().st_uid if os.geteuid() == 0 and os.path.lexists(path) else None
     return load_gateway(configuration, owner=owner)

@@ -3,27 +3,31 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
-from typing import Final
+from functools import lru_cache, partial
+from typing import Final, NamedTuple
 
 import structlog
 
-from amity.domain.jobs import JobKind, JobState, ReadingSchedule
-from amity.headend.fleet import OnProgress, Told
+from amity.domain.collection import Delivery
+from amity.domain.jobs import JobState, ReadingSchedule
 from amity.headend.jobs.calendar import Calendar
 from amity.headend.jobs.meter_sessions import MeterSessions, OnUnsolicited, correlation_of
+from amity.headend.jobs.on_demand import ALL_READINGS, Asker, OnDemand
 from amity.headend.jobs.plan import JobPlan
-from amity.headend.jobs.ports import LeaseTerms, MeterStates
+from amity.headend.jobs.ports import LeaseTerms, MeterStates, place_of
 from amity.headend.jobs.retry import RetryRules
 from amity.headend.jobs.scheduler import Scheduler
-from amity.headend.jobs.worker import Done, Worker
+from amity.headend.jobs.sessions import OnSession
+from amity.headend.jobs.worker import Done, OnDone, Worker
 from amity.headend.ports import Endpoint, Standing
 from amity.headend.reader import Collected
 from amity.headend.surroundings import Surroundings
-from amity.kernel.errors import AmityError, StorageError
+from amity.kernel.backoff import Backoff
+from amity.kernel.errors import AmityError, ConfigurationError, StorageError
 from amity.kernel.time import SECONDS_PER_DAY
 from amity.runtime.folder import Folder
 from amity.runtime.logs import CORRELATION
@@ -34,14 +38,28 @@ from amity.runtime.traces import session_traces
 from amity.storage.ot.database import OtDatabase
 
 DEFAULT_SCHEDULE: Final = "default"
-ALL_READINGS: Final = (JobKind.REGISTERS, JobKind.PROFILES, JobKind.EVENTS)
 _LOOK_EVERY_S: Final = 1.0
 _TIDY_EVERY_S: Final = 60.0
 _TRIES_A_DAY: Final = 24
+_BREAKS: Final = Backoff(base_s=30.0, limit_s=900.0)
+"""Between tries of a job for which nobody waits: what ails a line is seldom over in seconds."""
+_WAYS_EVERY_S: Final = 5.0
+_ALL_WAYS_EVERY: Final = 12
+_PUT_OFF_MAX: Final = 256
+
+
+class Ways(NamedTuple):
+    """Who is with this node now: meters that opened a line, collectors that are connected."""
+
+    meters: frozenset[str] = frozenset()
+    collectors: frozenset[str] = frozenset()
 
 
 class JobWork:
-    """Reads the fleet by jobs; `tell` is told of every session, `on_unsolicited` of what a meter pushed meanwhile."""
+    """Reads the fleet by jobs; `tell` is told of every session, `on_unsolicited` of what a meter pushed meanwhile.
+
+    `ways` says who is with this node, `on_done` is told of every bundle that is given back.
+    """
 
     def __init__(
         self,
@@ -49,33 +67,49 @@ class JobWork:
         settings: HeadendSettings,
         surroundings: Surroundings,
         database: OtDatabase,
-        tell: OnProgress,
+        tell: OnSession,
         on_unsolicited: OnUnsolicited,
+        *,
+        ways: Callable[[], Ways] = Ways,
+        on_done: OnDone | None = None,
     ) -> None:
         self._settings = settings
         self._surroundings = surroundings
         self._database = database
         self._traces = session_traces()
         self._tell = tell if self._traces is None else self._traces.tracing(tell)
+        self._on_done = on_done
+        self._ways = ways
         self._schedules = ScheduleFile(folder.schedules, folder.last_good_schedules)
         self._name = worker_name()
+        self._states = WholeStates(
+            database.meter_states, EndpointsWithDefaults(database.endpoints, surroundings.profile_of)
+        )
         sessions = MeterSessions(
             surroundings,
-            WholeStates(database.meter_states, EndpointsWithDefaults(database.endpoints, surroundings.profile_of)),
+            self._states,
             database.counters,
             bands=lambda: self._plan.clock,
             backfill=lambda: self._plan.backfill,
             on_collected=self._tell_of,
             on_unsolicited=on_unsolicited,
         )
-        self._worker = Worker(
+        make_worker = partial(
+            Worker,
             database.jobs,
-            sessions,
-            terms=self._terms,
             concurrency=settings.concurrency,
             clock=surroundings.clock,
             disk=surroundings.disk,
             chance=surroundings.chance,
+        )
+        self._worker = make_worker(sessions, terms=self._terms, on_done=self._tell_of_end)
+        self._on_demand = OnDemand(
+            database.jobs,
+            database.job_book,
+            sessions,
+            make_worker,
+            terms=self._terms_while_waiting,
+            surroundings=surroundings,
             on_done=self._tell_of_end,
         )
         self._scheduler = Scheduler(
@@ -99,11 +133,42 @@ class JobWork:
         return self._worker.open_sessions
 
     async def called_in(self, meter_id: str) -> None:
-        """A meter is on the line: what waited for it is due now."""
-        now = self._surroundings.clock.now()
-        with suppress(StorageError):  # told by whoever reads; the jobs come to their turn all the same
-            await self._surroundings.disk(lambda: self._database.called_in.due_now(meter_id, now))
-        self._worker.wake()
+        """A meter is on the line of this node: what waited for it is done here, before a node without it tries."""
+        await self._take([meter_id])
+
+    async def _take(self, meter_ids: Sequence[str]) -> None:
+        now, called_in = self._surroundings.clock.now(), self._database.called_in
+
+        def due() -> Sequence[str]:
+            for meter_id in meter_ids:
+                called_in.due_now(meter_id, now)
+            return meter_ids
+
+        with suppress(AmityError):  # told by whoever reads; the jobs come to their turn all the same
+            await self._worker.take(due)
+
+    async def read_now(self, meter_id: str, asker: Asker) -> Delivery:
+        """Everything of one meter, at once; what it brought waits in the outbox.
+
+        Raise ConfigurationError when the meter is not known, or is one that only the running head-end has a way to.
+        Else see `OnDemand.meter`.
+        """
+        known = await self._surroundings.disk(lambda: self._states.of([meter_id]))
+        if meter_id not in known:
+            raise ConfigurationError(
+                f"no meter is called {meter_id!r}", next_step="list the meters and copy the name from there"
+            )
+        endpoint, _ = known[meter_id]
+        if endpoint.route.calls_in or endpoint.route.collector:
+            raise ConfigurationError(
+                f"meter {meter_id} is reached by {endpoint.route}, which only the running head-end has",
+                next_step=f"amity meter read {meter_id}: it has the running head-end read the meter",
+            )
+        return await self._on_demand.meter(meter_id, asker, place_of(endpoint))
+
+    async def read_all_once(self, asker: Asker) -> None:
+        """Everything of every meter, once: see `OnDemand.fleet`."""
+        await self._on_demand.fleet(self._database.fleet_pages, asker)
 
     async def run(self) -> None:
         """Work until cancelled. Who has no schedule of their own sees their meters read at once."""
@@ -113,6 +178,7 @@ class JobWork:
             tasks.create_task(self._worker.run())
             tasks.create_task(self._scheduler.run())
             tasks.create_task(self._look_for_ever())
+            tasks.create_task(self._follow_ways_for_ever())
             tasks.create_task(self._tidy_for_ever())
 
     async def _begin_default(self) -> None:
@@ -126,14 +192,21 @@ class JobWork:
 
     def _terms(self) -> LeaseTerms:
         plan = self._plan
-        retry = plan.retry or default_retry(self._surroundings, self._settings)
         lease = timedelta(seconds=self._settings.lease_s)
+        retry = plan.retry or default_retry(self._settings)
         return LeaseTerms(self._name, lease, take_along=plan.take_along, throttle=plan.throttle, retry=retry)
 
+    def _terms_while_waiting(self) -> LeaseTerms:
+        """Somebody waits: tried again with the short breaks of a session."""
+        terms, rules = self._terms(), self._surroundings.session
+        return replace(terms, retry=replace(terms.retry, attempts_max=rules.attempts_max, backoff=rules.backoff))
+
     def _tell_of(self, collected: Collected) -> None:
-        self._tell(Told(0, 0, collected.delivery))
+        self._tell(collected.delivery)
 
     def _tell_of_end(self, done: Done) -> None:
+        if self._on_done is not None:
+            self._on_done(done)
         if self._traces is not None:
             self._traces.jobs(done, self._surroundings.clock.now())
         _tell_of_trouble(done)
@@ -145,6 +218,30 @@ class JobWork:
             if self._schedules.poll():
                 log.info("schedules in force", names=[one.name for one in self._plan.schedules] or [DEFAULT_SCHEDULE])
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _follow_ways_for_ever(self) -> None:
+        """What waited for a collector or a line is done once that is there; now and then all of them are gone through.
+
+        A node without the way may have taken a meter's jobs, and put them off, while another had it all the time.
+        """
+        before, looks = Ways(), 0
+        while True:
+            ways = self._ways()
+            new = Ways(ways.meters - before.meters, ways.collectors - before.collectors)
+            before, looks = ways, looks + 1
+            await self._follow(ways if looks % _ALL_WAYS_EVERY == 0 else new)
+            await asyncio.sleep(_WAYS_EVERY_S)
+
+    async def _follow(self, ways: Ways) -> None:
+        clock, called_in = self._surroundings.clock, self._database.called_in
+        while any(ways):
+            try:
+                meter_ids = await self._surroundings.disk(lambda: called_in.put_off(*ways, clock.now(), _PUT_OFF_MAX))
+            except StorageError:  # told by whoever reads
+                return
+            await self._take(meter_ids)
+            if len(meter_ids) < _PUT_OFF_MAX:
+                return
 
     async def _tidy_for_ever(self) -> None:
         log: structlog.stdlib.BoundLogger = structlog.get_logger("headend")
@@ -185,11 +282,11 @@ def default_schedule(settings: HeadendSettings) -> ReadingSchedule:
     return ReadingSchedule(DEFAULT_SCHEDULE, "* * * * *", "UTC", ALL_READINGS, every=every)
 
 
-def default_retry(surroundings: Surroundings, settings: HeadendSettings) -> RetryRules:
-    """The session's own rules; a meter may be tried as often as the default schedule asks for it."""
+def default_retry(settings: HeadendSettings) -> RetryRules:
+    """A meter may be tried as often as the default schedule asks for it."""
     polls = SECONDS_PER_DAY // settings.poll_interval_s
     tries_a_day = max(_TRIES_A_DAY, settings.attempts * polls)
-    return RetryRules(settings.attempts, tries_a_day, surroundings.session.backoff)
+    return RetryRules(settings.attempts, tries_a_day, _BREAKS)
 
 
 def worker_name() -> str:

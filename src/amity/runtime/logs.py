@@ -12,9 +12,11 @@ CORRELATION: Final = "correlation"
 """The word that every line has which one command or job brought about, on both sides of a thread."""
 
 _RENDER: Final = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+_BIDIRECTIONAL: Final = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 _CONTROL: Final = dict.fromkeys(
-    {*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029} - {ord("\n")}, "\N{REPLACEMENT CHARACTER}"
+    {*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *_BIDIRECTIONAL} - {ord("\n")}, "\N{REPLACEMENT CHARACTER}"
 )
+"""What would break a line, move a terminal or show words in another order; the renderer itself escapes line ends."""
 
 
 class Stream(Protocol):
@@ -63,8 +65,17 @@ def _lost(count: int) -> str:
 def logfmt(fields: EventDict) -> str:
     """One line of `key=value`, with the time in front; what would break the line or move a terminal is replaced."""
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    plain = {key: value.translate(_CONTROL) if isinstance(value, str) else value for key, value in fields.items()}
-    return str(_RENDER(None, "", {"timestamp": now, **plain}))
+    return str(_RENDER(None, "", plain({"timestamp": now, **fields})))
+
+
+def plain(fields: EventDict) -> EventDict:
+    """The fields without what a meter could do to a terminal or to whoever reads the lines."""
+    return {key: harmless(value) if isinstance(value, str) else value for key, value in fields.items()}
+
+
+def harmless(text: str) -> str:
+    """A text that may hold what a meter said, as it may be shown on a terminal; line ends stay."""
+    return text.translate(_CONTROL)
 
 
 def configure_logs(*, quiet: bool = False, more: Processor | None = None) -> None:
@@ -77,6 +88,7 @@ def configure_logs(*, quiet: bool = False, more: Processor | None = None) -> Non
             structlog.processors.format_exc_info,
             *([more] if more is not None else []),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            lambda _logger, _method, fields: plain(fields),
             _RENDER,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -25,7 +25,7 @@ def default_profile(settings: HeadendSettings) -> Mapping[str, str]:
         "authentication": f'"{level.authentication}"',
         "ciphering": f'"{level.ciphering}"',
         "protection": f'"{level.protection}"',
-        "suite": level.suite,
+        **({} if level.suite is None else {"suite": level.suite}),
     }
     lines = [f'inherit = "{settings.device_profile}"', "[association]"]
     return {DEFAULT_PROFILE: "\n".join([*lines, *(f"{key} = {value}" for key, value in association.items())])}

@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from amity.domain.collection import Outcome
+from amity.domain.collection import Delivery, Outcome
 from amity.domain.jobs import Priority
-from amity.headend.fleet import OnProgress, Told
+from amity.headend.jobs.sessions import OnSession
+from amity.headend.jobs.worker import Done
 from amity.headend.urgency import Urgency
 from amity.kernel.errors import AmityError
 from amity.kernel.time import Clock
@@ -23,7 +24,6 @@ class PushCounts(Protocol):
     """What a push listener has counted since it started."""
 
     taken: int
-    turned_away: int
 
     @property
     def parked(self) -> Mapping[str, int]:
@@ -49,29 +49,39 @@ class SessionMetrics:
             if outcome is not Outcome.PUSHED:
                 self._sessions.labels(outcome.value)
 
-    def counting(self, tell: OnProgress) -> OnProgress:
+    def counting(self, tell: OnSession) -> OnSession:
         """The same, with each session counted first."""
 
-        def count_and_tell(told: Told) -> None:
-            self._sessions.labels(told.delivery.outcome.value).inc()
-            self._duration.observe(told.delivery.duration_ms / 1000)
-            if told.not_kept is not None:
-                self._not_kept.inc()
-            tell(told)
+        def count_and_tell(delivery: Delivery) -> None:
+            self._sessions.labels(delivery.outcome.value).inc()
+            self._duration.observe(delivery.duration_ms / 1000)
+            tell(delivery)
 
         return count_and_tell
+
+    def given_back(self, done: Done) -> None:
+        """Count what could not be kept."""
+        if done.not_kept is not None:
+            self._not_kept.inc()
 
 
 class HeadendState(Collector):
     """What stands at the moment of a look: queues and leases in the database, sessions and pushes in this process."""
 
     def __init__(
-        self, measures: SqlMeasures, clock: Clock, *, open_sessions: Callable[[], int], pushes: PushCounts
+        self,
+        measures: SqlMeasures,
+        clock: Clock,
+        *,
+        open_sessions: Callable[[], int],
+        pushes: PushCounts,
+        turned_away: Callable[[], int],
     ) -> None:
         self._measures = measures
         self._clock = clock
         self._open_sessions = open_sessions
         self._pushes = pushes
+        self._turned_away = turned_away
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is looked at before somebody asks."""
@@ -98,7 +108,7 @@ class HeadendState(Collector):
             parked.add_metric([reason], count)
         yield parked
         turned_away = "Connections of callers that were closed before an octet was read."
-        yield CounterMetricFamily("amity_callers_turned_away", turned_away, value=pushes.turned_away)
+        yield CounterMetricFamily("amity_callers_turned_away", turned_away, value=self._turned_away())
 
     def _of_outbox(self, now: datetime) -> Iterable[Metric]:
         lanes = {lane.urgency: lane for lane in self._measures.outbox()}
@@ -124,6 +134,16 @@ class HeadendState(Collector):
             waiting.add_metric([name], queue.waiting if queue else 0)
             due.add_metric([name], queue.due if queue else 0)
         yield from (waiting, due)
-        yield GaugeMetricFamily("amity_leases", "Meters held by workers of the cluster.", value=self._measures.leases())
+        yield from self._of_leases(now)
         dead = self._measures.dead_letters()
         yield GaugeMetricFamily("amity_jobs_dead", "Jobs given up: a person has to look.", value=dead)
+
+    def _of_leases(self, now: datetime) -> Iterable[Metric]:
+        leases = self._measures.leases()
+        yield GaugeMetricFamily("amity_leases", "Meters held by workers of the cluster.", value=leases.held)
+        for name, told, since in (
+            ("amity_lease_oldest_age_seconds", "Since the oldest session began that has not ended.", leases.oldest),
+            ("amity_lease_overdue_seconds", "Since the first lease ran out that nobody took over.", leases.first_end),
+        ):
+            age_s = 0.0 if since is None else max((now - since).total_seconds(), 0.0)
+            yield GaugeMetricFamily(name, f"{told[:-1]}; 0 for none.", value=age_s)

@@ -35,7 +35,8 @@ class MdmMetrics:
             buckets=_LAG_BUCKETS_S,
         )
         self._ingest = Histogram(
-            "amity_ingest_duration_seconds", "To store one delivery, VEE included.", registry=registry,
+            "amity_ingest_duration_seconds", "To store one delivery, as its share of a message, VEE included.",
+            registry=registry,
             buckets=_INGEST_BUCKETS_S,
         )  # fmt: skip
         self._dead = Counter(
@@ -45,9 +46,13 @@ class MdmMetrics:
             "amity_deliveries_refused", "Tries to store a delivery that failed: it comes again.", registry=registry
         )
 
-    def stored(self, delivery: Delivery, *, new: bool, took_s: float, now: datetime) -> None:
+    def took(self, seconds: float, deliveries: int) -> None:
+        """To store the deliveries of one message."""
+        for _ in range(deliveries):
+            self._ingest.observe(seconds / deliveries)
+
+    def stored(self, delivery: Delivery, *, new: bool, now: datetime) -> None:
         """One delivery is committed, or was already."""
-        self._ingest.observe(took_s)
         if not new:
             self._again.inc()
             return

@@ -5,10 +5,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amity.devices.settings import SYSTEM_TITLE_OCTETS
 from amity.headend.provisioning import Provision, read_fleet_document
+from amity.headend.session import association_settings
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.folder import Folder
-from amity.runtime.meter_defaults import default_profile
+from amity.runtime.meter_defaults import DEFAULT_PROFILE, default_profile
 from amity.runtime.ot_database import open_ot_database
 from amity.runtime.profile_folder import catalogue_of
 from amity.runtime.settings import HeadendSettings
@@ -24,7 +26,21 @@ class Difference(NamedTuple):
 
 def read_fleet_file(file: Path, folder: Folder, settings: HeadendSettings) -> Provision:
     """Read a fleet document, whose profiles the folder must have; raise ConfigurationError for what cannot be used."""
-    return read_fleet_document(_document(file), catalogue_of(folder.own_profiles, default_profile(settings)).profile)
+    return fleet_of(fleet_json(file), folder, settings)
+
+
+def fleet_of(document: Any, folder: Folder, settings: HeadendSettings) -> Provision:
+    """The fleet in what `fleet_json` read; raise ConfigurationError as `read_fleet_file`."""
+    return read_fleet_document(document, catalogue_of(folder.own_profiles, default_profile(settings)).profile)
+
+
+def refuse_what_cannot_be_opened(wanted: Provision, folder: Folder, settings: HeadendSettings) -> None:
+    """Raise ConfigurationError for a meter whose keys do not do for its association: now, and not by night."""
+    profile_of = catalogue_of(folder.own_profiles, default_profile(settings)).profile
+    for one in wanted.endpoints:
+        association_settings(
+            one, profile_of(one.profile or DEFAULT_PROFILE), wanted.secrets[one.meter_id], bytes(SYSTEM_TITLE_OCTETS)
+        )
 
 
 def difference(folder: Folder, settings: HeadendSettings, fleet: Provision) -> Difference:
@@ -47,7 +63,8 @@ def provision_fleet(folder: Folder, settings: HeadendSettings, fleet: Provision)
         database.endpoints.put(fleet.endpoints)
 
 
-def _document(file: Path) -> Any:
+def fleet_json(file: Path) -> Any:
+    """The document as JSON values: for root, who may read a file that the service's user may not."""
     try:
         return json.loads(file.read_bytes())
     except OSError as error:

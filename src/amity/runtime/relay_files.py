@@ -1,17 +1,25 @@
 """The files that the link between head-end and collector needs, in the folder of certificates, on both sides alike."""
 
+import asyncio
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+from amity.kernel.errors import AmityError
+from amity.kernel.time import Clock
 from amity.runtime.folder import Folder
 from amity.security.private_files import check_private
-from amity.transports.relay_tls import TlsFiles
+from amity.transports.relay_peer import RelayPeer
+from amity.transports.relay_tls import Standing, TlsFiles
 
 CERTIFICATE: Final = "ami_service.crt"
 KEY: Final = "ami_service.key"
 AUTHORITIES: Final = "ca.crt"
 REVOKED: Final = "ca.crl"
+LOOK_EVERY_S: Final = 10.0
 
 
 def relay_files(folder: Folder) -> TlsFiles:
@@ -22,6 +30,73 @@ def relay_files(folder: Folder) -> TlsFiles:
     place = folder.certificates
     handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / KEY
     key = handed if handed.exists() else place / KEY
-    check_private(key, missing="see docs/collectors.md for the files and how to make them")
+    if key != handed:  # newer systemd lets the service read its copy by an ACL, which looks like mode 0440
+        check_private(key, missing="see docs/collectors.md for the files and how to make them")
     revoked = place / REVOKED
     return TlsFiles(place / CERTIFICATE, key, place / AUTHORITIES, revoked if revoked.exists() else None)
+
+
+class RelayFilesWatch:
+    """Looks again and again: other files are used from then on, and who no longer counts is cut off.
+
+    Files that cannot be used change nothing; it is told once what is the matter with them.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        clock: Clock,
+        use: Callable[[TlsFiles], None],
+        peers: Callable[[], Iterable[RelayPeer]],
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._use = use
+        self._peers = peers
+        self._look_every_s = look_every_s
+        files = relay_files(folder)
+        self._seen = _as_they_are(files)
+        self._standing = Standing(files)
+        self._told = ""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(self._look_every_s)
+            try:
+                self._renew()
+            except AmityError as error:
+                if str(error) != self._told:
+                    _log().error("certificates not renewed", reason=error.lines())
+                self._told = str(error)
+            self._cut_off()
+
+    def _renew(self) -> None:
+        files = relay_files(self._folder)
+        now = _as_they_are(files)
+        if now == self._seen:
+            return
+        self._standing = Standing(files)
+        self._use(files)
+        self._seen, self._told = now, ""
+        _log().info("certificates renewed", folder=str(self._folder.certificates))
+
+    def _cut_off(self) -> None:
+        now = self._clock.now()
+        for peer in tuple(self._peers()):
+            reason = "" if peer.identity is None else self._standing.against(peer.identity.certificate, now)
+            if reason and peer.identity is not None:
+                _log().warning("link cut", name=peer.identity.name, address=peer.address, reason=reason)
+                peer.close()
+
+
+def _as_they_are(files: TlsFiles) -> list[tuple[int, int, int]]:
+    """What changes when one of them does; one that is missing is a change too."""
+    paths = [path for path in (files.certificate, files.key, files.authorities, files.revoked) if path is not None]
+    return [(at.st_ino, at.st_size, at.st_mtime_ns) for at in (path.stat() for path in paths if path.exists())]
+
+
+def _log() -> structlog.stdlib.BoundLogger:
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("certificates")
+    return log

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pkgutil import resolve_name
+from typing import Final
 
 from amity.runtime.folder import Folder
 from amity.runtime.readiness import Readiness, current
@@ -23,15 +24,17 @@ class Role(StrEnum):
     WEB = "web"
 
 
-# Named, not imported: a head-end that never shows a page need not load what draws pages.
-_RUN = {
+ONE_MACHINE: Final = (Role.BROKER, Role.HEADEND, Role.MDM, Role.WEB)
+"""What one folder does by itself; a collector stands somewhere else."""
+
+# Named, not imported: a head-end that never shows a page need not load what draws pages. Each says `stands(role)`.
+RUN: Final = {
     Role.BROKER: "amity.runtime.broker_role:run_broker",
     Role.HEADEND: "amity.runtime.headend_role:run_headend",
     Role.COLLECTOR: "amity.runtime.collector_role:run_collector",
     Role.MDM: "amity.runtime.mdm_role:run_mdm",
     Role.WEB: "amity.runtime.web_role:run_web",
 }
-_SAY_WHEN_THEY_STAND = frozenset({Role.BROKER, Role.HEADEND, Role.COLLECTOR, Role.MDM, Role.WEB})
 
 
 async def serve_roles(
@@ -44,7 +47,7 @@ async def serve_roles(
     looked at all the time anyway.
     """
     settings = settings or load(folder.settings)
-    manager, readiness = ServiceManager.of(), Readiness(role for role in roles if role in _SAY_WHEN_THEY_STAND)
+    manager, readiness = ServiceManager.of(), Readiness(roles)
     current.set(readiness)
     if manager.present:  # by hand, SIGHUP says that the terminal is gone
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
@@ -71,5 +74,5 @@ async def _tell_when_ready(manager: ServiceManager, readiness: Readiness, roles:
 
 
 def _runner(role: Role) -> Callable[[Folder, Settings], Awaitable[None]]:
-    run: Callable[[Folder, Settings], Awaitable[None]] = resolve_name(_RUN[role])
+    run: Callable[[Folder, Settings], Awaitable[None]] = resolve_name(RUN[role])
     return run

@@ -7,8 +7,9 @@ has `correlation`: the word that the command gave, or the session's own name; wi
 No line holds a reading, a key or a password: the password in an association request was masked when it was recorded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -77,11 +78,17 @@ class SessionLogs:
 
 
 class LoggedCollection:
-    """Implements `headend.ports.CollectionStore`: another one, and a line in the logs for each delivery it keeps."""
+    """Implements `headend.ports.CollectionStore`: another one, and a line in the logs for each delivery it keeps.
 
-    def __init__(self, collection: CollectionStore, logs: SessionLogs) -> None:
+    `afterwards` does something once the transaction is committed that is being written: a line says only what is kept.
+    """
+
+    def __init__(
+        self, collection: CollectionStore, logs: SessionLogs, afterwards: Callable[[Callable[[], None]], None]
+    ) -> None:
         self._collection = collection
         self._logs = logs
+        self._afterwards = afterwards
 
     def save(
         self, delivery: Delivery, subject: str, body: bytes, *, progress: Progress, unmapped: Progress = _NOWHERE
@@ -90,10 +97,10 @@ class LoggedCollection:
         self.save_all([Saving(delivery, subject, body, progress, unmapped)])
 
     def save_all(self, savings: Sequence[Saving]) -> None:
-        """Keep them, then tell of them."""
+        """Keep them, and tell of them once they are."""
         self._collection.save_all(savings)
         for saving in savings:
-            self._logs.tell(saving.delivery)
+            self._afterwards(partial(self._logs.tell, saving.delivery))
 
     def standings(self) -> Mapping[str, Standing]:
         """As kept."""

@@ -20,6 +20,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class SerialPortSettings(_Section):
+    """A serial line, and the speed of its meters in bit/s."""
+
+    device: str
+    baud: int = 9600
+
+
 class HeadendSettings(_Section):
     """How the head-end reads its fleet, who may call it, and how it speaks to meters of which nothing else is said."""
 
@@ -37,6 +44,7 @@ class HeadendSettings(_Section):
     push_host: str = "127.0.0.1"
     push_port: Port = 4059
     peers_allowed: tuple[Network, ...] = ("0.0.0.0/0", "::/0")
+    proxies: tuple[Network, ...] = ()
     collector_host: str = "127.0.0.1"
     collector_port: Port | None = None
     mqtt_host: str = "127.0.0.1"
@@ -46,6 +54,7 @@ class HeadendSettings(_Section):
     logical_device_id: Annotated[int, Field(ge=1, le=0x3FFF)] = 1
     authentication_level: Level = "none"
     device_profile: str = "generic"
+    serial_ports: tuple[SerialPortSettings, ...] = ()
 
 
 class CollectorSettings(_Section):
@@ -82,7 +91,8 @@ class BrokerSettings(_Section):
     """Where the bundled nats-server listens; `mqtt_port`, where it is given, is for meters.
 
     `cluster_port` makes it one of several: `node` is its name among them, `cluster_others` where they are. `servers`
-    are those that head-end and MDM connect to, whichever answers; without them, their own.
+    are those that head-end and MDM connect to, whichever answers; without them, their own. With `tls` all of these
+    links are of TLS, with the certificate and CA of the folder of certificates on both sides.
     """
 
     host: str = "127.0.0.1"
@@ -93,6 +103,7 @@ class BrokerSettings(_Section):
     cluster_host: str = "127.0.0.1"
     cluster_port: Port | None = None
     cluster_others: tuple[Dialled, ...] = ()
+    tls: bool = False
 
 
 class WebSettings(_Section):
@@ -144,4 +155,6 @@ def _toml(value: object) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
     return str(value).lower() if isinstance(value, bool) else str(value)

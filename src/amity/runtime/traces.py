@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from amity.domain.collection import Delivery
 from amity.domain.jobs import Job
-from amity.headend.fleet import OnProgress, Told
+from amity.headend.jobs.sessions import OnSession
 from amity.headend.jobs.worker import Done
 from amity.kernel.time import EPOCH
 
@@ -37,12 +37,12 @@ class SessionTraces:
     def __init__(self, tracer: Any) -> None:
         self._tracer = tracer
 
-    def tracing(self, tell: OnProgress) -> OnProgress:
+    def tracing(self, tell: OnSession) -> OnSession:
         """The same, with each session traced first."""
 
-        def trace_and_tell(told: Told) -> None:
-            self.session(told.delivery)
-            tell(told)
+        def trace_and_tell(delivery: Delivery) -> None:
+            self.session(delivery)
+            tell(delivery)
 
         return trace_and_tell
 

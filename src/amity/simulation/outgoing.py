@@ -19,10 +19,12 @@ async def deliver(host: str, port: int, frame: bytes, hearing: Hearing | None = 
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(host, port)
-            writer.write(frame)
-            await writer.drain()
-            confirmed = hearing is None or await _hears(reader, hearing)
-            writer.close()
+            try:
+                writer.write(frame)
+                await writer.drain()
+                confirmed = hearing is None or await _hears(reader, hearing)
+            finally:
+                writer.close()
             await writer.wait_closed()
     except OSError:  # TimeoutError is one
         return False

@@ -18,6 +18,8 @@ from amity.simulation.faults import FaultKind
 from amity.simulation.fleet import Fleet, document_entry
 from amity.simulation.line_faults import LineFaults
 from amity.simulation.meter import SimulatedMeter
+from amity.simulation.network.collecting import Collecting
+from amity.simulation.network.meter_collector import SELF
 from amity.simulation.outgoing import Outgoing
 from amity.simulation.push_schedule import Destination, PushSchedule
 
@@ -39,6 +41,7 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
     carried: Carried = OVER_TCP,
     behind_gateway: int = 0,
     dial_in: DialIn | None = None,
+    collecting: Collecting | None = None,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Serve every meter while the context is open; give the fleet document with the ports they listen on.
 
@@ -46,7 +49,8 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
     HLS; `remembers_counters` is as in `MeterSettings`; `reservation` keeps how far the meters' own counters went.
     `carried` says what carries their APDUs. With `behind_gateway` each meter that listens is the gateway of that many
     others, to which the document gives its address, and a network and device behind it. With `dial_in` nobody listens:
-    every meter opens a connection to there, and is read on it.
+    every meter opens a connection to there, and is read on it. With `collecting` the first meter is the collector
+    through which the document has all of them reached, and listens nowhere itself.
 
     Raises ConfigurationError for ports that do not exist and TransportError that names the port that is taken.
     """
@@ -71,6 +75,7 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
             )
             servers.append(server)
             pushers.append((meter, pusher))
+        via: dict[str, str] = {}
         if dial_in is not None:
             document += [_calling(meter, host, dial_in) for meter in fleet.meters]
             callers = [(meter, pusher, server) for (meter, pusher), server in zip(pushers, servers, strict=True)]
@@ -81,11 +86,14 @@ async def serve_fleet(  # noqa: PLR0913 - an option each
             places = {Neighbour(_NETWORK, number.to_bytes(2, "big")): other for number, other in enumerate(others, 1)}
             gateway.hand_on_to(places)
             wanted = port_base + first if port_base else 0
-            if FaultKind.REFUSED in meters[0].kinds and not carried.pty:
+            if collecting is not None and first == 0:
+                where: dict[str, Any] = {"host": SELF, "port": 1}
+                via = {"collector": await stack.enter_async_context(collecting(gateway))}
+            elif FaultKind.REFUSED in meters[0].kinds and not carried.pty:
                 where = {"port": stack.enter_context(_held(host, wanted))}
             else:
                 where = await carried.serve(stack, gateway, LineFaults(meters[0], clock), clock, (host, wanted))
-            reached = carried.described() | where
+            reached = carried.described() | where | via
             document.append(document_entry(meters[0], host, 0) | reached)
             for meter, place in zip(meters[1:], places, strict=True):
                 document.append(document_entry(meter, host, 0) | reached | _behind(gateway, place))

@@ -4,6 +4,7 @@ The driver is pg8000 (BSD-3-Clause). Precedent for the limits: https://www.postg
 """
 
 import ssl
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -11,7 +12,7 @@ from typing import Any, Final
 from pg8000.exceptions import DatabaseError, InterfaceError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -35,6 +36,7 @@ _ANSWERS: Final = {
     "28000": ("the database server does not let this user in", "look at pg_hba.conf of the server"),
     "3D000": ("there is no such database on the server", "make it with `createdb`, owned by the user of the URL"),
     "42501": ("this user may not do that in the database", "make the user of the URL owner of the database"),
+    **dict.fromkeys(("57P01", "57P02", "57P03"), ("the database server stops or starts", "wait until it is up")),
     "25006": ("the database may only be read", "point the URL at the primary server, not at a replica"),
 }
 _LOST: Final = ("the database server is not there", "start it, or correct host and port of the database's URL")
@@ -70,9 +72,20 @@ def open_postgres(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine
         connection.commit()
         cursor.close()
 
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", set_up)
     event.listen(engine, "handle_error", _as_storage_error)
     return engine
+
+
+def _connect(
+    dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]
+) -> DBAPIConnection:
+    """A server that goes meanwhile breaks the driver's handshake with errors that are not the driver's own."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except (OSError, struct.error, UnicodeDecodeError) as error:
+        raise InterfaceError(str(error) or "the connection broke") from error
 
 
 @contextmanager
@@ -122,6 +135,9 @@ def _fields(error: BaseException) -> dict[str, str]:
 def _as_storage_error(context: ExceptionContext) -> StorageError | None:
     """The StorageError for an error of driver or network; None leaves anything else as it is."""
     original = context.original_exception
+    if context.is_pre_ping:
+        context.is_disconnect = True  # whatever it says, the pool connects anew
+        return None
     if not isinstance(original, DatabaseError | InterfaceError | OSError):
         return None
     fields = _fields(original)

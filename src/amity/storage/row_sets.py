@@ -5,7 +5,7 @@ compiled once. Both databases read JSON: https://sqlite.org/json1.html and Postg
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -27,6 +27,13 @@ def as_parameter(rows: Iterable[Sequence[Any]]) -> str:
 def statement(connection: Connection, sql: str, columns: Columns) -> TextClause:
     """The statement, with `{rows}` standing for the table expression of these columns."""
     return _statement(connection.dialect.name, sql, columns)
+
+
+def run(connection: Connection, sql: str, columns: Columns, rows: Collection[Sequence[Any]], **values: Any) -> Any:
+    """Carry a statement out for all rows at once; nothing is done, and nothing found, for none."""
+    if not rows:
+        return ()
+    return connection.execute(statement(connection, sql, columns), {ROWS: as_parameter(rows), **values})
 
 
 @lru_cache(maxsize=128)

@@ -103,6 +103,7 @@ class Call(asyncio.Protocol):
         self._strikes = 0
         self._heard = False
         self._hung_up = False
+        self._is_paused = False
         self.peer = ""
         self.address = ""
         self.is_known = False
@@ -140,6 +141,11 @@ class Call(asyncio.Protocol):
         if route.gateway is not None:
             channel = GatewayChannel(channel, route.gateway.network, route.gateway.device)
         return CalledChannel(self, channel, self._lent)
+
+    def answer(self, frame: Frame, apdu: bytes | None) -> None:
+        """Say this to the sender of a notification, also later on; nothing while somebody reads over the line."""
+        if apdu is not None and self._lent is None:
+            self._write(self._speech.framed(frame, apdu))
 
     def trust(self) -> None:
         """It is known who this is: the line stays."""
@@ -190,7 +196,9 @@ class Call(asyncio.Protocol):
             self.hang_up()
             return
         self._take(said)
-        if not self._speech.pending_octets:
+        if self._is_paused:
+            self._watch(None)  # it is we who keep it waiting
+        elif not self._speech.pending_octets:
             self._watch_silence()
         elif was_between or said:
             self._watch(self._rules.frame_timeout_s)
@@ -214,6 +222,7 @@ class Call(asyncio.Protocol):
         self._said.extend(said)
         if len(self._said) > _WAITING_MAX and self._transport is not None:
             self._transport.pause_reading()
+            self._is_paused = True
         if self._said and self._working is None:
             self._begin(self._work())
 
@@ -238,8 +247,10 @@ class Call(asyncio.Protocol):
                 await self._desk.named(self, said)
             else:
                 await self._notified(said)
-        if self._transport is not None and self._stands:
+        if self._is_paused and self._transport is not None and self._stands:
+            self._is_paused = False
             self._transport.resume_reading()
+            self._watch(self._rules.frame_timeout_s if self._speech.pending_octets else self._silence_s)
 
     async def _notified(self, frame: Frame) -> None:
         self._intake = self._intake or NotificationIntake(self._rules.apdu_octets_max)
@@ -249,14 +260,13 @@ class Call(asyncio.Protocol):
             self._desk.garbled(self, frame.payload, error)
             self.hang_up()
             return
-        for answer in answers:
-            self._write(self._speech.framed(frame, answer))
+        confirmation = None
         if message is None:
             self.distrust()  # blocks of a long one count too: nobody sends them for ever
-            return
-        confirmation = await self._desk.said(self, frame._replace(payload=message))
-        if confirmation is not None:
-            self._write(self._speech.framed(frame, confirmation))
+        else:
+            confirmation = await self._desk.said(self, frame._replace(payload=message))
+        for answer in (*answers, confirmation):  # the last block is acknowledged when the whole is kept
+            self.answer(frame, answer)
 
     @property
     def _stands(self) -> bool:
@@ -279,8 +289,11 @@ class Call(asyncio.Protocol):
 
     # -------------------------------------------------------------- time
     def _watch_silence(self) -> None:
-        rules = self._rules
-        self._watch(rules.line_silence_s if self.is_known else rules.stranger_silence_s)
+        self._watch(self._silence_s)
+
+    @property
+    def _silence_s(self) -> float:
+        return self._rules.line_silence_s if self.is_known else self._rules.stranger_silence_s
 
     def _watch(self, within_s: float | None) -> None:
         """Ring after so long; None: not at all. One timer: it looks when it rings whether that was put off."""
@@ -318,7 +331,7 @@ class CalledChannel:
         self._healthy = True
 
     @property
-    def unsolicited(self) -> Iterable[bytes]:
+    def unsolicited(self) -> deque[bytes]:
         """What the meter said in between without being asked."""
         return self._channel.unsolicited
 

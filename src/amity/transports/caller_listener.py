@@ -6,20 +6,26 @@ from collections.abc import Callable
 
 from amity.transports.call import Call, CallDesk, CallRules
 from amity.transports.meter_listener import listen
+from amity.transports.proxy_protocol import behind_proxies, nobody
 
 
 class CallerListener:
-    """Listens from `start` until `close`; who calls from where it is not allowed is cut off before it said anything."""
+    """Listens from `start` until `close`; who calls from where it is not allowed is cut off before it said anything.
+
+    `is_proxy` are the addresses of which it is believed who called through them.
+    """
 
     def __init__(
         self,
         desk: CallDesk,
         allows: Callable[[str], bool] = lambda _peer: True,
         rules: CallRules | None = None,
+        is_proxy: Callable[[str], bool] = nobody,
     ) -> None:
         self._desk = desk
         self._allows = allows
         self._rules = rules or CallRules()
+        self._is_proxy = is_proxy
         self._server: asyncio.Server | None = None
         self._calls: set[Call] = set()
         self._nobody_left = asyncio.Event()
@@ -36,7 +42,8 @@ class CallerListener:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port (a free one for 0); raise TransportError when it cannot be had."""
-        self._server = await listen(lambda: Call(self._desk, self, self._rules), host, port)
+        calls = behind_proxies(self._call, self._is_proxy, self._rules.frame_timeout_s)
+        self._server = await listen(calls, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -48,6 +55,9 @@ class CallerListener:
         if self._server is not None:
             await self._server.wait_closed()
         await self._nobody_left.wait()
+
+    def _call(self) -> Call:
+        return Call(self._desk, self, self._rules)
 
     # -------------------------------------------------------------- called by the calls
     def admits(self, call: Call) -> bool:

@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Final, NamedTuple
 
+from amity.collector.ports import Channel
 from amity.domain.collection import Outcome
+from amity.headend.called_lines import NotCalledInError
 from amity.headend.fields import Fields
 from amity.headend.route_document import read_route
 from amity.headend.routes import Route, SerialLine
@@ -18,6 +20,7 @@ from amity.kernel.errors import (
 )
 from amity.protocols.relay.messages import FailureKind
 from amity.transports.channel import MeterChannel
+from amity.transports.collector_calls import CallersHere
 from amity.transports.failures import SerialPortError
 from amity.transports.meter_connector import MeterConnector, open_channel
 
@@ -27,25 +30,48 @@ _KINDS: Final = {
 }
 
 
+class _Way(NamedTuple):
+    """A route, and the names under which its meter may have called if that is the way."""
+
+    route: Route
+    called: tuple[str, ...]
+
+
 class CollectorWays:
     """Implements `collector.ports.Ways`. Hosts are addresses that `allows`, or names that are listed; so are devices.
+
+    Meters that opened a connection themselves are among the `callers`, who came from where they may.
 
     A host name is not looked up before it is allowed: who resolves it could send us anywhere.
     """
 
-    def __init__(self, allows: Callable[[str], bool], names: Collection[str], devices: Collection[str]) -> None:
+    def __init__(
+        self,
+        allows: Callable[[str], bool],
+        names: Collection[str],
+        devices: Collection[str],
+        callers: CallersHere | None = None,
+    ) -> None:
         self._allows = allows
+        self._callers = callers or CallersHere()
         self._names = frozenset(names)
         self._devices = frozenset(devices)
         self._lines: dict[str, asyncio.Lock] = {}
 
     def address(self, route: str) -> str:
         """What a route leads to; raise ConfigurationError for one that is none or not allowed."""
-        return str(self._route(route))
+        way = self._way(route)
+        return f"{way.called[0]}, called in" if way.called else str(way.route)
 
-    async def open(self, route: str, client: int, server: int, timeout_s: float) -> MeterChannel:
+    async def open(self, route: str, client: int, server: int, timeout_s: float) -> Channel:
         """Open it; raise as `open_channel` does, SerialPortError when another session holds the line all that time."""
-        way = self._route(route)
+        document = self._way(route)
+        way = document.route
+        if way.calls_in:
+            call = await self._callers.find(document.called, way.host)
+            if call is None:
+                raise NotCalledInError(str(way))
+            return await call.open(way, client, server, timeout_s)
         if not way.shared_line:
             return await open_channel(way, client, server, timeout_s)
         line = self._lines.setdefault(way.shared_line, asyncio.Lock())
@@ -63,6 +89,8 @@ class CollectorWays:
     def kind_of(self, error: AmityError) -> FailureKind:
         """What the head-end is told of a failure."""
         match error:
+            case NotCalledInError():
+                return FailureKind.SILENT
             case TransportError():
                 return _KINDS.get(MeterConnector().outcome_of(error), FailureKind.BROKEN)
             case RemoteProtocolError():
@@ -72,25 +100,31 @@ class CollectorWays:
             case _:
                 return FailureKind.NOT_ALLOWED
 
-    def _route(self, document: str) -> Route:
+    def _way(self, document: str) -> _Way:
         try:
             written = json.loads(document)
         except (ValueError, RecursionError) as error:
             raise ConfigurationError("a route is no JSON") from error
         route = read_route(Fields("the route", written))
-        at = route.link.at
-        allowed = at.device in self._devices if isinstance(at, SerialLine) else self._allows_host(route.host)
-        if not allowed or route.collector:
+        if route.collector or not self._may_go(route):
             raise ConfigurationError(
                 "Not Allowed by the Collector",
                 tried=f"a way to {route}",
                 answer="outside the networks, names and devices that it may reach",
                 next_step="correct the meter's address, or [collector] meters and devices at the collector",
             )
-        return route
+        return _Way(route, _names(written.get("called")) if route.calls_in else ())
 
-    def _allows_host(self, host: str) -> bool:
-        return host in self._names or self._allows(host)
+    def _may_go(self, route: Route) -> bool:
+        at = route.link.at
+        if isinstance(at, SerialLine):
+            return at.device in self._devices
+        return route.calls_in or route.host in self._names or self._allows(route.host)
+
+
+def _names(written: object) -> tuple[str, ...]:
+    names = written if isinstance(written, list) else []
+    return tuple(name for name in names if isinstance(name, str) and name)
 
 
 class _OnLine(MeterChannel):

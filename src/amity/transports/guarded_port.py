@@ -9,26 +9,38 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from amity.kernel.errors import TransportError
+from amity.kernel.errors import RemoteProtocolError, TransportError
+from amity.transports.proxy_protocol import nobody, read_header
 
 _CHUNK_OCTETS = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class GuardRules:
-    """Connections at a time, in all and of one address; how long each may be silent in both directions."""
+    """Connections at a time, in all and of one address; how long each may be silent in both directions.
+
+    A proxy says who called within `header_timeout_s`.
+    """
 
     connections_max: int = 10_000
     connections_per_peer_max: int = 128
     silence_s: float = 600.0
+    header_timeout_s: float = 5.0
 
 
 class GuardedPort:
-    """Open from `start` until `close`."""
+    """Open from `start` until `close`; `is_proxy` are the addresses of which it is believed who called through them."""
 
-    def __init__(self, behind: tuple[str, int], allows: Callable[[str], bool], rules: GuardRules | None = None) -> None:
+    def __init__(
+        self,
+        behind: tuple[str, int],
+        allows: Callable[[str], bool],
+        rules: GuardRules | None = None,
+        is_proxy: Callable[[str], bool] = nobody,
+    ) -> None:
         self._behind = behind
         self._allows = allows
+        self._is_proxy = is_proxy
         self._rules = rules or GuardRules()
         self._server: asyncio.Server | None = None
         self._calls: dict[asyncio.Task[None], str] = {}
@@ -59,32 +71,53 @@ class GuardedPort:
 
     async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        peer = str((writer.get_extra_info("peername") or ("unknown",))[0])
-        if task is None or not self._allows(peer) or self._too_many(peer):
-            self.turned_away += 1
-            self.turned_away_last = peer
-            writer.transport.abort()
+        if task is None:
             return
-        self._calls[task] = peer
-        self._of_peer[peer] += 1
+        host = str((writer.get_extra_info("peername") or ("unknown",))[0])
+        self._calls[task] = host
         try:
-            await self._join(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass  # one of the two ends is gone, or we are closing
+            await self._called_from(host, reader, writer)
+        except (OSError, RemoteProtocolError, asyncio.CancelledError):
+            pass  # one of the two ends is gone, a proxy says nothing that it should, or we are closing
         finally:
             del self._calls[task]
+            writer.transport.abort()
+
+    async def _called_from(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer, octets = await self._announced(reader) if self._is_proxy(host) else (host, b"")
+        if not peer:
+            return
+        if not self._allows(peer) or self._too_many(peer):
+            self.turned_away += 1
+            self.turned_away_last = peer
+            return
+        self._of_peer[peer] += 1
+        try:
+            await self._join(reader, writer, octets)
+        finally:
             self._of_peer[peer] -= 1
             if not self._of_peer[peer]:
                 del self._of_peer[peer]
-            writer.transport.abort()
+
+    async def _announced(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
+        """The caller whom a proxy names, and what came behind the header; empty where it only looks if we live."""
+        octets = b""
+        async with asyncio.timeout(self._rules.header_timeout_s):
+            while (called := read_header(octets)) is None:
+                more = await reader.read(_CHUNK_OCTETS)
+                if not more:
+                    return "", b""
+                octets += more
+        return "" if called.address is None else called.address[0], octets[called.octets :]
 
     def _too_many(self, peer: str) -> bool:
         rules = self._rules
-        return len(self._calls) >= rules.connections_max or self._of_peer[peer] >= rules.connections_per_peer_max
+        return len(self._calls) > rules.connections_max or self._of_peer[peer] >= rules.connections_per_peer_max
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Until either end closes, or both are silent for too long."""
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, octets: bytes) -> None:
+        """Until either end closes, or both are silent for too long; `octets` were read before."""
         inner_reader, inner_writer = await asyncio.open_connection(*self._behind, limit=_CHUNK_OCTETS)
+        inner_writer.write(octets)
         heard = _Heard()
         ways = [
             asyncio.create_task(_carry(reader, inner_writer, heard)),
@@ -96,10 +129,10 @@ class GuardedPort:
             with suppress(OSError):
                 await asyncio.wait_for(writer.drain(), 1.0)
         finally:
+            inner_writer.close()  # before anything is waited for: whoever closes the port may cancel us here too
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            inner_writer.close()
 
 
 class _Heard:

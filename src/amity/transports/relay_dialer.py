@@ -53,7 +53,7 @@ async def dial(
     except (OSError, ssl.SSLError) as error:
         raise TransportError(f"no link to {destination}", answer=error.strerror or str(error)) from error
     try:
-        identity_of(transport.get_extra_info("ssl_object"), HEADEND)
+        peer.identity = identity_of(transport.get_extra_info("ssl_object"), HEADEND)
     except SecurityError:
         transport.abort()
         raise

@@ -79,8 +79,13 @@ class RelayListener:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._listening is not None:
             self._listening.close()
-        for peer in tuple(self._peers):
+        for peer in self.peers:
             peer.close()
+
+    @property
+    def peers(self) -> tuple[RelayPeer, ...]:
+        """Those whose connection stands."""
+        return tuple(self._peers)
 
     def use(self, context: ssl.SSLContext) -> None:
         """Other files from the next connection on."""
@@ -118,7 +123,7 @@ class RelayListener:
             self.turned_away.add(address, str(error) or type(error).__name__)
             return
         try:
-            identity = identity_of(transport.get_extra_info("ssl_object"), COLLECTOR)
+            identity = peer.identity = identity_of(transport.get_extra_info("ssl_object"), COLLECTOR)
         except SecurityError as error:
             self.turned_away.add(address, str(error))
             transport.abort()

@@ -13,6 +13,7 @@ from amity.protocols.relay.link import Link, Traffic
 from amity.protocols.relay.messages import Message, Ping, Pong, decode
 from amity.protocols.relay.peer import Listener
 from amity.protocols.relay.scheduler import CONTROL
+from amity.transports.relay_tls import Identity
 
 _TAKEN_OCTETS: Final = 4096
 _AHEAD_OCTETS: Final = 8192
@@ -35,7 +36,10 @@ class PeerRules:
 
 
 class RelayPeer(asyncio.Protocol):
-    """Implements `protocols.relay.peer.Peer`; octets that come before `begin` wait for it."""
+    """Implements `protocols.relay.peer.Peer`; octets that come before `begin` wait for it.
+
+    `identity` is what its certificate says, once whoever set TLS up has looked.
+    """
 
     def __init__(self, link: Link, rules: PeerRules, address: str = "") -> None:
         self._link = link
@@ -51,6 +55,7 @@ class RelayPeer(asyncio.Protocol):
         self._asked = 0
         self._timer: asyncio.TimerHandle | None = None
         self.address = address
+        self.identity: Identity | None = None
         self.rtt_s: float | None = None
         self.failure: AmityError | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()

@@ -1,13 +1,16 @@
 """Who is at the other end of a relay link: TLS 1.3, both sides with certificates, the role in the name (SPIFFE).
 
-A certificate carries one URI `spiffe://ami/ZONE/ROLE/NAME` (role collector or headend). The collector also checks the
-host name that it dialled. Sessions are never resumed, so that every connection shows its certificate anew.
+A certificate carries one URI `spiffe://ami/ot/ROLE/NAME` (role collector or headend). The collector also checks the
+host name that it dialled. Sessions are never resumed, so that every connection shows its certificate anew; one that
+stands is looked at again (`Standing`) when revocations change and when its certificate is over.
 """
 
 import hashlib
 import re
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,7 +22,9 @@ from amity.protocols.relay.messages import ALPN
 
 COLLECTOR: Final = "collector"
 HEADEND: Final = "headend"
-_NAME: Final = re.compile(r"spiffe://ami/[\w.-]{1,64}/(?P<role>[\w-]{1,32})/(?P<name>[\w.-]{1,64})", re.ASCII)
+ZONE: Final = "ot"
+_CRL: Final = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----\n?", re.DOTALL)
+_NAME: Final = re.compile(r"spiffe://ami/(?P<zone>[\w.-]{1,64})/(?P<role>[\w-]{1,32})/(?P<name>[\w.-]{1,64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,28 @@ class Identity(NamedTuple):
     role: str
     name: str
     fingerprint: str
+    certificate: x509.Certificate
+
+
+class Standing:
+    """Which certificates that were good once no longer are: those that are over, and those that a CA has revoked."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Read them; raise ConfigurationError for files that cannot be used."""
+        try:
+            authorities = x509.load_pem_x509_certificates(files.authorities.read_bytes())
+            text = b"" if files.revoked is None else files.revoked.read_bytes()
+            self._revoked = frozenset(_revoked(authorities, map(x509.load_pem_x509_crl, _CRL.findall(text))))
+        except (OSError, ValueError) as error:
+            raise _unusable(files, error) from error
+
+    def against(self, certificate: x509.Certificate, now: datetime) -> str:
+        """Why this certificate no longer counts, empty when it does."""
+        if now > certificate.not_valid_after_utc:
+            return "its certificate is over"
+        if (certificate.issuer, certificate.serial_number) in self._revoked:
+            return "its certificate is revoked"
+        return ""
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
@@ -55,8 +82,13 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
     return _with_files(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files)
 
 
-def identity_of(connection: ssl.SSLObject | ssl.SSLSocket, role: str) -> Identity:
-    """Who is at the other end; raise SecurityError unless the certificate names exactly one, in this role."""
+def identity_of(connection: ssl.SSLObject | ssl.SSLSocket | None, role: str) -> Identity:
+    """Who is at the other end; raise SecurityError unless the certificate names exactly one, in this role.
+
+    There is no connection any more when the other end hung up as soon as TLS stood.
+    """
+    if connection is None:
+        raise SecurityError("the other end hung up before it was known who it is")
     if connection.selected_alpn_protocol() != ALPN:
         raise SecurityError("the other end does not speak the relay protocol", answer="no ALPN in common")
     octets = connection.getpeercert(binary_form=True)
@@ -75,12 +107,14 @@ def identity_in(octets: bytes, role: str) -> Identity:
             answer=f"{len(named)} names like spiffe://ami/ot/{role}/NAME",
             next_step="have it issued with exactly one such subject alternative name (URI)",
         )
-    if named[0]["role"] != role:
+    zone, name = named[0]["zone"], named[0]["name"]
+    if (zone, named[0]["role"]) != (ZONE, role):
         raise SecurityError(
-            f"the other end is no {role}", answer=f"its certificate says {named[0]['role']} {named[0]['name']}"
+            f"the other end is no {role} of zone {ZONE}",
+            answer=f"its certificate says {named[0]['role']} {name} of zone {zone}",
         )
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Identity(role, named[0]["name"], hashlib.sha256(key).hexdigest())
+    return Identity(role, name, hashlib.sha256(key).hexdigest(), certificate)
 
 
 def _uris(certificate: x509.Certificate) -> list[str]:
@@ -102,11 +136,33 @@ def _with_files(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
             context.load_verify_locations(files.revoked)
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except (OSError, ValueError) as error:
-        named = ", ".join(str(path) for path in (files.certificate, files.key, files.authorities))
-        raise ConfigurationError(
-            "the certificates for the link between head-end and collectors cannot be used",
-            tried=named,
-            answer=str(error),
-            next_step="see docs/collectors.md for the files and how to make them",
-        ) from error
+        raise _unusable(files, error) from error
     return context
+
+
+def _unusable(files: TlsFiles, error: Exception) -> ConfigurationError:
+    named = (files.certificate, files.key, files.authorities, files.revoked)
+    return ConfigurationError(
+        "the certificates for the link between head-end and collectors cannot be used",
+        tried=", ".join(str(path) for path in named if path is not None),
+        answer=str(error),
+        next_step="see docs/collectors.md for the files and how to make them",
+    )
+
+
+def _revoked(
+    authorities: list[x509.Certificate], lists: Iterator[x509.CertificateRevocationList]
+) -> Iterator[tuple[x509.Name, int]]:
+    """Issuer and serial number of each; a list that none of our CAs signed says nothing."""
+    for one in lists:
+        if any(_signed_by(authority, one) for authority in authorities):
+            yield from ((one.issuer, revoked.serial_number) for revoked in one)
+
+
+def _signed_by(authority: x509.Certificate, revocations: x509.CertificateRevocationList) -> bool:
+    if authority.subject != revocations.issuer:
+        return False
+    try:
+        return revocations.is_signature_valid(authority.public_key())  # type: ignore[arg-type] # other keys: TypeError
+    except TypeError:
+        return False

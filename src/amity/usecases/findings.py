@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from amity.domain.blocks import Channel
+from amity.usecases.happenings import correlated
 from amity.usecases.ports import EventQuery, StoredEvent, VeeException
 from amity.usecases.services import Services
 
@@ -18,9 +19,9 @@ def open_findings(
 
 def recent_events(services: Services, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
     """Entries of event logs and alarms of one meter or of all."""
-    return services.database.deliveries.events(meter_id, limit=limit)
+    return correlated(services.database.deliveries.events(meter_id, limit=limit))
 
 
 def events_of(services: Services, query: EventQuery) -> Sequence[StoredEvent]:
     """Entries of event logs and alarms that a person asks for, newest first."""
-    return services.database.deliveries.events_of(query)
+    return correlated(services.database.deliveries.events_of(query))

@@ -17,6 +17,7 @@ from amity.domain.readings import RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
 from amity.kernel.errors import NotFoundError, RequestError
 from amity.usecases.condition import Condition, condition_of
+from amity.usecases.happenings import correlated
 from amity.usecases.ports import CollectionState, StoredEvent, VeeException
 from amity.usecases.services import Services
 from amity.usecases.town import registered_town
@@ -141,7 +142,7 @@ def meter_detail(services: Services, meter_id: str) -> MeterDetail:
         timezone=town.timezone if town else UNREGISTERED_TIMEZONE,
         channels=channels,
         registers=tuple(newest_registers(database.deliveries.registers(meter_id))),
-        events=tuple(database.deliveries.events(meter_id)),
+        events=correlated(database.deliveries.events(meter_id)),
         findings=tuple(database.exceptions.open(meter_id)),
         unknown=tuple(unknown for _, unknown in database.deliveries.unknown(meter_id)),
     )

@@ -1,17 +1,17 @@
 """What the IT side's use cases need from storage, as protocols."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.collection import Delivery, Outcome
-from amity.domain.events import EventClass, MeterEvent, Severity
+from amity.domain.events import EventClass, MeterEvent, Severity, event_id
 from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
 from amity.kernel.obis import Obis
@@ -61,10 +61,19 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event with the meter it came from."""
+    """An event with the meter it came from; `happening` is the id of the event that tells the same thing best.
+
+    Empty where nobody looked (see usecases/happenings.py): then it stands for itself.
+    """
 
     meter_id: str
     event: MeterEvent
+    happening: str = ""
+
+    @property
+    def leads(self) -> bool:
+        """False for one more telling of what another event tells better."""
+        return self.happening in {"", event_id(self.meter_id, self.event)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +128,22 @@ class BlockStore(Protocol):
         """Channels of one meter or of all."""
         ...
 
-    def merge(self, stage: Stage, blocks: Sequence[Block], *, source: str, recorded_at: datetime) -> int:
+    def channels_of(self, meter_ids: Sequence[str]) -> Sequence[Channel]:
+        """Channels of these meters."""
+        ...
+
+    def merge(
+        self, stage: Stage, blocks: Sequence[Block], *, source: str | Mapping[int, str], recorded_at: datetime
+    ) -> int:
         """Merge per interval (newer wins), keep superseded contents; return how many blocks changed.
 
-        A block whose content is already stored changes nothing: merging twice is merging once.
+        A block whose content is already stored changes nothing: merging twice is merging once. `source` is one for all
+        or one for each channel, by its id.
         """
+        ...
+
+    def adopt_raw(self, sources: Mapping[int, str], first_day: int, last_day: int, *, recorded_at: datetime) -> None:
+        """Let the raw blocks of these channels (by id, with the source of each) be the final ones of these days."""
         ...
 
     def replace(self, stage: Stage, blocks: Sequence[Block], *, source: str, recorded_at: datetime) -> int:
@@ -132,6 +152,12 @@ class BlockStore(Protocol):
 
     def span_with_neighbours(self, stage: Stage, channel_id: int, first_day: int, last_day: int) -> tuple[int, int]:
         """[first_day, last_day] widened to the nearest stored day on either side, where there is one."""
+        ...
+
+    def spans_with_neighbours(
+        self, stage: Stage, channel_ids: Sequence[int], first_day: int, last_day: int
+    ) -> Mapping[int, tuple[int, int]]:
+        """The same for many channels, by their ids."""
         ...
 
     def read(
@@ -170,11 +196,26 @@ class Arrival:
     message_id: str
 
 
+class Arrived(NamedTuple):
+    """A delivery, and the message that it was decoded from."""
+
+    delivery: Delivery
+    body: bytes
+
+
 class DeliveryStore(Protocol):
     """Deliveries as received: evidence for every reading, and the state of collection."""
 
     def record(self, delivery: Delivery, body: bytes, *, received_at: datetime) -> bool:
         """Keep it with its events, registers, unknown objects and state; False when it was known already."""
+        ...
+
+    def record_all(self, arrived: Sequence[Arrived], *, received_at: datetime) -> frozenset[str]:
+        """The same for deliveries of different meters; message ids of those that were not known."""
+        ...
+
+    def overtaken(self, deliveries: Sequence[Delivery]) -> frozenset[str]:
+        """Message ids of those whose meter gave another one that was collected later and is recorded."""
         ...
 
     def brought_later(self, delivery: Delivery) -> Mapping[DayOfReadings, Mask]:
@@ -213,6 +254,12 @@ class DeliveryStore(Protocol):
         """
         ...
 
+    def snapshots_of(
+        self, meter_ids: Sequence[str], obis: bytes, start_s: int, end_s: int, *, every_s: int
+    ) -> Mapping[str, Sequence[RegisterReading]]:
+        """The same for many meters; left out are those that have none."""
+        ...
+
     def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
         """Events, newest first."""
         ...
@@ -232,6 +279,10 @@ class DeliveryStore(Protocol):
 
 class ExceptionStore(Protocol):
     """Open VEE findings."""
+
+    def clear(self, channel_ids: Collection[int], first_day: int, last_day: int) -> None:
+        """Nothing is found in these days of these channels."""
+        ...
 
     def replace(self, channel_id: int, first_day: int, last_day: int, found: Sequence[VeeException]) -> None:
         """Put the findings that start in these days in place of the earlier ones.

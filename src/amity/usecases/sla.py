@@ -14,7 +14,7 @@ from amity.headend.sla.records import Completion
 from amity.headend.sla.report import ServiceReport, completeness_report
 from amity.kernel.errors import RequestError
 from amity.kernel.time import SECONDS_PER_DAY, epoch_s, isoformat, utc_day
-from amity.usecases.ports import Arrival, Mask
+from amity.usecases.ports import Arrival, Database, Mask
 from amity.usecases.services import Services
 
 _YEARS: Final = range(1970, 2200)
@@ -34,7 +34,7 @@ def completeness(services: Services, preset_name: str, day: date | None = None) 
         raise RequestError(f"{wanted} is outside 1970 to 2199", next_step="ask for another day")
     town = services.database.registry.town()
     groups = {meter.meter_id: (f"profile={meter.profile}",) for meter in (town.meters if town else ())}
-    completions = _completions(services, ReadDay(wanted, level.zone).span)
+    completions = completions_by_deliveries(services.database, ReadDay(wanted, level.zone).span)
     return completeness_report(level, wanted, groups, completions, now, _left_out(level))
 
 
@@ -43,14 +43,17 @@ def _left_out(level: ServiceLevel) -> tuple[str, ...]:
     return (f"only the head-end knows of jobs (`amity sla report`): {', '.join(jobs)}",) if jobs else ()
 
 
-def _completions(services: Services, day: Span) -> dict[str, Completion]:
-    """Of each meter with channels of intervals: when the last of its day had come, None where some never did."""
+def completions_by_deliveries(database: Database, day: Span) -> dict[str, Completion]:
+    """Of each meter with channels of intervals: when the last of its day had come, None where some never did.
+
+    Whatever brought them counts, at the time at which it was stored: a session, a push, a late look for a gap.
+    """
     start_s, end_s = epoch_s(day.start), epoch_s(day.end)
     wanted: dict[str, set[tuple[bytes, int]]] = defaultdict(set)
-    for channel in services.database.blocks.channels():
+    for channel in database.blocks.channels():
         if channel.interval_s:
             wanted[channel.meter_id].add((bytes(channel.obis), channel.interval_s))
-    came = services.database.deliveries.arrivals(utc_day(start_s), utc_day(end_s - 1))
+    came = database.deliveries.arrivals(utc_day(start_s), utc_day(end_s - 1))
     whole = _whole_channels(came, start_s, end_s)
     return {meter_id: _completion(whole[meter_id], channels) for meter_id, channels in wanted.items()}
 

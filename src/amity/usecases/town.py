@@ -14,6 +14,7 @@ from amity.kernel.time import epoch_s, from_epoch_s
 from amity.usecases.calendar import Span, local_date, local_day, zone
 from amity.usecases.condition import Condition, condition_of
 from amity.usecases.grid import INTERVAL_S, Grid, read_grid
+from amity.usecases.happenings import correlated
 from amity.usecases.issues import Issue, Late, Situation, find_issues
 from amity.usecases.load import (
     DayCompleteness,
@@ -102,7 +103,7 @@ def town_overview(services: Services) -> TownOverview:
     meters = tuple(_meters_on_map(town, states))
     found = database.exceptions.open()
     open_gaps = tuple(_gaps(measured))
-    events = database.deliveries.events(limit=EVENTS_LOOKED_AT)
+    events = correlated(database.deliveries.events(limit=EVENTS_LOOKED_AT))
     today = local_date(now, timezone)
     situation = _situation(database, town, now, list(states.values()), events, found, measured, open_gaps)
     return TownOverview(

@@ -39,6 +39,7 @@ EVENT_WORDS = {
     EventKind.COVER_OPENED: "cover opened",
     EventKind.TERMINAL_COVER_OPENED: "terminal cover opened",
     EventKind.MAGNETIC_FIELD: "magnetic field",
+    EventKind.FRAUD_ATTEMPT: "fraud attempt",
     EventKind.VOLTAGE_HIGH: "voltage high",
     EventKind.VOLTAGE_LOW: "voltage low",
     EventKind.WATCHDOG: "watchdog reset",

@@ -90,9 +90,12 @@ async def test_a_push_is_kept_and_confirmed_over_mqtt(
         meter = meters[0]
         pusher = pusher_of(meter, confirmed=confirmed)
         broker = Broker(HOST, port, certificates.context(meter.meter_id))
-        hearing = pusher.hearing(alarm=False)
-        assert await deliver_by_mqtt(broker, meter.meter_id, interval(pusher), hearing)
-        await running.until(lambda: len(pushed(running)) == 1)
+        hearing, frame = pusher.hearing(alarm=False), interval(pusher)
+        async with asyncio.timeout(40):  # a meter that hears nothing in time sends again; it is one push all the same
+            while not await deliver_by_mqtt(broker, meter.meter_id, frame, hearing):
+                pass
+        await running.until(lambda: len(pushed(running)) >= 1)
+        assert len(pushed(running)) == 1
 
 
 async def test_a_plain_meter_is_believed_by_its_certificate_and_not_by_a_datagram(

@@ -20,7 +20,6 @@ from amity.domain.collection import Delivery
 from amity.headend.collectors.connected import CollectorRules, ConnectedCollector, Office
 from amity.headend.collectors.ports import Admission, Presented
 from amity.headend.collectors.registry import Collectors, ReachConnector
-from amity.headend.fleet import Fleet
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
@@ -30,14 +29,16 @@ from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.messaging.codec import ProtobufCodec
 from amity.runtime.folder import Folder
-from amity.runtime.relay_files import relay_files
+from amity.runtime.relay_files import RelayFilesWatch, relay_files
 from amity.runtime.settings import CollectorSettings, Settings, dump
+from amity.runtime.system import SystemClock
 from amity.storage.ot.database import OtDatabase, open_database
 from amity.transports.meter_connector import MeterConnector
 from amity.transports.relay_listener import RelayListener
 from amity.transports.relay_peer import PeerRules, RelayPeer
-from amity.transports.relay_tls import COLLECTOR, Identity, identity_in, server_context
+from amity.transports.relay_tls import COLLECTOR, Identity, TlsFiles, identity_in, server_context
 from tests.relay_certificates import HEADEND_URI, Authority, collector_uri
+from tests.unit.headend.rounds import Rounds
 
 T = TypeVar("T")
 ANCHOR = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
@@ -77,6 +78,7 @@ class Headend:
         self.database: OtDatabase = open_database(self.root.ot_database)
         self.keys = Keys({})
         self.news: list[str] = []
+        self.called: list[tuple[str, str]] = []
         self.port = 0
         self.surroundings = Surroundings(
             clock=StandingClock(), chance=random.random, random_octets=os.urandom, system_title=b"AMYHEAD1",
@@ -94,6 +96,7 @@ class Headend:
         office = Office(
             "node-1", self.database.collectors, self.database.forwarded_pushes, self.pushes.take_forwarded,
             self.surroundings.clock, at_once, CollectorRules(look_every_s=0.1),
+            called_in=lambda collector, name: self.called.append((collector, name)),
         )  # fmt: skip
         self.collectors = Collectors(office, lambda what, who: self.news.append(f"{what} {who.name}"))
 
@@ -102,6 +105,12 @@ class Headend:
 
         self.listener = RelayListener(server_context(relay_files(self.root)), greet, rules=PeerRules(0.2))
 
+        def use(files: TlsFiles) -> None:
+            self.listener.use(server_context(files))
+
+        watch = RelayFilesWatch(self.root, SystemClock(), use, lambda: self.listener.peers, 0.05)
+        self._watching = asyncio.create_task(watch.run())
+
     def _serving(self, name: str) -> ConnectedCollector:
         return self.collectors.serving(name)
 
@@ -109,6 +118,7 @@ class Headend:
         self.port = await self.listener.start("127.0.0.1", self.port)
 
     async def stop(self) -> None:
+        self._watching.cancel()
         await self.collectors.close()
         await self.listener.close()
 
@@ -138,7 +148,7 @@ class Headend:
         self.keys.by_meter.update(provision.secrets)
 
     async def read(self) -> None:
-        await Fleet(self.surroundings, concurrent_sessions=4).read_fleet_once()
+        await Rounds(self.surroundings, self.database, concurrent_sessions=4).read_fleet_once()
 
     @property
     def deliveries(self) -> list[Delivery]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,23 @@ async def test_kept_while_the_head_end_is_away_and_after_kill_9_taken_once(tmp_p
         await collector.stop()
         await headend.stop()
         headend.database.close()
+
+
+async def test_killed_in_the_midst_of_forwarding_it_loses_and_doubles_nothing_nor_does_a_head_end_that_restarts(
+    tmp_path: Path,
+) -> None:
+    fleet = fleet_of("hls-gmac")
+    async with joined(tmp_path) as (headend, collector):
+        headend.provision(document_of(fleet), "DC7")
+        frames = intervals(pusher_of(fleet.meters[0]), 60)
+        await push(collector, frames)
+        await collector.kill()  # some are at the head-end, some only on the disk, and of some neither side is sure
+        await collector.start()
+        await headend.restart()
+        await until(lambda: len(headend.deliveries) >= len(frames))
+        await until(lambda: held(collector) == 0)
+        assert Counter(one.exchanges[0].response for one in headend.deliveries) == Counter(frames)
+        assert headend.pushes.parking.counts == {}
 
 
 def held_port(number: int) -> socket.socket:

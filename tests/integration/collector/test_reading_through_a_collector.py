@@ -9,10 +9,11 @@ import pytest
 
 from amity.devices.profiles import Framing
 from amity.domain.collection import Outcome
-from amity.headend.collectors.failures import CollectorGoneError, CollectorNotConnectedError
+from amity.headend.collectors.failures import BeyondCollectorError, CollectorGoneError, CollectorNotConnectedError
 from amity.headend.collectors.ports import Admission
 from amity.headend.outcomes import worth_retrying
 from amity.simulation.carriers import Carried
+from amity.simulation.dialling import DialIn
 from amity.simulation.faults import FaultKind
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
 from amity.simulation.network.medium import ways
@@ -52,6 +53,50 @@ async def test_ciphered_meters_are_read_completely_over_every_way(tmp_path: Path
             await until(lambda: '"exchanges"' in headend.database.collectors.all()[0].quality)
 
 
+async def test_meters_behind_a_gateway_are_read_through_the_collector_that_reaches_it(tmp_path: Path) -> None:
+    """Meters relay for meters: the collector calls the first, and a prefix says to whom each APDU goes."""
+    async with (
+        serve_fleet(fleet_of(3), clock=StandingClock(), behind_gateway=2) as document,
+        joined(tmp_path) as (headend, _),
+    ):
+        assert [("gateway" in entry) for entry in document] == [False, True, True]
+        headend.provision(document, "DC7")
+        await headend.read()
+        assert [(one.outcome, one.detail) for one in headend.deliveries] == [(Outcome.COMPLETE, ())] * 3
+
+
+@pytest.mark.parametrize("framing", list(Framing))
+async def test_a_meter_that_calls_the_collector_is_read_on_the_line_it_opened(tmp_path: Path, framing: Framing) -> None:
+    async with joined(tmp_path) as (headend, collector):
+        dial = DialIn("127.0.0.1", collector.status["ports"]["pushes"], framing=framing)
+        fleet = fleet_of(1)
+        async with serve_fleet(fleet, clock=StandingClock(), dial_in=dial) as document:
+            headend.provision(document, "DC7")
+            await until(lambda: headend.called == [("DC7", fleet.meters[0].meter_id)])
+            await headend.read()
+            assert [(one.outcome, one.detail) for one in headend.deliveries] == [(Outcome.COMPLETE, ())]
+            await headend.restart()
+            await until(lambda: len(headend.called) == 2)  # a new link is told who is on the line
+
+
+async def test_one_that_has_not_called_is_silent_and_no_password_goes_to_whoever_says_a_name(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (headend, collector):
+        dial = DialIn("127.0.0.1", collector.status["ports"]["pushes"])
+        async with serve_fleet(fleet_of(1, auth="lls"), clock=StandingClock(), dial_in=dial) as document:
+            document[0].pop("host")
+            headend.provision(document, "DC7")
+            await headend.read()
+            assert "nothing to prove itself by" in headend.deliveries[0].detail[0]
+            headend.provision([{**document[0], "host": "127.0.0.1"}], "DC7")
+            await headend.read()
+            assert headend.deliveries[1].outcome is Outcome.COMPLETE
+            headend.provision([{**document[0], "host": "127.0.0.2"}], "DC7")
+            (elsewhere,) = headend.database.endpoints.all()
+            with pytest.raises(BeyondCollectorError, match="Meter Has Not Called In") as told:
+                await headend.surroundings.connector.connect(elsewhere, 5)
+            assert told.value.outcome is Outcome.SILENT
+
+
 async def test_no_octet_of_a_key_is_in_the_collector_s_folder_or_memory(tmp_path: Path) -> None:
     async with joined(tmp_path) as (headend, collector):
         async with serve_fleet(fleet_of(1), clock=StandingClock()) as document:
@@ -63,7 +108,8 @@ async def test_no_octet_of_a_key_is_in_the_collector_s_folder_or_memory(tmp_path
         folder = b"".join(path.read_bytes() for path in collector.folder.root.rglob("*") if path.is_file())
         memory = memory_of(collector.pid)
         assert b"ami_service" in memory  # the canary sings: it is this process's memory that is searched
-        assert [secret for secret in secrets if secret in folder or secret in memory] == []
+        forms = [*secrets, *(form.encode() for secret in secrets for form in (secret.hex(), secret.hex().upper()))]
+        assert [form for form in forms if form in folder or form in memory] == []
 
 
 def memory_of(pid: int) -> bytes:

@@ -4,19 +4,21 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from amity.kernel.errors import AmityError, SecurityError, TransportError
+from amity.kernel.time import Clock
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.messages import Message
 from amity.runtime.folder import Folder
-from amity.runtime.relay_files import relay_files
+from amity.runtime.relay_files import RelayFilesWatch, relay_files
 from amity.transports.relay_dialer import Destination, dial
 from amity.transports.relay_listener import RelayListener
 from amity.transports.relay_peer import RelayPeer
-from amity.transports.relay_tls import Identity, client_context, server_context
+from amity.transports.relay_tls import Identity, Standing, client_context, identity_of, server_context
 from tests.relay_certificates import CLIENT, HEADEND_URI, SERVER, Authority, collector_uri
 
 TIMEOUT_S = 20.0
@@ -151,6 +153,7 @@ async def test_another_protocol_in_the_same_tls(door: Door, authority: Authority
         (None, "does not say who it is"),
         ("spiffe://elsewhere/ot/collector/DC7", "does not say who it is"),
         ("spiffe://ami/ot/collector/DC 7", "does not say who it is"),
+        ("spiffe://ami/it/collector/DC7", "no collector of zone ot"),
         ("spiffe://ami/ot/headend/DC7", "no collector"),
         ("spiffe://ami/ot/meter/DC7", "no collector"),
     ],
@@ -178,6 +181,77 @@ async def test_a_certificate_that_was_revoked(authority: Authority, tmp_path: Pa
     door.port = await door.listener.start("127.0.0.1", 0)
     assert "CERTIFICATE_VERIFY_FAILED" in await is_turned_away(door, tmp_path / "dc7")
     await door.listener.close()
+
+
+async def test_revoked_it_is_cut_off_and_comes_in_no_more_without_a_restart(
+    door: Door, authority: Authority, tmp_path: Path
+) -> None:
+    """Open connections, new ones, and those that would resume an earlier one: there is nothing to resume."""
+    files = Folder(tmp_path / "headend")
+    certificate = authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    other = authority.issue(Folder(tmp_path / "dc8").certificates, collector_uri("DC8"))
+    assert certificate.serial_number != other.serial_number
+    watching = asyncio.create_task(watch(door, files).run())
+    seven, eight = await call(door, tmp_path / "dc7"), await call(door, tmp_path / "dc8")
+    assert not session_of(seven).has_ticket
+    (files.certificates / "ca.crl").write_bytes(authority.revoking((certificate,)))
+    await asyncio.wait_for(seven.hears.is_lost.wait(), TIMEOUT_S)
+    door.came_in.clear()
+    assert "CERTIFICATE_VERIFY_FAILED" in await is_turned_away(door, tmp_path / "dc7")
+    assert not eight.hears.is_lost.is_set()
+    watching.cancel()
+
+
+async def test_files_that_cannot_be_used_change_nothing_and_a_stranger_s_list_revokes_nobody(
+    door: Door, authority: Authority, tmp_path: Path
+) -> None:
+    files = Folder(tmp_path / "headend")
+    certificate = authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    clock = CountingClock()
+    watching = asyncio.create_task(watch(door, files, clock).run())
+    peer = await call(door, tmp_path / "dc7")
+    for written in (b"no list", Authority("AMI test CA").revoking((certificate,))):
+        (files.certificates / "ca.crl").write_bytes(written)
+        looks, clock.looks = 3, 0
+        async with asyncio.timeout(TIMEOUT_S):
+            while clock.looks < looks:  # noqa: ASYNC110 - counted by the watch
+                await asyncio.sleep(0.01)
+        assert not peer.hears.is_lost.is_set()
+    assert not watching.done()
+    watching.cancel()
+
+
+def test_a_certificate_that_is_over_no_longer_counts(authority: Authority, tmp_path: Path) -> None:
+    files = Folder(tmp_path)
+    certificate = authority.issue(files.certificates, HEADEND_URI)
+    standing = Standing(relay_files(files))
+    assert standing.against(certificate, certificate.not_valid_after_utc) == ""
+    assert "over" in standing.against(certificate, certificate.not_valid_after_utc + timedelta(seconds=1))
+
+
+class CountingClock:
+    """Asked once in each look."""
+
+    looks = 0
+
+    def now(self) -> datetime:
+        self.looks += 1
+        return datetime.now(UTC)
+
+
+def session_of(peer: RelayPeer) -> ssl.SSLSession:
+    session: ssl.SSLSession = peer._transport.get_extra_info("ssl_object").session  # type: ignore[union-attr]
+    return session
+
+
+def watch(door: Door, files: Folder, clock: Clock | None = None) -> RelayFilesWatch:
+    return RelayFilesWatch(
+        files,
+        clock or CountingClock(),
+        lambda new: door.listener.use(server_context(new)),
+        lambda: door.listener.peers,
+        0.02,
+    )
 
 
 # ------------------------------------------------------------------ what a collector believes
@@ -218,6 +292,12 @@ async def test_a_door_that_is_closed_at_once_leaves_its_port(authority: Authorit
     again = Door(authority, tmp_path / "headend")
     assert await again.listener.start("127.0.0.1", port) == port
     await again.listener.close()
+
+
+def test_an_end_that_hung_up_as_soon_as_tls_stood_is_nobody() -> None:
+    """asyncio has no TLS object any more then; a parked collector was ended by it."""
+    with pytest.raises(SecurityError, match="hung up"):
+        identity_of(None, "headend")
 
 
 async def test_nobody_there(authority: Authority, door: Door, tmp_path: Path) -> None:

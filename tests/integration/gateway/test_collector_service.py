@@ -70,7 +70,7 @@ def free_port() -> int:
 def configuration(tmp_path: Path) -> Path:
     configuration = lay_down(tmp_path)
     edit(configuration, "port: 4059", f"port: {free_port()}")
-    edit(configuration, "broker_port: 4222", f"broker_port: {free_port()}")
+    edit(configuration, "port: 4222", f"port: {free_port()}")
     edit(configuration, "poll_interval: 60", "poll_interval: 5")
     return configuration
 

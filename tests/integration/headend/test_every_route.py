@@ -16,7 +16,6 @@ import pytest
 from amity.devices.profiles import Framing
 from amity.devices.server import MeterServer
 from amity.domain.collection import Delivery, Outcome
-from amity.headend.fleet import Fleet
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
@@ -41,6 +40,7 @@ from amity.simulation.serving import serve_fleet
 from amity.storage.ot.database import OtDatabase, open_database
 from amity.transports.hdlc_listener import HdlcPlace, serve_meter_on_pty
 from amity.transports.meter_connector import MeterConnector
+from tests.unit.headend.rounds import Rounds
 
 T = TypeVar("T")
 Document = list[dict[str, Any]]
@@ -92,7 +92,7 @@ async def read(database: OtDatabase, document: Document) -> list[Delivery]:
         reading=ReadingRules(first_read=timedelta(hours=6)),
         session=SessionRules(connect_timeout_s=2, request_timeout_s=5, backoff=Backoff(0.01, 0.01)),
     )  # fmt: skip
-    await Fleet(surroundings, concurrent_sessions=3).read_fleet_once()
+    await Rounds(surroundings, database, concurrent_sessions=3).read_fleet_once()
     return [ProtobufCodec().decode(one.body) for one in database.collection.queued(100)]
 
 

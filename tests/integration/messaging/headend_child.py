@@ -1,4 +1,4 @@
-"""A head-end as a process of its own, made to be killed: `headend_child.py FOLDER BROKER_PORT`.
+"""A head-end as a process of its own, made to be killed: `python -m … FOLDER BROKER_PORT`.
 
 Reads its fleet once, over TCP, and carries its deliveries to the broker; prints each meter as it is done, then `end`.
 """
@@ -9,11 +9,11 @@ import random
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from amity.headend.delivery import Courier
-from amity.headend.fleet import Fleet
 from amity.headend.mapping_file import MappingFile
 from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
@@ -24,6 +24,7 @@ from amity.runtime.system import SystemClock
 from amity.storage.ot.database import open_database
 from amity.storage.ot.keys import KeyFile
 from amity.transports.meter_connector import MeterConnector
+from tests.unit.headend.rounds import Rounds
 
 T = TypeVar("T")
 THREAD = ThreadPoolExecutor(1)
@@ -54,8 +55,15 @@ async def main(folder: Path, broker_port: int) -> None:
     publisher = JetStreamPublisher(load_access(folder / "nats", OT, f"nats://127.0.0.1:{broker_port}"))
     courier = Courier(database.collection, publisher, in_thread, random.random)
     carrying = asyncio.create_task(courier.run())
-    fleet = Fleet(surroundings, concurrent_sessions=3, on_progress=lambda told: say(str(told.done)))
-    await fleet.read_fleet_once()
+    rounds = Rounds(
+        surroundings,
+        database,
+        concurrent_sessions=3,
+        told=lambda one: say(one.meter_id),
+        name=f"w{os.getpid()}",
+        lease=timedelta(seconds=8),
+    )
+    await rounds.read_fleet_once()
     carrying.cancel()
     await asyncio.gather(carrying, return_exceptions=True)
     await courier.drain()

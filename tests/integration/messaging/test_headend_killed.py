@@ -27,7 +27,8 @@ from amity.storage.ot.database import open_database
 from amity.storage.ot.keys import KeyFile
 
 METERS, KILLS = 15, 4
-CHILD = Path(__file__).with_name("headend_child.py")
+ROOT = Path(__file__).parents[3]
+CHILD = "tests.integration.messaging.headend_child"
 
 
 class Town:
@@ -59,7 +60,7 @@ async def consuming(folder: BrokerFolder, town: Town):
 async def run_child(folder: Path, port: int, lines_to_live: int | None, delay_s: float) -> list[str]:
     """Run the head-end; kill it a moment after so many lines, or let it end; return its lines."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable, str(CHILD), str(folder), str(port), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", CHILD, str(folder), str(port), stdout=asyncio.subprocess.PIPE, cwd=ROOT
     )
     assert child.stdout is not None
     lines: list[str] = []

@@ -4,6 +4,9 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +93,36 @@ async def test_a_server_that_a_killed_supervisor_left_behind_is_ended_first(fold
     assert await asyncio.wait_for(orphan.wait(), 10) in {0, 1, -signal.SIGTERM}
     assert successor.running
     await successor.stop()
+
+
+_STARTS_ONE_AND_WAITS = """
+import asyncio, sys
+from pathlib import Path
+from amity.messaging.nats_server import BrokerFolder, NatsServer
+
+async def main():
+    server = await NatsServer.start(BrokerFolder(Path(sys.argv[1]), int(sys.argv[2])))
+    print(server.pid, flush=True)
+    await server.wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(
+    nats_server.shutil.which("setpriv") is None, reason="without setpriv (util-linux) the next start does it"
+)
+def test_it_ends_with_a_supervisor_that_is_killed(folder: BrokerFolder) -> None:
+    argv = [sys.executable, "-c", _STARTS_ONE_AND_WAITS, str(folder.path), str(folder.port)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as supervisor:  # noqa: S603 - our own program
+        assert supervisor.stdout is not None
+        pid = int(supervisor.stdout.readline())
+        assert folder.config_file.name in Path(f"/proc/{pid}/cmdline").read_text()
+        supervisor.kill()
+    patience_ends = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < patience_ends
+        time.sleep(0.05)
 
 
 async def test_a_pid_file_that_names_another_process_harms_nobody(folder: BrokerFolder) -> None:

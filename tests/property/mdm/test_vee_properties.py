@@ -72,3 +72,15 @@ def test_the_same_raw_values_give_the_same_verdict(raw: Window) -> None:
     assert first.findings == second.findings
     assert (first.final.values == second.final.values).all()
     assert all(a.start_s <= b.start_s for a, b in pairwise(first.findings))
+
+
+@given(windows())
+def test_what_is_not_remarkable_is_final_as_it_is(raw: Window) -> None:
+    by_day = (1, -1, SLOTS)
+    values, qualities = raw.values.reshape(by_day), raw.qualities.reshape(by_day)
+    (said,) = pipeline.remarkable(pipeline.Windows(values, qualities, raw.interval_s, [raw.exponent]))
+    verdict = pipeline.run(raw)
+    assert bool(said) == bool(verdict.findings)
+    if not said:
+        assert (verdict.final.values == raw.values).all()
+        assert (verdict.final.qualities == raw.qualities).all()

@@ -16,7 +16,9 @@ from amity.protocols.relay.link import MESSAGE_OCTETS_MAX, Link, LinkRules
 from amity.protocols.relay.messages import (
     Answer,
     Ask,
+    CalledIn,
     Close,
+    Confirmed,
     Failed,
     FailureKind,
     Hello,
@@ -47,7 +49,9 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Quality, texts),
     st.builds(Kept, st.lists(ids, max_size=9).map(tuple)),
     st.builds(Close, u32),
-    st.builds(Push, st.integers(0, (1 << 128) - 1), u64, texts, octets),
+    st.builds(Push, st.integers(0, (1 << 128) - 1), u64, texts, st.booleans(), octets),
+    st.builds(Confirmed, st.integers(0, (1 << 128) - 1), octets),
+    st.builds(CalledIn, texts),
     st.builds(Opened),
     st.builds(Ask, u32, st.booleans(), octets),
     st.builds(Answer, octets),
@@ -252,7 +256,7 @@ def test_alarms_overtake_what_waits_and_channels_take_turns() -> None:
     for stream in (BULK, *streams):
         near.send(stream, Answer(bytes(10_000)).encode())
     wire = near.take(1)
-    near.send(ALARMS, Push(1, 0, "", b"power down").encode())
+    near.send(ALARMS, Push(1, 0, "", False, b"power down").encode())
     near.send(CONTROL, Ping(1).encode())
     seen = far.receive(wire)
     while taken := near.take(1):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventClass, EventKind, MeterEvent, Severity
@@ -59,6 +60,31 @@ def test_events_are_listed_by_class_and_severity_and_unknown_codes_by_themselves
     assert (unknown["code"], unknown["events"]) == (7001, 1)
 
 
+def test_a_gasp_that_was_pushed_and_then_read_is_listed_once_and_begins_an_outage(folder: Path) -> None:
+    def power(log: str, code: int, minutes: int, text: str, kind: EventKind) -> MeterEvent:
+        at = NOW + timedelta(minutes=minutes)
+        return MeterEvent(kind, code, at, text, log=log, event_class=EventClass.POWER, severity=Severity.ALARM)
+
+    gasp = power("alarm-2", 0, 1, "power lost", EventKind.POWER_DOWN)
+    down, up = (
+        power("standard", 1, 0, "power lost", EventKind.POWER_DOWN),
+        power("standard", 2, 30, "power back", EventKind.POWER_UP),
+    )
+    database = open_it_database(folder / "it" / "it.sqlite")
+    pushed = Delivery("p", "M1", "p", NOW, Outcome.PUSHED, events=(gasp,))
+    read = Delivery("r", "M1", "r", NOW + timedelta(hours=1), Outcome.COMPLETE, events=(down, up))
+    for one in (pushed, read, read):  # and the reading is delivered twice
+        database.deliveries.record(one, b"", received_at=one.collected_at)
+    database.close()
+    told = json.loads(amity("events", "list", "--dir", folder, "--json"))
+    assert (len(told), len({one["happening"] for one in told}), sum(one["leads"] for one in told)) == (3, 2, 2)
+    shown = amity("events", "list", "--dir", folder)
+    assert (shown.count("alarm-2 0"), shown.count("\n2026")) == (1, 2)  # a line for the loss and one for the return
+    (outage,) = json.loads(amity("events", "outages", "--dir", folder, "--json"))
+    assert (outage["began"], outage["lasted_s"]) == ("2026-11-20T06:17:42Z", 1800.0)
+    assert outage["told by"] == "standard 1, alarm-2 0, standard 2"
+
+
 def test_where_there_is_no_mdm_side_it_says_where_to_ask(folder: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         amity("events", "list", "--dir", folder)
@@ -75,7 +101,11 @@ def test_a_code_is_explained_by_the_tables_of_the_installation(folder: Path) -> 
     own.write_text('profiles = ["*"]\n[events]\n7001 = { class = "other", severity = "info", text = "fan stands" }\n')
     assert "1 codes for *" in amity("events", "check", own)
     told = json.loads(amity("events", "explain", "norrvik_n1", 7001, "--dir", folder, "--json"))
-    assert told == {"class": "other", "severity": "info", "text": "fan stands", "kind": "other"}
+    assert told == {
+        "class": "other", "severity": "info", "text": "fan stands", "kind": "other", "table": "own.toml", "source": "",
+    }  # fmt: skip
+    assert "own.toml: unverified" in amity("events", "explain", "norrvik_n1", 7001, "--dir", folder)
+    assert "idis.toml: enumeration of events" in amity("events", "explain", "norrvik_n1", 42, "--dir", folder)
 
 
 # ------------------------------------------------------------------ service levels
@@ -99,8 +129,29 @@ def test_a_report_with_groups_and_its_evidence(folder: Path, database: OtDatabas
     assert by_measure["complete by 24:00", "north"]["counted"] == 2
     assert by_measure["complete by 24:00", "profile=quillon_q5"]["counted"] == 3
     assert any("may still be met" in remark for remark in told["remarks"])
-    assert told["against"] == len(rows_of(evidence))
+    rows = rows_of(evidence)
+    assert told["against"] == sum(row["verdict"] == "missed" for row in rows)
+    assert len(rows) == sum(one["counted"] + one["excluded"] for one in told["results"] if one["group"] == "all")
     assert "complete by 24:00" in amity("sla", "report", *arguments)
+
+
+def test_figures_for_prometheus_are_those_of_the_report(folder: Path, database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1", JobKind.PROFILES)], NOW)
+    file = folder / "sla.prom"
+    arguments = ("--preset", "ontario", "--date", "2026-11-18", "--dir", folder, "--group", "north=M*")
+    told = json.loads(amity("sla", "report", *arguments, "--metrics", file, "--json"))
+    samples = {
+        (sample.name, *(sample.labels.get(name, "") for name in ("level", "measure", "group"))): sample.value
+        for family in text_string_to_metric_families(file.read_text(encoding="utf-8"))
+        for sample in family.samples
+    }
+    for one in told["results"]:
+        labels = ("ontario", one["measure"], one["group"])
+        assert samples["amity_sla_counted", *labels] == one["counted"]
+        assert samples.get(("amity_sla_share_ratio", *labels)) == one["share"]
+        assert samples.get(("amity_sla_target_ratio", *labels)) == one["target"]
+    noon = datetime(2026, 11, 18, 12, tzinfo=UTC)
+    assert samples["amity_sla_day_timestamp_seconds", "ontario", "", ""] == noon.timestamp()
 
 
 def test_a_report_on_a_day_that_the_log_has_forgotten_says_so(folder: Path, database: OtDatabase) -> None:

@@ -14,11 +14,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from amity.cli.main import app
+from amity.devices.profiles import Framing, SignOn
 from amity.devices.settings import Authentication
-from amity.headend.ports import MeterSecrets
+from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.routes import HdlcLink, Host, Route, SerialLine
 from amity.kernel.errors import ConfigurationError
 from amity.messaging.codec import ProtobufCodec
 from amity.runtime.system import SystemClock
+from amity.simulation.carriers import Carried
 from amity.simulation.fleet import FleetSettings, build_fleet
 from amity.simulation.serving import serve_fleet
 from amity.storage.ot.database import open_database
@@ -143,6 +146,73 @@ def test_a_fleet_document_that_is_none_is_refused(configuration: Path, tmp_path:
     file.write_text(document)
     with pytest.raises(ConfigurationError):
         run("meter", "add", "--fleet", str(file), "--config", str(configuration))
+
+
+def known(configuration: Path) -> Endpoint:
+    with closing(open_database(configuration.parents[1] / "var/lib/ami-gateway/ot/ot.sqlite")) as database:
+        (endpoint,) = database.endpoints.all()
+    return endpoint
+
+
+@pytest.mark.parametrize(("level", "octets", "suite"), [("Security Suite 1", 16, 1), ("Security Suite 2", 32, 2)])
+def test_the_suite_of_a_level_stands_at_the_meter(configuration: Path, level: str, octets: int, suite: int):
+    with simulated(auth=Authentication.HLS_GMAC, suite=suite) as (entry,):
+        keys = ("--key", entry["guek"], "--auth-key", entry["gak"], "--system-title", entry["system_title"])
+        where, meter = f"127.0.0.1:{entry['port']}", entry["logical_device_name"]
+        assert len(bytes.fromhex(entry["guek"])) == octets
+        run("meter", "add", meter, where, "--level", level, *keys, "--config", str(configuration))
+        assert known(configuration).suite == suite
+        told = json.loads(ping(configuration, meter, "--json").stdout)
+    assert told["outcome"] in {"complete", "partial"}, told
+
+
+def test_keys_that_do_not_do_for_the_level_are_refused_at_once(configuration: Path):
+    short = ("--key", "00" * 16, "--auth-key", "11" * 16, "--system-title", "4142430000000001")
+    with pytest.raises(ConfigurationError, match="meter M1 cannot be associated with"):
+        run(
+            "meter",
+            "add",
+            "M1",
+            "127.0.0.1:4059",
+            "--level",
+            "Security Suite 2",
+            *short,
+            "--config",
+            str(configuration),
+        )
+    with pytest.raises(ConfigurationError, match="meter M1 cannot be associated with"):
+        run("meter", "add", "M1", "127.0.0.1:4059", "--config", str(configuration))
+    assert not (configuration.parents[1] / "var/lib/ami-gateway/ot/keys.json").exists()
+
+
+def test_a_serial_line_has_the_speed_of_serial_ports(configuration: Path):
+    edit(configuration, "serial_ports: []", "serial_ports: [{device: /dev/ttyUSB7, baud: 300}]")
+    add = ("meter", "add", "M1", "/dev/ttyUSB7", "--level", "none", "--config", str(configuration))
+    assert run(*add, "--sign-on", "mode-e", "--physical", "17").exit_code == 0
+    line = SerialLine("/dev/ttyUSB7", 300, SignOn.MODE_E)
+    assert known(configuration).route == Route(HdlcLink(line, 17))
+    assert run(*add, "--baud", "19200").exit_code == 0
+    assert known(configuration).route == Route(HdlcLink(SerialLine("/dev/ttyUSB7", 19200)))
+    with pytest.raises(ConfigurationError, match="/dev/ttyUSB8 is not among serial_ports") as caught:
+        run("meter", "add", "M2", "/dev/ttyUSB8", "--level", "none", "--config", str(configuration))
+    assert "serial_ports in dlms_config.yaml" in (caught.value.next_step or "")
+
+
+def test_a_meter_on_a_serial_line_is_read(configuration: Path):
+    fleet = build_fleet(FleetSettings(meters=1, seed=5, anchor=SystemClock().now(), auth=Authentication.NONE))
+    with serving(lambda: serve_fleet(fleet, clock=SystemClock(), carried=Carried(Framing.HDLC, pty=True))) as (entry,):
+        edit(configuration, "serial_ports: []", f"serial_ports: [{{device: {entry['device']}}}]")
+        addresses = ("--client", str(entry["client"]), "--server", str(entry["server"]), "--profile", entry["profile"])
+        meter, device = entry["logical_device_name"], entry["device"]
+        run("meter", "add", meter, device, "--level", "none", *addresses, "--config", str(configuration))
+        told = json.loads(ping(configuration, meter, "--json").stdout)
+    assert any(one["obis"] == "1.0.1.8.0.255" for one in told["registers"]), told
+
+
+def test_hdlc_over_tcp(configuration: Path):
+    add = ("meter", "add", "M1", "127.0.0.1:4059", "--level", "none", "--hdlc", "--config", str(configuration))
+    assert run(*add).exit_code == 0
+    assert known(configuration).route == Route(HdlcLink(Host("127.0.0.1", 4059)))
 
 
 # ------------------------------------------------------------------ the four messages (seed 003, section C)

@@ -10,10 +10,10 @@ import pytest
 from amity.domain.collection import Delivery, Exchange, Outcome
 from amity.domain.readings import UnknownObject
 from amity.headend.fitting import fitting
-from amity.headend.fleet import Fleet
 from amity.kernel.errors import LocalProtocolError
 from amity.kernel.obis import Obis
 from amity.messaging.codec import ProtobufCodec
+from tests.unit.headend.rounds import Rounds
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 NOISE = random.Random(5).randbytes(100_000)
@@ -60,7 +60,7 @@ def test_what_cannot_be_encoded_at_all_says_so() -> None:
 async def test_a_meter_whose_delivery_is_too_large_counts_as_failing(make_bench: Callable) -> None:
     bench = make_bench(1)
     mute = replace(bench.surroundings, codec=_TakesNoReadings())
-    await Fleet(mute).read_fleet_once()
+    await Rounds(mute, bench.database).read_fleet_once()
     (standing,) = bench.database.collection.standings().values()
     assert (standing.outcome, standing.failures_in_a_row) == (Outcome.BROKEN, 1)
     assert standing.progress.intervals_until is None

@@ -11,27 +11,29 @@ import pytest
 
 from amity.devices.client.counters import RESYNC_MAX
 from amity.domain.collection import Delivery, Outcome
+from amity.domain.jobs import JobState
 from amity.domain.readings import Quality
-from amity.headend.fleet import Fleet, Told
+from amity.headend.jobs.ports import JobQuery
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import Endpoint, MeterSecrets
 from amity.headend.routes import HdlcLink, Host, Route, SerialLine, WrapperLink, over_tcp
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
-from amity.kernel.errors import ConfigurationError, StorageError
+from amity.kernel.errors import AmityError, StorageError
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s
 from amity.simulation.faults import FaultKind
 from amity.simulation.virtual_time import VirtualClock, run_virtually
+from tests.unit.headend.rounds import Rounds
 
 INTERVAL_OBIS = ("1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255")
 BARE = '{"version": "bare", "rules": [{"kind": "ignore", "class": 1, "obis": "0.0.99.99.99.255"}]}'
 AT_ONCE = SessionRules(backoff=Backoff(0.0, 0.0))
 
 
-def fleet_of(bench: object, **changes: object) -> Fleet:
+def fleet_of(bench: object, **changes: object) -> Rounds:
     bench.surroundings = replace(bench.surroundings, **{"session": AT_ONCE, **changes})
-    return Fleet(bench.surroundings)
+    return Rounds(bench.surroundings, bench.database)
 
 
 @pytest.mark.parametrize("auth", [None, "none", "lls", "hls-gmac"])
@@ -145,7 +147,7 @@ async def test_a_restarted_head_end_goes_on_where_the_disk_says(make_bench: Call
 async def test_the_limit_of_sessions_at_a_time_is_kept(make_bench: Callable) -> None:
     bench = make_bench(20)
 
-    await Fleet(bench.surroundings, concurrent_sessions=3).read_fleet_once()
+    await Rounds(bench.surroundings, bench.database, concurrent_sessions=3).read_fleet_once()
     assert bench.connector.open_most == 3
     assert len(bench.deliveries()) == 20
 
@@ -174,15 +176,14 @@ async def test_meters_on_one_line_wait_for_each_other(
 
 
 async def test_reading_a_meter_that_is_not_known_says_so(make_bench: Callable) -> None:
-    with pytest.raises(ConfigurationError, match="NOBODY"):
+    with pytest.raises(AmityError, match="NOBODY"):
         await fleet_of(make_bench(1)).read_meter("NOBODY")
 
 
 async def test_each_meter_that_is_done_is_told(make_bench: Callable) -> None:
     bench, told = make_bench(4), []
-    await Fleet(bench.surroundings, on_progress=told.append).read_fleet_once()
-    assert [(one.done, one.total) for one in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert all(isinstance(one, Told) and one.not_kept is None for one in told)
+    await Rounds(bench.surroundings, bench.database, told=told.append).read_fleet_once()
+    assert sorted(one.meter_id for one in told) == sorted(meter.meter_id for meter in bench.simulated.meters)
 
 
 # ------------------------------------------------------------------ failures
@@ -212,7 +213,7 @@ async def test_a_meter_that_answers_the_second_time_is_complete(make_bench: Call
     )
     one = await only(bench)
     assert (one.outcome, one.attempts) == (Outcome.COMPLETE, 2)
-    assert len(bench.deliveries()) == 1
+    assert [told.outcome for told in bench.deliveries()] == [Outcome.BROKEN, Outcome.COMPLETE]
 
 
 @pytest.mark.parametrize("at_request", [1, 2, 3, 5, 8])
@@ -280,17 +281,6 @@ async def test_a_defect_that_one_meter_brings_to_light_does_not_stop_the_others(
     finished = await fleet_of(bench).read_fleet_once()
     assert sorted(finished.outcomes.values()) == [Outcome.BROKEN, Outcome.COMPLETE, Outcome.COMPLETE]
     assert any("a defect in Amity: KeyError" in line for one in bench.deliveries() for line in one.detail)
-
-
-async def test_a_meter_that_failed_for_long_is_tried_once_per_round(make_bench: Callable) -> None:
-    bench = make_bench(1)
-    meter_id = bench.simulated.meters[0].meter_id
-    bench.connector.refused.add(meter_id)
-    fleet = fleet_of(bench)
-    for _ in range(4):
-        await fleet.read_fleet_once()
-        bench.clock.advance(minutes=1)
-    assert bench.connector.sessions[meter_id] == 3 + 3 + 3 + 1
 
 
 async def test_a_gap_in_the_profile_is_partial_and_counted(make_bench: Callable) -> None:
@@ -376,9 +366,9 @@ async def test_a_defect_that_one_meter_brings_to_light_reaches_no_other(make_ben
             return codec.encode(delivery)
 
     finished = await fleet_of(bench, codec=Defective()).read_fleet_once()
-    assert finished.outcomes.pop(first) is Outcome.BROKEN
-    assert "unforeseen" in finished.not_kept[first].what
-    assert set(finished.outcomes.values()) == {Outcome.COMPLETE}
+    dead = bench.database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
+    assert {(one.meter_id, "unforeseen" in one.told) for one in dead} == {(first, True)}
+    assert {one.meter_id for one in bench.deliveries()} == set(finished.outcomes) - {first}
 
 
 async def test_a_meter_that_never_stops_talking_is_cut_off(
@@ -405,7 +395,7 @@ async def test_what_a_meter_pushes_in_a_session_is_handed_on(make_bench: Callabl
         heard.append((endpoint.meter_id, apdu))
 
     bench.connector.connect = connect_and_push
-    await Fleet(bench.surroundings, on_unsolicited=hear).read_fleet_once()
+    await Rounds(bench.surroundings, bench.database, on_unsolicited=hear).read_fleet_once()
     assert heard == [(pushing, b"one"), (pushing, b"two")]
 
 
@@ -461,48 +451,6 @@ async def test_message_ids_are_all_different_and_events_lie_in_the_past(make_ben
     assert all(one.collected_at >= from_epoch_s(0) for one in deliveries)
 
 
-def test_rounds_come_at_their_interval_and_outlive_a_failing_disk(make_bench: Callable) -> None:
-    bench, rounds = make_bench(1), []
-
-    class Failing:
-        def all(self) -> list[Endpoint]:
-            rounds.append(len(rounds))
-            if len(rounds) == 2:
-                raise StorageError("the disk failed")
-            return []
-
-    async def story(clock: VirtualClock) -> None:
-        fleet = Fleet(replace(bench.surroundings, clock=clock, endpoints=Failing()))
-        task = asyncio.create_task(fleet.run_forever(60))
-        await asyncio.sleep(90)
-        assert (len(rounds), str(fleet.last_error)) == (2, "the disk failed")
-        await asyncio.sleep(60 * 3)
-        assert (len(rounds), fleet.last_error) == (5, None)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    run_virtually(story, bench.clock.now())
-
-
-def test_rounds_outlive_a_defect(make_bench: Callable) -> None:
-    bench = make_bench(1)
-
-    class Defective:
-        def all(self) -> list[Endpoint]:
-            raise ExceptionGroup("unhandled errors in a TaskGroup", [ValueError("one")])
-
-    async def story(clock: VirtualClock) -> None:
-        fleet = Fleet(replace(bench.surroundings, clock=clock, endpoints=Defective()))
-        task = asyncio.create_task(fleet.run_forever(60))
-        await asyncio.sleep(90)
-        assert not task.done()
-        assert "ExceptionGroup" in str(fleet.last_error)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    run_virtually(story, bench.clock.now())
-
-
 def test_between_attempts_a_meter_waits_and_others_have_its_slot(make_bench: Callable) -> None:
     bench = make_bench(3)
     refused = bench.simulated.meters[0].meter_id
@@ -511,13 +459,13 @@ def test_between_attempts_a_meter_waits_and_others_have_its_slot(make_bench: Cal
     told: list[str] = []
 
     async def story(clock: VirtualClock) -> float:
-        surroundings = replace(bench.surroundings, session=rules, chance=lambda: 0.5)
-        fleet = Fleet(surroundings, concurrent_sessions=1, on_progress=lambda one: told.append(one.delivery.meter_id))
+        surroundings = replace(bench.surroundings, session=rules, chance=lambda: 0.5, clock=clock)
+        fleet = Rounds(surroundings, bench.database, concurrent_sessions=1, told=lambda one: told.append(one.meter_id))
         began = clock.now()
         await fleet.read_fleet_once()
         return (clock.now() - began).total_seconds()
 
-    assert run_virtually(story, bench.clock.now()) == pytest.approx(50 + 100)
+    assert run_virtually(story, bench.clock.now()) == pytest.approx(50 + 100, abs=1)
     assert told[-1] == refused
 
 
@@ -535,11 +483,11 @@ def test_half_a_day_of_rounds_with_flaky_lines_in_virtual_time_is_complete_and_r
 
     async def story(clock: VirtualClock) -> None:
         bench.connector.clock = clock
-        surroundings = replace(bench.surroundings, clock=clock)
-        task = asyncio.create_task(Fleet(surroundings).run_forever(900))
-        await asyncio.sleep(12 * 3600)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        fleet, due = Rounds(replace(bench.surroundings, clock=clock), bench.database), clock.now()
+        for _ in range(12 * 4):
+            await fleet.read_fleet_once()
+            due += timedelta(seconds=900)
+            await asyncio.sleep((due - clock.now()).total_seconds())
 
     run_virtually(story, bench.clock.now())
     starts: dict[str, list[int]] = {}

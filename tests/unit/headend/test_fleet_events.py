@@ -6,20 +6,20 @@ from dataclasses import replace
 from amity.devices.profiles import DeviceProfile
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventKind, event_id
-from amity.headend.fleet import Fleet
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s
 from amity.simulation.happenings import Outage
 from amity.simulation.meter import SimulatedMeter
+from tests.unit.headend.rounds import Rounds
 
 AT_ONCE = SessionRules(backoff=Backoff(0.0, 0.0))
 
 
-def fleet_of(bench: object, **changes: object) -> Fleet:
+def fleet_of(bench: object, **changes: object) -> Rounds:
     bench.surroundings = replace(bench.surroundings, **{"session": AT_ONCE, **changes})
-    return Fleet(bench.surroundings)
+    return Rounds(bench.surroundings, bench.database)
 
 
 def with_clocks_ahead(bench: object) -> None:

@@ -7,21 +7,21 @@ import numpy as np
 
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.readings import Quality
-from amity.headend.fleet import Fleet
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
+from tests.unit.headend.rounds import Rounds
 
 INTERVAL_OBIS = ("1.0.1.29.0.255", "1.0.2.29.0.255", "1.0.3.29.0.255")
 PARTLY = '"version": "partly", "rules": [{"kind": "register", "class": 3, "obis": "1.0.*.8.0.255"}'
 AT_ONCE = SessionRules(backoff=Backoff(0.0, 0.0))
 
 
-def fleet_of(bench: object, **changes: object) -> Fleet:
+def fleet_of(bench: object, **changes: object) -> Rounds:
     bench.surroundings = replace(bench.surroundings, **{"session": AT_ONCE, **changes})
-    return Fleet(bench.surroundings)
+    return Rounds(bench.surroundings, bench.database)
 
 
-async def raw_then_repaired(bench: object, fleet: Fleet) -> list[Delivery]:
+async def raw_then_repaired(bench: object, fleet: Rounds) -> list[Delivery]:
     """A round under a mapping without any interval, three intervals long, and one under the repaired mapping."""
     path = bench.mappings._path
     whole = path.read_text()

@@ -13,6 +13,8 @@ import pytest
 from amity.devices.notifications import PushSealing, confirmed_number, data_notification
 from amity.devices.objects import scaler_unit
 from amity.devices.settings import Ciphering, Protection
+from amity.headend.call_desk import CallDesk
+from amity.headend.called_lines import CalledLines
 from amity.headend.callers import CallingFrom, HeardBy
 from amity.headend.push_listener import PushListener
 from amity.kernel.errors import SecurityError
@@ -29,6 +31,7 @@ from amity.protocols.wrapper.frame import Frame, Reader, encode
 from amity.simulation.counters import MeterCounter, reservation_by_time
 from amity.simulation.meter import SimulatedMeter
 from amity.simulation.pushes import Pusher
+from amity.transports.caller_listener import CallerListener
 
 HOME, OURSELVES = "127.0.0.1", b"AMYHEAD1"
 BOTH = Protection.AUTHENTICATED_ENCRYPTED
@@ -134,7 +137,7 @@ async def test_of_signed_pushes_that_a_collector_kept_the_older_may_come_after_t
     sender, now = Sender(bench, signed=True), bench.clock.now()
     older, newer = sender.push(signed=True), sender.push(signed=True)
     for octets in (newer, older, older):
-        await listener.take_forwarded(Frame(1, 1, octets), HeardBy("DC7", "10.0.0.7"), now, nullcontext())
+        await listener.take_forwarded(Frame(1, 1, octets), HeardBy("DC7", "10.0.0.7"), now, nullcontext)
     assert (len(bench.deliveries()), listener.parking.counts) == (2, {"not-believed": 1})
 
 
@@ -186,9 +189,10 @@ async def test_a_transaction_id_beyond_belief_is_parked(bench: Any, listener: Pu
 
 # ------------------------------------------------------------------ confirmation
 @pytest.fixture
-async def port(listener: PushListener) -> AsyncIterator[int]:
-    yield await listener.start(HOME, 0)
-    await listener.close()
+async def port(bench: Any, listener: PushListener) -> AsyncIterator[int]:
+    door = CallerListener(CallDesk(listener, CalledLines(), bench.surroundings))
+    yield await door.start(HOME, 0)
+    await door.close()
 
 
 async def answer_to(port: int, octets: bytes) -> Frame | None:

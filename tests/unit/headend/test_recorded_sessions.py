@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from amity.domain.collection import Delivery, Outcome
-from amity.headend.fleet import Fleet
 from amity.headend.hearing import Hearing, key_name
 from amity.headend.ports import Endpoint, Heard
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
+from tests.unit.headend.rounds import Rounds
 
 ONCE = SessionRules(attempts_max=1, backoff=Backoff(0.0, 0.0))
 KEY, OTHER_KEY = bytes(16), bytes(range(16))
@@ -31,8 +31,8 @@ class Tape:
         return self.answers[number - 1]
 
 
-def fleet_of(bench: Any) -> Fleet:
-    return Fleet(replace(bench.surroundings, session=ONCE))
+def fleet_of(bench: Any) -> Rounds:
+    return Rounds(replace(bench.surroundings, session=ONCE), bench.database)
 
 
 def told(delivery: Delivery) -> str:

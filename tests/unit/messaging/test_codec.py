@@ -123,6 +123,22 @@ def test_instants_before_the_epoch_cross_too() -> None:
     assert crossed(delivery(collected_at=datetime(1969, 12, 31, 23, 59, 59, 1, tzinfo=UTC))).collected_at.year == 1969
 
 
+@pytest.mark.parametrize("bodies", [[b"a"], [b"a", b"b" * 300, b""], [b"\x08\x01", b"\x08\x02"]])
+def test_what_is_joined_can_be_split_again(bodies: list[bytes]) -> None:
+    assert codec.split(codec.join(bodies)) == bodies
+
+
+def test_several_in_one_message_are_no_single_delivery() -> None:
+    several = codec.join([codec.ProtobufCodec().encode(delivery())] * 2)
+    with pytest.raises(RemoteProtocolError):
+        codec.ProtobufCodec().decode(several)
+
+
+@pytest.mark.parametrize("body", [b"", b"\x08\x01abc", b"\x08\x02", b"\x08\x02\x12\xff"])
+def test_what_holds_no_several_is_one(body: bytes) -> None:
+    assert codec.split(body) == [body]
+
+
 def test_threads_that_encode_at_once_do_not_spoil_each_other() -> None:
     many = [delivery(exchanges=(Exchange(AT, bytes([number]) * 20_000, b"", b""),)) for number in range(64)]
     alone = [codec.ProtobufCodec().encode(one) for one in many]

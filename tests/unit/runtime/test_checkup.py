@@ -15,20 +15,29 @@ from cryptography.x509.oid import NameOID
 from amity.domain.collection import Delivery, Outcome
 from amity.headend.ports import Progress
 from amity.kernel.errors import StorageError
-from amity.runtime.checkup import clock, disk
+from amity.runtime.checkup import backlog, clock, disk
 from amity.runtime.checkup.all_checks import examine
-from amity.runtime.checkup.backlog import check_backlog
+from amity.runtime.checkup.backlog import check_backlog, check_broker
 from amity.runtime.checkup.check import Check, State, guarded
 from amity.runtime.checkup.clock import Synchronisation, check_clock, kernel_clock
 from amity.runtime.checkup.keys import check_keys
 from amity.runtime.checkup.limits import check_open_files, check_serial_ports
-from amity.runtime.checkup.ports import Door, check_door
+from amity.runtime.checkup.ports import Door, check_door, doors
 from amity.runtime.folder import Folder
-from amity.runtime.gateway_config import SerialPort, load_gateway
-from amity.runtime.install.layout import Place
+from amity.runtime.gateway_config import load_gateway
+from amity.runtime.install.layout import UNIT, Place
 from amity.runtime.install.material import KeyKind, make_material, material
-from amity.runtime.settings import HeadendSettings, Settings
+from amity.runtime.settings import (
+    BrokerSettings,
+    CollectorSettings,
+    HeadendSettings,
+    MdmSettings,
+    SerialPortSettings,
+    Settings,
+)
+from amity.storage.ot.condition import Condition
 from amity.storage.ot.database import open_database
+from amity.transports.call import CallRules
 from tests.unit.runtime.installed import edit, lay_down
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
@@ -115,38 +124,84 @@ def test_a_port_is_free_ours_or_somebody_elses(monkeypatch: pytest.MonkeyPatch):
     assert check_door(Door("x", "192.0.2.1", port)).state is State.FAIL
 
 
-def certify(certificates: Path, key: Any, until: datetime) -> None:
+def certify(path: Path, key: Any, until: datetime) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway.example")])
     certificate = (
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
         .serial_number(7).not_valid_before(NOW - timedelta(days=400)).not_valid_after(until)
         .sign(key, hashes.SHA256())
     )  # fmt: skip
-    (certificates / "ami_service.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
 
 @pytest.mark.parametrize(("days", "state"), [(300, State.OK), (20, State.HINT), (-1, State.FAIL)])
 def test_a_certificate_expires(folder: Folder, configuration: Path, tmp_path: Path, days: int, state: State):
     place = Place(tmp_path)
     make_material(place, KeyKind.P_256, "gateway.example")
-    assert named(list(check_keys(folder, NOW, ME)), "certificate").found.endswith("is not signed yet")
+    assert named(list(check_keys(folder, Settings(), NOW, ME)), "certificate").found.endswith("is not signed yet")
     key = serialization.load_pem_private_key(material(place).key.read_bytes(), None)
-    certify(configuration / "certs", key, NOW + timedelta(days=days))
-    assert named(list(check_keys(folder, NOW, ME)), "certificate").state is state
+    certify(configuration / "certs/ami_service.crt", key, NOW + timedelta(days=days))
+    assert named(list(check_keys(folder, Settings(), NOW, ME)), "certificate").state is state
 
 
 def test_a_certificate_of_another_key_or_none_at_all(folder: Folder, configuration: Path, tmp_path: Path):
     make_material(Place(tmp_path), KeyKind.P_256, "gateway.example")
-    certify(configuration / "certs", ec.generate_private_key(ec.SECP256R1()), NOW + timedelta(days=300))
-    assert "another key" in named(list(check_keys(folder, NOW, ME)), "certificate").found
+    certify(configuration / "certs/ami_service.crt", ec.generate_private_key(ec.SECP256R1()), NOW + timedelta(days=300))
+    assert "another key" in named(list(check_keys(folder, Settings(), NOW, ME)), "certificate").found
     (configuration / "certs" / "ami_service.crt").write_text("none")
-    assert "cannot be used" in named(list(check_keys(folder, NOW, ME)), "certificate").found
+    assert "cannot be used" in named(list(check_keys(folder, Settings(), NOW, ME)), "certificate").found
+
+
+@pytest.mark.parametrize("link", ["collectors", "brokers", "this is a collector"])
+def test_a_link_that_is_configured_needs_certificate_and_ca(folder: Folder, configuration: Path, link: str):
+    settings = {
+        "collectors": Settings(headend=HeadendSettings(collector_port=4060)),
+        "brokers": Settings(broker=BrokerSettings(tls=True)),
+        "this is a collector": Settings(collector=CollectorSettings(headends=("he1.example:4060",))),
+    }[link]
+    missing = list(check_keys(folder, settings, NOW, ME))
+    assert named(missing, "certificate").state is State.FAIL
+    assert named(missing, "CA of collectors and brokers").state is State.FAIL
+    key, certs = ec.generate_private_key(ec.SECP256R1()), configuration / "certs"
+    for name in ("ami_service.crt", "ca.crt"):
+        certify(certs / name, key, NOW + timedelta(days=300))
+    there = list(check_keys(folder, settings, NOW, ME))
+    assert {named(there, name).state for name in ("certificate", "CA of collectors and brokers")} == {State.OK}
+    certify(certs / "ca.crt", key, NOW - timedelta(days=1))
+    assert named(list(check_keys(folder, settings, NOW, ME)), "CA of collectors and brokers").state is State.FAIL
+
+
+def test_mqtt_needs_files_of_its_own(folder: Folder, configuration: Path):
+    settings = Settings(headend=HeadendSettings(mqtt_port=8883), broker=BrokerSettings(mqtt_port=18883))
+    names = ("key for MQTT", "certificate for MQTT", "CA of the meters")
+    missing = list(check_keys(folder, settings, NOW, ME))
+    assert {named(missing, name).state for name in names} == {State.FAIL}
+    key, certs = ec.generate_private_key(ec.SECP256R1()), configuration / "certs"
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (certs / "mqtt.key").write_bytes(key.private_bytes(*form))
+    (certs / "mqtt.key").chmod(0o600)
+    for name in ("mqtt.crt", "meters-ca.crt"):
+        certify(certs / name, key, NOW + timedelta(days=300))
+    assert {named(list(check_keys(folder, settings, NOW, ME)), name).state for name in names} == {State.OK}
+    (certs / "mqtt.key").chmod(0o644)
+    assert named(list(check_keys(folder, settings, NOW, ME)), "key for MQTT").next_step.startswith("chmod 600 ")
+
+
+def test_every_port_that_is_configured_is_looked_at():
+    silent = {door.port for door in doors(Settings())}
+    assert silent == {4059, 8883, 4222, 8470, 443}
+    spoken = Settings(
+        headend=HeadendSettings(mqtt_port=8884, collector_port=4060, metrics_port=9101),
+        broker=BrokerSettings(mqtt_port=18883, cluster_port=6222),
+        mdm=MdmSettings(metrics_port=9102),
+    )
+    assert {door.port for door in doors(spoken)} == {4059, 8884, 18883, 4060, 4222, 6222, 9101, 9102, 8470, 443}
 
 
 def test_a_key_that_others_can_read_fails(folder: Folder, tmp_path: Path):
     make_material(Place(tmp_path), KeyKind.P_256, "gateway.example")
     material(Place(tmp_path)).key.chmod(0o640)
-    check = named(list(check_keys(folder, NOW, ME)), "private key")
+    check = named(list(check_keys(folder, Settings(), NOW, ME)), "private key")
     assert check.state is State.FAIL
     assert check.next_step == f"chmod 600 {material(Place(tmp_path)).key}"
 
@@ -184,8 +239,54 @@ def test_open_files_and_serial_lines():
     (few,) = check_open_files(Settings(headend=HeadendSettings(concurrency=1)))
     assert "10640 needed" in many.found
     assert "641 needed" in few.found
-    gone, none = check_serial_ports([SerialPort(device="/dev/ttyNONE9"), SerialPort(device="/dev/fd")])
+    gone, none = check_serial_ports([SerialPortSettings(device="/dev/ttyNONE9"), SerialPortSettings(device="/dev/fd")])
     assert (gone.state, none.state) == (State.FAIL, State.FAIL)
+
+
+def test_the_limit_of_the_services_unit_counts_not_that_of_the_shell(tmp_path: Path):
+    unit, settings = tmp_path / "ami-collector.service", Settings()
+    unit.write_text("[Service]\nLimitNOFILE=500\n")
+    (check,) = check_open_files(settings, unit)
+    assert (check.state, check.found) == (State.FAIL, "500 allowed, 704 needed")
+    assert "systemctl edit" in check.next_step
+    unit.write_text("[Service]\nLimitNOFILE=65536\n")
+    (check,) = check_open_files(settings, unit)
+    assert (check.state, check.found) == (State.OK, "65536, 704 needed")
+
+
+def test_the_unit_that_is_laid_down_has_room_for_associations_and_lines_of_meters_that_called(configuration: Path):
+    unit = configuration.parents[1] / UNIT.lstrip("/")
+    limit = int(unit.read_text().partition("LimitNOFILE=")[2].split()[0])
+    assert limit >= 2 * (HeadendSettings.model_fields["concurrency"].metadata[1].le + CallRules().lines_max)
+
+
+def test_jobs_that_were_given_up_and_a_schema_of_another_program_are_told(monkeypatch: pytest.MonkeyPatch):
+    condition = Condition("0001", "0002", 0, 0, 0, None, 0)
+    monkeypatch.setattr(backlog, "look", lambda *_: condition)
+    (check,) = check_backlog(Folder(Path("/nowhere")), NOW, "postgresql://ami@db.example/ami")
+    assert (check.state, check.found) == (State.HINT, "schema 0001, this program's is 0002")
+    condition = Condition("0002", "0002", 5, 2, 0, None, 3)
+    told = list(check_backlog(Folder(Path("/nowhere")), NOW, "postgresql://ami@db.example/ami"))
+    assert named(told, "fleet").found == "5 meters known, 2 of them failing again and again"
+    assert (named(told, "dead letters").state, named(told, "dead letters").found) == (
+        State.HINT,
+        "3 jobs were given up",
+    )
+
+
+def test_a_broker_that_does_not_answer_is_told(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    (check,) = check_broker(Folder(tmp_path), Settings(broker=BrokerSettings(port=port)))
+    assert (check.state, check.next_step.startswith("sudo systemctl start")) == (State.HINT, True)
+
+
+def test_a_machine_without_time_zones_is_told(monkeypatch: pytest.MonkeyPatch):
+    def none(_: str) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(clock, "ZoneInfo", none)
+    assert named(list(check_clock()), "time zones").state is State.FAIL
 
 
 def test_an_error_in_a_check_is_a_check_that_failed():

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.gateway_config import GatewayFile, load_gateway, parse_gateway
+from amity.runtime.gateway_config import load_gateway, parse_gateway
+from amity.runtime.gateway_file import GatewayFile
+from amity.runtime.installation import find_installation
 from tests.unit.runtime.installed import edit, lay_down
 
 NAME = "dlms_config.yaml"
@@ -40,7 +42,40 @@ def test_every_key_of_the_page_reaches_the_head_end(tmp_path: Path):
     assert (headend.request_timeout_s, headend.concurrency) == (12.5, 7)
     assert headend.peers_allowed == ("127.0.0.0/8", "::1/128", "10.20.0.0/16")
     assert headend.authentication_level == "high"
-    assert [(line.device, line.baud) for line in gateway.file.serial_ports] == [("/dev/ttyUSB0", 300)]
+    assert [(line.device, line.baud) for line in headend.serial_ports] == [("/dev/ttyUSB0", 300)]
+
+
+def test_mqtt_collectors_broker_and_metrics_reach_their_roles(tmp_path: Path):
+    configuration = lay_down(tmp_path)
+    edit(configuration, "#  port: 8883", "  port: 8883")
+    edit(configuration, "#  port: 4060", "  port: 4060")
+    edit(configuration, "headends: []", "headends: [he1.example:4060]")
+    edit(configuration, "meters: []", "meters: [10.20.0.0/16]")
+    edit(configuration, "#  alarm_port: 4061", "  alarm_port: 4061")
+    edit(configuration, "#  rssi_file: /run/modem/rssi", "  rssi_file: /run/modem/rssi")
+    edit(configuration, "serial_ports: []", "serial_ports: [{device: /dev/ttyUSB0}]")
+    edit(configuration, "servers: []", "servers: [10.0.0.1:4222, 10.0.0.2:4222]")
+    edit(configuration, "tls: false", "tls: true")
+    edit(configuration, "#  cluster_port: 6222", "  cluster_port: 6222")
+    edit(configuration, "headend: 0", "headend: 9101")
+    edit(configuration, "mdm: 0", "mdm: 9102")
+    edit(configuration, "lease: 60", "lease: 90")
+    edit(configuration, "jobs_kept_days: 7", "jobs_kept_days: 30")
+    settings = load_gateway(configuration, {}).settings
+    headend, broker, collector = settings.headend, settings.broker, settings.collector
+    assert (headend.mqtt_port, broker.mqtt_port) == (8883, 18883)
+    assert (headend.collector_port, headend.metrics_port, settings.mdm.metrics_port) == (4060, 9101, 9102)
+    assert (headend.lease_s, headend.jobs_kept_days) == (90, 30)
+    assert (broker.servers, broker.cluster_port, broker.tls) == (("10.0.0.1:4222", "10.0.0.2:4222"), 6222, True)
+    assert (collector.headends, collector.meters) == (("he1.example:4060",), ("10.20.0.0/16",))
+    assert (collector.devices, collector.alarm_port) == (("/dev/ttyUSB0",), 4061)
+    assert collector.callers_allowed == ("127.0.0.0/8", "::1/128")
+    assert collector.rssi_file == "/run/modem/rssi"
+
+
+def test_without_a_port_nobody_speaks_mqtt(tmp_path: Path):
+    settings = load_gateway(lay_down(tmp_path), {}).settings
+    assert (settings.headend.mqtt_port, settings.broker.mqtt_port, settings.headend.collector_port) == (None,) * 3
 
 
 def test_state_and_logs_lie_in_the_root_of_the_configuration(tmp_path: Path):
@@ -57,6 +92,8 @@ def test_the_environment_of_the_service_sets_the_active_pollers(tmp_path: Path):
     assert load_gateway(configuration, {"AMI_CONCURRENCY": ""}).settings.headend.concurrency == 64
     with pytest.raises(ConfigurationError, match="AMI_CONCURRENCY is 'many'"):
         load_gateway(configuration, {"AMI_CONCURRENCY": "many"})
+    with pytest.raises(ConfigurationError, match="AMI_CONCURRENCY is '999"):
+        load_gateway(configuration, {"AMI_CONCURRENCY": "9" * 5000})
 
 
 @pytest.mark.parametrize(
@@ -74,6 +111,13 @@ def test_the_environment_of_the_service_sets_the_active_pollers(tmp_path: Path):
         ("peers_allowed: [10.0.0.1/8]", "has host bits set", "a network like 10.20.0.0/16"),
         ("peers_allowed: 10.0.0.0/8", "peers_allowed is '10.0.0.0/8'", "a list of networks"),
         ("serial_ports:\n  - device: ttyUSB0", "line 2: serial_ports.0.device", "/dev/ttyUSB0"),
+        ("serial_ports:\n  - baud: 9600", "line 2: serial_ports.0 has no device", "a device like /dev/ttyUSB0"),
+        ("mqtt:\n  prt: 8883", "line 2: there is no key mqtt.prt", "did you mean mqtt.port?"),
+        ("mqtt: {port: 0}", "line 1: mqtt.port is 0", "a port, 1 to 65535, or nothing"),
+        ("metrics:\n  headend: none", "line 2: metrics.headend is 'none'", "0 for no metrics"),
+        ("broker: {node: 'a b'}", "line 1: broker.node is 'a b'", "letters, digits"),
+        ("collector:\n  headends:\n    - he1", "line 3: collector.headends.0 is 'he1'", "HOST:PORT"),
+        ("collector:\n  channels_max: 1.5", "line 2: collector.channels_max is 1.5", "a whole number, 1 to 1000"),
         ("state_directory: here", "state_directory is 'here'", "begins with /"),
         ("- 1", "the document is a list", "the keys client_address"),
     ],
@@ -139,6 +183,51 @@ def test_a_file_of_another_user_is_refused_with_chown(tmp_path: Path):
         load_gateway(configuration, {})
     assert (caught.value.next_step or "").startswith("chown root: ")
     load_gateway(configuration, {}, owner=12345)
+
+
+# ------------------------------------------------------------------ what an attacker would put there
+@pytest.mark.parametrize("leads_to", ["secret", "nowhere"])
+def test_a_symbolic_link_is_refused_and_nothing_is_told_of_where_it_leads(tmp_path: Path, leads_to: str):
+    configuration = lay_down(tmp_path)
+    (tmp_path / "secret").write_text("password: hunter2\n")
+    (tmp_path / "secret").chmod(0o600)
+    path = configuration / NAME
+    path.unlink()
+    path.symlink_to(tmp_path / leads_to)
+    with pytest.raises(ConfigurationError, match="is a symbolic link") as caught:
+        load_gateway(configuration, {})
+    assert "cp --remove-destination" in (caught.value.next_step or "")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mapping.json", "schedules.toml"])
+def test_so_is_one_in_the_place_of_the_files_beside_it(tmp_path: Path, name: str):
+    configuration = lay_down(tmp_path)
+    (configuration / name).unlink()
+    (configuration / name).symlink_to("/nowhere")
+    with pytest.raises(ConfigurationError, match=rf"{name} is a symbolic link"):
+        find_installation(configuration, None)
+
+
+def test_a_pipe_or_folder_in_its_place_holds_nobody_up(tmp_path: Path):
+    configuration = lay_down(tmp_path)
+    path = configuration / NAME
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ConfigurationError, match="is no plain file"):
+        load_gateway(configuration, {})
+    path.unlink()
+    path.mkdir(mode=0o700)
+    with pytest.raises(ConfigurationError, match="is no plain file"):
+        load_gateway(configuration, {})
+
+
+def test_a_file_of_gigabytes_is_refused_after_as_many_octets_as_a_configuration_may_have(tmp_path: Path):
+    configuration = lay_down(tmp_path)
+    with (configuration / NAME).open("r+b") as file:
+        file.truncate(1 << 40)  # a hole: were it read, memory would end
+    with pytest.raises(ConfigurationError, match="is longer than 262144 octets"):
+        load_gateway(configuration, {})
 
 
 def test_a_missing_file_says_who_writes_it(tmp_path: Path):

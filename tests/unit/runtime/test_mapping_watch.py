@@ -54,3 +54,15 @@ def test_a_refusal_is_told_once_with_line_and_reason_and_when_it_is_over(tmp_pat
     assert news(watch) == [("mapping refused", "one")]
     path.write_text(GOOD % ("one", 1))
     assert news(watch) == [("mapping in force", "one")]
+
+
+def test_a_mapping_of_a_hundred_megabytes_is_refused_unread_and_the_old_one_holds(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.json"
+    path.write_text(GOOD % ("one", 1))
+    file = MappingFile(path)
+    with path.open("r+b") as grown:
+        grown.truncate(100 << 20)
+    file.poll()
+    assert file.refusal is not None
+    assert file.refusal.what == "mapping.json is longer than 8388608 octets"
+    assert file.mapping.version.startswith("one")

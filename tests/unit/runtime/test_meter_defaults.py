@@ -14,18 +14,18 @@ from amity.runtime.settings import HeadendSettings
 @pytest.mark.parametrize(
     ("words", "authentication", "ciphering", "suite"),
     [
-        ("none", Authentication.NONE, Ciphering.NONE, 0),
-        ("Low", Authentication.LLS, Ciphering.NONE, 0),
+        ("none", Authentication.NONE, Ciphering.NONE, None),
+        ("Low", Authentication.LLS, Ciphering.NONE, None),
         ("High Level Authentication", Authentication.HLS_GMAC, Ciphering.GLO, 0),
         ("high", Authentication.HLS_GMAC, Ciphering.GLO, 0),
         ("Security Suite 1", Authentication.HLS_GMAC, Ciphering.GLO, 1),
         ("security_suite_2", Authentication.HLS_GMAC, Ciphering.GLO, 2),
-        ("HLS-GMAC", Authentication.HLS_GMAC, Ciphering.NONE, 0),
-        ("hls sha256", Authentication.HLS_SHA256, Ciphering.NONE, 0),
+        ("HLS-GMAC", Authentication.HLS_GMAC, Ciphering.NONE, None),
+        ("hls sha256", Authentication.HLS_SHA256, Ciphering.NONE, None),
     ],
 )
 def test_the_words_of_the_page_the_standard_and_our_own(
-    words: str, authentication: Authentication, ciphering: Ciphering, suite: int
+    words: str, authentication: Authentication, ciphering: Ciphering, suite: int | None
 ):
     level = level_of(words)
     assert (level.authentication, level.ciphering, level.suite) == (authentication, ciphering, suite)

@@ -4,6 +4,7 @@ import re
 import socket
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.request import urlopen
 
 import pytest
@@ -12,10 +13,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventClass, EventKind, MeterEvent, Severity
-from amity.headend.fleet import Told
+from amity.domain.jobs import Bundle, Lease
+from amity.headend.collectors.ports import Presented
+from amity.headend.collectors.report import HeldPushes, MeterLine, Report
+from amity.headend.jobs.ports import LeaseTerms
+from amity.headend.jobs.worker import Done
 from amity.headend.ports import Progress
 from amity.kernel.errors import StorageError, TransportError
+from amity.protocols.relay.link import Traffic
 from amity.runtime.metrics import new_registry, serving_metrics
+from amity.runtime.metrics_collectors import CollectorLinks
 from amity.runtime.metrics_headend import HeadendState, SessionMetrics
 from amity.runtime.metrics_mdm import MdmMetrics
 from amity.storage.ot.database import OtDatabase, open_database
@@ -28,7 +35,6 @@ DELIVERY = Delivery("m", "M1", "s", NOW, Outcome.COMPLETE, duration_ms=300)
 
 class Pushes:
     taken = 7
-    turned_away = 2
 
     @property
     def parked(self) -> dict[str, int]:
@@ -62,12 +68,38 @@ def database(tmp_path: Path) -> OtDatabase:
 
 def headend_registry(database: OtDatabase) -> CollectorRegistry:
     registry = new_registry()
-    tell = SessionMetrics(registry).counting(lambda _told: None)
-    tell(Told(0, 0, DELIVERY))
-    tell(Told(0, 0, Delivery("n", "M1", "s", NOW, Outcome.SILENT, duration_ms=3000), StorageError("the disk is full")))
+    sessions = SessionMetrics(registry)
+    tell = sessions.counting(lambda _delivery: None)
+    tell(DELIVERY)
+    tell(Delivery("n", "M1", "s", NOW, Outcome.SILENT, duration_ms=3000))
+    full = StorageError("the disk is full")
+    sessions.given_back(Done(Bundle(Lease("M1", "w", 1, NOW), ()), (), accepted=True, not_kept=full))
     clock = FixedClock(NOW + timedelta(seconds=90))
-    registry.register(HeadendState(database.measures, clock, open_sessions=lambda: 5, pushes=Pushes()))
+    registry.register(
+        HeadendState(database.measures, clock, open_sessions=lambda: 5, pushes=Pushes(), turned_away=lambda: 2)
+    )
+    registry.register(CollectorLinks(lambda: [SimpleNamespace(**COLLECTOR)]))  # type: ignore[list-item]
     return registry
+
+
+COLLECTOR = {
+    "presented": Presented("DC7", "ab" * 32, ""), "traffic": Traffic(4000, 1000, 8000, 2000), "rtt_s": 0.7,
+    "channels": 3, "taken": 11,
+    "report": Report(HeldPushes(1, 5, 900, 2), -87, meters={"a": MeterLine(3, 1), "b": MeterLine(1)}),
+}  # fmt: skip
+
+
+def test_the_head_end_tells_how_the_links_of_its_collectors_do(database: OtDatabase) -> None:
+    found = scraped(headend_registry(database))
+    assert found["amity_collector_rtt_seconds", ("DC7",)] == 0.7
+    assert found["amity_collector_plain_bytes_total", ("DC7", "in")] == 8000
+    assert found["amity_collector_wire_bytes_total", ("DC7", "out")] == 1000
+    assert found["amity_collector_held_pushes", ("bulk", "DC7")] == 5
+    assert found["amity_collector_dropped_pushes_total", ("DC7",)] == 2
+    assert found["amity_collector_failed_exchanges_ratio", ("DC7",)] == 0.25
+    assert found["amity_collector_rssi_dbm", ("DC7",)] == -87
+    assert found["amity_collector_channels", ("DC7",)] == 3
+    assert found["amity_collector_pushes_total", ("DC7",)] == 11
 
 
 def test_the_head_end_tells_sessions_queues_outbox_pushes_and_its_own_cpu(database: OtDatabase) -> None:
@@ -87,11 +119,20 @@ def test_the_head_end_tells_sessions_queues_outbox_pushes_and_its_own_cpu(databa
     assert found["amity_jobs_due", ("scheduled",)] == 1
     assert found["amity_jobs_due", ("on-demand",)] == 0
     assert found["amity_leases", ()] == found["amity_jobs_dead", ()] == 0
+    assert found["amity_lease_oldest_age_seconds", ()] == found["amity_lease_overdue_seconds", ()] == 0
     assert found["amity_pushes_accepted_total", ()] == 7
     assert found["amity_pushes_parked_total", ("replay",)] == 3
     assert found["amity_callers_turned_away_total", ()] == 2
     assert found["amity_database_readable", ()] == 1
     assert found["process_cpu_seconds_total", ()] > 0
+
+
+def test_a_lease_that_nobody_ends_grows_old_and_overdue(database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1")], NOW)
+    database.jobs.lease(LeaseTerms("w1", duration=timedelta(seconds=60)), 1, NOW)
+    found = scraped(headend_registry(database))  # 90 s later
+    assert found["amity_leases", ()] == 1
+    assert (found["amity_lease_oldest_age_seconds", ()], found["amity_lease_overdue_seconds", ()]) == (90, 30)
 
 
 def test_a_database_that_cannot_be_read_takes_nothing_else_from_the_page(database: OtDatabase) -> None:
@@ -113,9 +154,10 @@ def mdm_registry() -> CollectorRegistry:
     metrics = MdmMetrics(registry)
     event = MeterEvent(EventKind.COVER_OPENED, 44, NOW, "x", event_class=EventClass.TAMPER, severity=Severity.ALARM)
     pushed = Delivery("p", "M1", "s", NOW, Outcome.PUSHED, events=(event,))
-    metrics.stored(pushed, new=True, took_s=0.004, now=NOW + timedelta(seconds=1.5))
-    metrics.stored(pushed, new=False, took_s=0.001, now=NOW + timedelta(seconds=3))
-    metrics.stored(DELIVERY, new=True, took_s=0.02, now=NOW + timedelta(seconds=40))
+    metrics.took(0.025, 3)
+    metrics.stored(pushed, new=True, now=NOW + timedelta(seconds=1.5))
+    metrics.stored(pushed, new=False, now=NOW + timedelta(seconds=3))
+    metrics.stored(DELIVERY, new=True, now=NOW + timedelta(seconds=40))
     metrics.set_aside()
     metrics.refused()
     return registry

@@ -6,10 +6,12 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from amity.runtime import roles
 from amity.runtime.readiness import Readiness, current, stands
 from amity.runtime.service_manager import ServiceManager
 
@@ -102,3 +104,9 @@ async def test_ready_means_that_every_awaited_role_stands():
 
 async def test_nothing_awaited_is_ready_at_once():
     await Readiness([]).all()
+
+
+def test_every_role_says_when_it_stands():
+    """One that did not would keep the service `activating` until systemd gives up."""
+    said = {Path(find_spec(where.partition(":")[0]).origin or "").read_text() for where in roles.RUN.values()}  # type: ignore[union-attr]
+    assert all(any(f'stands("{role}")' in text for text in said) for role in roles.Role)

@@ -7,7 +7,6 @@ import pytest
 
 from amity.domain.collection import Delivery, Exchange, Outcome
 from amity.domain.jobs import Bundle, Job, JobKind, JobOutcome, JobState, Lease, Priority
-from amity.headend.fleet import Told
 from amity.headend.jobs.worker import Done
 from amity.runtime.traces import SessionTraces, session_traces
 from tests.unit.headend.jobs.requests import NOW
@@ -46,9 +45,9 @@ def test_a_session_is_a_span_with_its_exchanges_in_the_trace_of_its_word() -> No
         correlation_id="word,default@2026",
     )  # fmt: skip
     tracer, told = Tracer(), []
-    SessionTraces(tracer).tracing(told.append)(Told(0, 0, delivery))
+    SessionTraces(tracer).tracing(told.append)(delivery)
     session, first, second = tracer.spans
-    assert told[0].delivery is delivery
+    assert told[0] is delivery
     assert [one.name for one in tracer.spans] == ["amity.session", "amity.exchange", "amity.exchange"]
     assert (session.start_ns, session.end_ns) == (ns(-0.5), ns(2))
     assert [(one.start_ns, one.end_ns) for one in (first, second)] == [(ns(0), ns(1)), (ns(1), ns(2))]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from amity.headend.collectors.ports import Admission, Presented
+from amity.headend.ports import PushClaim
 from amity.kernel.errors import NotFoundError, RequestError, SecurityError, StorageError
 from amity.storage.ot.database import OtDatabase, open_database
 
@@ -66,8 +67,9 @@ def test_a_push_is_known_once_what_is_done_with_it_is_committed(database: OtData
 
 def test_through_a_collector_counters_may_come_late_but_never_twice_and_only_with_a_tag(database: OtDatabase) -> None:
     def take(counter: int, *, late: bool, authenticated: bool = True) -> None:
-        with database.push_counters.moved("M1", counter, authenticated=authenticated, late=late):
-            pass
+        (refusal,) = database.push_counters.move_all([PushClaim("M1", counter, authenticated, late)])
+        if refusal is not None:
+            raise refusal
 
     take(10, late=False)
     take(15, late=True)

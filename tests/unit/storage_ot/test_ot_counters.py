@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from amity.devices.freshness import UNPROVED_JUMP_MAX
-from amity.kernel.errors import LocalProtocolError, SecurityError, StorageError
+from amity.headend.ports import PushClaim
+from amity.kernel.errors import LocalProtocolError, StorageError
 from amity.storage.ot.database import OtDatabase, open_database
 
 SPENDER = """
@@ -88,11 +89,7 @@ def test_a_process_killed_at_any_moment_never_repeats_a_counter(tmp_path: Path) 
 
 
 def heard(database: OtDatabase, meter_id: str, counter: int, *, authenticated: bool = True) -> bool:
-    try:
-        with database.push_counters.moved(meter_id, counter, authenticated=authenticated):
-            return True
-    except SecurityError:
-        return False
+    return database.push_counters.move_all([PushClaim(meter_id, counter, authenticated)]) == [None]
 
 
 def test_a_push_counter_only_goes_up(database: OtDatabase) -> None:
@@ -101,9 +98,19 @@ def test_a_push_counter_only_goes_up(database: OtDatabase) -> None:
 
 
 def test_a_push_that_was_not_saved_may_come_again(database: OtDatabase) -> None:
-    with pytest.raises(StorageError), database.push_counters.moved("M1", 7, authenticated=True):
+    with pytest.raises(StorageError), database.push_counters.transaction():  # noqa: PT012 - it fails after it moved
+        assert heard(database, "M1", 7)
         raise StorageError("the disk is full")
     assert heard(database, "M1", 7)
+
+
+def test_pushes_of_one_batch_are_compared_with_each_other_in_their_order(database: OtDatabase) -> None:
+    assert heard(database, "M1", 4)
+    claims = [("M1", 5), ("M2", 9), ("M1", 5), ("M1", 3), ("M2", 10), ("M1", 8)]
+    refusals = database.push_counters.move_all([PushClaim(*one, authenticated=True) for one in claims])
+    assert [one is None for one in refusals] == [True, True, False, False, True, True]
+    assert [heard(database, "M1", 8), heard(database, "M2", 10)] == [False, False]
+    assert [heard(database, "M1", 9), heard(database, "M2", 11)] == [True, True]
 
 
 @pytest.mark.parametrize("absurd", [0xFFFF_FFFF, 101 + UNPROVED_JUMP_MAX])

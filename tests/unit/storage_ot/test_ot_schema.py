@@ -1,12 +1,17 @@
 """The migrations make exactly the tables that the code describes, and opening again changes nothing."""
 
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
-from amity.headend.ports import Endpoint, Standing
+from amity.domain.jobs import JobKind, JobRequest, Priority
+from amity.headend.jobs.ports import LeaseTerms
+from amity.headend.ports import Endpoint, Heard, PushClaim, Standing
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import StorageError
 from amity.storage.migrations import upgrade
@@ -58,4 +63,48 @@ def test_an_endpoint_of_an_earlier_release_is_reached_over_tcp_as_before(tmp_pat
     engine.dispose()
     opened = open_database(tmp_path / "ot.sqlite")
     assert opened.endpoints.all() == [Endpoint("M1", over_tcp("10.0.0.7", 4059), 1, 1, "lls", "norrvik_n1", b"")]
+    opened.close()
+
+
+BEFORE_JOBS = "0005"
+"""The newest revision before the head-end had jobs."""
+BEFORE_JOBS_ROWS = """
+INSERT INTO endpoint (meter_id, client, server, auth, profile, system_title, ciphering, protection, route, suite)
+    VALUES ('M1', 1, 1, 'lls', 'norrvik_n1', x'', '', '', '{"host": "10.0.0.7", "port": 4059}', NULL);
+INSERT INTO standing (meter_id, failures_in_a_row, heard_key, heard_counter) VALUES ('M1', 2, x'0102030405060708', 41);
+INSERT INTO delivery (message_id, meter_id, collected_at, outcome, detail, attempts, subject, body, sent)
+    VALUES ('id', 'M1', 1763596800000000, 'complete', '[]', 1, 'subject', x'00', 0);
+INSERT INTO invocation_counter (meter_id, next_counter) VALUES ('M1', 78);
+INSERT INTO push_counter (meter_id, last_counter) VALUES ('M1', 5);
+INSERT INTO head_end (only, system_title, start_mark) VALUES (1, x'414D594845414431', 'mark')
+"""
+
+
+def test_the_revisions_are_one_chain() -> None:
+    package, _, folder = MIGRATIONS.partition(":")
+    with as_file(files(package).joinpath(folder)) as place:
+        revisions = list(ScriptDirectory(str(place)).walk_revisions())
+    assert [one.down_revision for one in revisions] == [*(one.revision for one in revisions[1:]), None]
+    assert BEFORE_JOBS in {one.revision for one in revisions}
+
+
+def test_a_database_from_before_jobs_keeps_all_it_has_and_takes_jobs(tmp_path: Path) -> None:
+    engine = open_sqlite(tmp_path / "ot.sqlite")
+    upgrade(engine, MIGRATIONS, BEFORE_JOBS)
+    with engine.begin() as connection:
+        for statement in BEFORE_JOBS_ROWS.split(";"):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    opened = open_database(tmp_path / "ot.sqlite")
+    assert opened.endpoints.all() == [Endpoint("M1", over_tcp("10.0.0.7", 4059), 1, 1, "lls", "norrvik_n1", b"")]
+    standing = opened.collection.standings()["M1"]
+    assert (standing.failures_in_a_row, standing.heard) == (2, Heard(bytes(range(1, 9)), 41))
+    assert [one.message_id for one in opened.collection.queued(9)] == ["id"]
+    assert opened.counters.reserve("M1", 1) == 78
+    assert opened.identity.load() == (b"AMYHEAD1", {"mark"})
+    (refusal,) = opened.push_counters.move_all([PushClaim("M1", 5, authenticated=True)])
+    assert refusal is not None, "that push was heard before"
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    opened.jobs.enqueue([JobRequest("M1", JobKind.PING, Priority.ON_DEMAND, now, "key")], now)
+    assert [one.meter_id for one in opened.jobs.lease(LeaseTerms("w"), 9, now)] == ["M1"]
     opened.close()

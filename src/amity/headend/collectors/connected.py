@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from amity.headend.callers import HeardBy
@@ -17,32 +19,50 @@ from amity.headend.collectors.ports import (
     Presented,
     TakeForwarded,
 )
+from amity.headend.collectors.report import Report, read_report
 from amity.headend.ports import Disk
 from amity.kernel.errors import AmityError, StorageError, TransportError
-from amity.kernel.time import Clock, from_epoch_s
+from amity.kernel.time import EPOCH, Clock, from_epoch_s
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.errors import RelayError
-from amity.protocols.relay.messages import VERSION, Hello, Kept, Message, Push, Quality, Refused, Welcome
+from amity.protocols.relay.link import Traffic
+from amity.protocols.relay.messages import (
+    VERSION,
+    CalledIn,
+    Confirmed,
+    Hello,
+    Kept,
+    Message,
+    Push,
+    Quality,
+    Refused,
+    Welcome,
+)
 from amity.protocols.relay.peer import Peer
 from amity.protocols.relay.scheduler import CONTROL, FIRST_CHANNEL
 from amity.protocols.wrapper.frame import WrapperError, decode_datagram
 
-QUALITY_OCTETS_MAX: Final = 64 * 1024
 _TAKEN_TOGETHER_MAX: Final = 64
 _DISK_RETRY_S: Final = 2.0
+_AT_MS_MAX: Final = round((datetime.max.replace(tzinfo=UTC) - EPOCH).total_seconds()) * 1000 - 1000
+"""What has an instant at all; one that is still to come is taken for now."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectorRules:
-    """Channels at once through one collector; how often its admission is looked up and its quality written down."""
+    """Channels at once through one collector; how often its admission is looked up and its quality written down.
+
+    A caller says hello within `hello_within_s`, or is cut off.
+    """
 
     channels_max: int = 64
     look_every_s: float = 10.0
+    hello_within_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What all collectors of a node share."""
+    """What all collectors of a node share; `called_in` is told of a collector and a name said on a line there."""
 
     node: str
     book: CollectorBook
@@ -51,6 +71,7 @@ class Office:
     clock: Clock
     disk: Disk
     rules: CollectorRules = CollectorRules()
+    called_in: Callable[[str, str], None] = lambda _collector, _name: None
 
 
 class ConnectedCollector:
@@ -64,8 +85,8 @@ class ConnectedCollector:
         self._on_change = on_change
         self._channels: dict[int, RelayedChannel] = {}
         self._pushes: asyncio.Queue[tuple[Arrived, Push]] = asyncio.Queue()
-        self._reported: dict[str, Any] = {}
-        self._said_hello = False
+        self.report = Report()
+        self._hello: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._serve())
         self.presented = presented
         self.admitted = False
@@ -99,16 +120,31 @@ class ConnectedCollector:
         self._peer.close()
 
     @property
+    def channels(self) -> int:
+        """Meters that are being read through it."""
+        return len(self._channels)
+
+    @property
+    def traffic(self) -> Traffic:
+        """Octets since it connected."""
+        return self._peer.traffic
+
+    @property
+    def rtt_s(self) -> float | None:
+        """From here to it and back, smoothed; None before it was measured."""
+        return self._peer.rtt_s
+
+    @property
     def quality(self) -> dict[str, Any]:
         """What the collector last told, with what is measured here."""
-        traffic, rtt_s = self._peer.traffic, self._peer.rtt_s
+        traffic, rtt_s = self.traffic, self.rtt_s
         return {
-            **self._reported,
+            **self.report.document(),
             "rtt_ms": None if rtt_s is None else round(rtt_s * 1000),
             "ratio": None if traffic.ratio is None else round(traffic.ratio, 2),
             "octets_in": traffic.packed_in,
             "octets_out": traffic.packed_out,
-            "channels": len(self._channels),
+            "channels": self.channels,
             "pushes_taken": self.taken,
         }
 
@@ -121,13 +157,14 @@ class ConnectedCollector:
                 channel.received(arrived, message)
             return
         match message:
-            case Hello(version) if not self._said_hello:
-                self._said_hello = True
-                self._greet(version)
-            case Push() if self.admitted and arrived.stream != CONTROL:
+            case Hello(version) if not self._hello.done():
+                self._hello.set_result(version)
+            case Push(at_ms=at_ms) if self.admitted and arrived.stream != CONTROL and at_ms <= _AT_MS_MAX:
                 self._pushes.put_nowait((arrived, message))
+            case CalledIn(name) if self.admitted:
+                self._office.called_in(self.presented.name, name)
             case Quality(document):
-                self._reported = _report(document)
+                self.report = read_report(document)
             case _:
                 raise RelayError(f"a collector says {type(message).__name__} where it has no place")
 
@@ -138,13 +175,6 @@ class ConnectedCollector:
             channel.lost()
         self._task.cancel()
         self._on_change(self)
-
-    def _greet(self, version: int) -> None:
-        if version != VERSION:
-            self._peer.send(CONTROL, Refused(f"this head-end speaks version {VERSION} of the relay protocol"))
-            self._peer.close()
-        elif self.admitted:
-            self._peer.send(CONTROL, Welcome())
 
     # -------------------------------------------------------------- work
     async def over(self) -> None:
@@ -157,39 +187,50 @@ class ConnectedCollector:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._look_for_ever())
                 tasks.create_task(self._take_for_ever())
-        except StorageError as error:
-            self.last_error = error
+        except* AmityError as errors:  # it does not take what we say, or the disk fails
+            self.last_error = next(error for error in errors.exceptions if isinstance(error, AmityError))
+        except* TimeoutError:
+            pass  # it never said hello
         finally:
             self._peer.close()
             if self.admitted:
-                await self._report("")
+                await self._note("")
 
     async def _admit(self) -> None:
-        """A collector of which nobody has decided stays connected to nothing: it is told, and comes again later."""
+        """It serves once a person accepted it and it has said hello: what is asked of it before, it does not take.
+
+        One of which nobody has decided stays connected to nothing: it is told, and comes again later.
+        """
         office, presented = self._office, self.presented
         admission = await office.disk(lambda: office.book.seen(presented, office.clock.now()))
         if admission is not Admission.ACCEPTED:
-            self._peer.send(CONTROL, Refused(f"{presented.name} is {admission} at the head-end"))
-            self._peer.close()
+            self._refuse(f"{presented.name} is {admission} at the head-end")
+            return
+        async with asyncio.timeout(office.rules.hello_within_s):
+            version = await self._hello
+        if version != VERSION:
+            self._refuse(f"this head-end speaks version {VERSION} of the relay protocol")
             return
         self.admitted = True
+        self._peer.send(CONTROL, Welcome())
         self._on_change(self)
-        if self._said_hello:
-            self._peer.send(CONTROL, Welcome())
+
+    def _refuse(self, reason: str) -> None:
+        self._peer.send(CONTROL, Refused(reason))
+        self._peer.close()
 
     async def _look_for_ever(self) -> None:
         """Write down how it does, and cut it off once a person decides so."""
         office, presented = self._office, self.presented
         while True:
-            await self._report(office.node)
+            await self._note(office.node)
             with suppress(StorageError):  # told by whoever reads and delivers; the link stands
                 admission = await office.disk(lambda: office.book.seen(presented, office.clock.now()))
                 if admission is not Admission.ACCEPTED:
-                    self._peer.send(CONTROL, Refused(f"{presented.name} is {admission} at the head-end"))
-                    self._peer.close()
+                    self._refuse(f"{presented.name} is {admission} at the head-end")
             await asyncio.sleep(office.rules.look_every_s)
 
-    async def _report(self, node: str) -> None:
+    async def _note(self, node: str) -> None:
         office, quality = self._office, json.dumps(self.quality)
         with suppress(StorageError):
             await office.disk(lambda: office.book.report(self.presented, node, quality, office.clock.now()))
@@ -199,36 +240,38 @@ class ConnectedCollector:
             together = [await self._pushes.get()]
             while len(together) < _TAKEN_TOGETHER_MAX and not self._pushes.empty():
                 together.append(self._pushes.get_nowait())
-            await asyncio.gather(*(self._take_until_kept(push) for _, push in together))
-            for arrived, _ in together:
+            answers = await asyncio.gather(*(self._take_until_kept(push) for _, push in together))
+            for (arrived, push), answer in zip(together, answers, strict=True):
                 self._peer.consumed(arrived)
+                if answer is not None:
+                    self._peer.send(CONTROL, Confirmed(push.number, answer))
             self._peer.send(CONTROL, Kept(tuple(push.push_id for _, push in together)))
 
-    async def _take_until_kept(self, push: Push) -> None:
+    async def _take_until_kept(self, push: Push) -> bytes | None:
         """On a disk that fails it is tried again: the collector keeps it, and what follows waits with it."""
-        kept = await self._take(push)
-        while not kept:
-            await asyncio.sleep(_DISK_RETRY_S)
-            kept = await self._take(push)
+        while True:
+            try:
+                answer = await self._take(push)
+            except WrapperError:
+                return None  # a collector cuts frames: what it forwards instead is of no use a second time either
+            except StorageError as error:
+                self.last_error = error
+                await asyncio.sleep(_DISK_RETRY_S)
+            else:
+                self.last_error = None
+                return answer
 
-    async def _take(self, push: Push) -> bool:
-        """True when the collector may delete it."""
+    async def _take(self, push: Push) -> bytes | None:
+        """Return when the collector may delete it, with what its meter waits to hear."""
         office, push_id = self._office, push.push_id.hex()
-        try:
-            if await office.disk(lambda: office.forwarded.known(push_id)):
-                return True
-            frame = decode_datagram(push.frame)
-            heard_at = from_epoch_s(push.at_ms // 1000)
-            first = office.forwarded.first(push_id, office.clock.now())
-            await office.take(frame, HeardBy(self.presented.name, push.peer), heard_at, first)
-        except WrapperError:
-            return True  # a collector cuts frames: what it forwards instead is of no use a second time either
-        except StorageError as error:
-            self.last_error = error
-            return False
-        self.last_error = None
+        if await office.disk(lambda: office.forwarded.known(push_id)):
+            return None
+        frame, heard_at = decode_datagram(push.frame), from_epoch_s(push.at_ms // 1000)
+        first = partial(office.forwarded.first, push_id, office.clock.now())
+        caller = HeardBy(self.presented.name, push.peer)
+        answer = await office.take(frame, caller, heard_at, first, is_awaited=push.is_awaited)
         self.taken += 1
-        return True
+        return answer
 
 
 class _Tracked(RelayedChannel):
@@ -244,14 +287,3 @@ class _Tracked(RelayedChannel):
         """Give the way up."""
         if self._channels.pop(self._stream, None) is not None:
             await super().close()
-
-
-def _report(document: str) -> dict[str, Any]:
-    """What a collector tells of itself; raise RelayError for what is no report."""
-    try:
-        report = json.loads(document) if len(document) <= QUALITY_OCTETS_MAX else None
-    except (ValueError, RecursionError):
-        report = None
-    if not isinstance(report, dict):
-        raise RelayError("a collector's quality report is no JSON object", answer=document[:40])
-    return report

@@ -1,7 +1,7 @@
 """How the way through a collector fails; what went wrong beyond it comes with the words that it was met in.
 
 TransportError
-├── CollectorNotConnectedError   the collector is not there, or nobody accepted it
+├── CollectorNotConnectedError   (NoWayHereError) the collector is not there, or nobody accepted it
 ├── CollectorGoneError           it went in the midst of a session
 ├── CollectorSlowError           it is there and brought no answer in time
 └── BeyondCollectorError         the collector could not reach the meter; carries the outcome
@@ -12,11 +12,12 @@ RemoteProtocolError
 from typing import Final
 
 from amity.domain.collection import Outcome
+from amity.headend.ports import NoWayHereError
 from amity.kernel.errors import AmityError, ConfigurationError, LocalProtocolError, RemoteProtocolError, TransportError
 from amity.protocols.relay.messages import Failed, FailureKind
 
 
-class CollectorNotConnectedError(TransportError):
+class CollectorNotConnectedError(NoWayHereError):
     """The collector is not there."""
 
     def __init__(self, name: str) -> None:

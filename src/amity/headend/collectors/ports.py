@@ -1,6 +1,6 @@
 """What the head-end needs to remember of its collectors, and how it takes what they forward, as protocols."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,10 +87,18 @@ class TakeForwarded(Protocol):
     """Where forwarded pushes go: to the one who also hears those that come straight from meters."""
 
     async def __call__(
-        self, frame: Frame, caller: Caller, heard_at: datetime, within: AbstractContextManager[None], /
-    ) -> None:
-        """Make a delivery of a frame, stored within that transaction, or park it.
+        self,
+        frame: Frame,
+        caller: Caller,
+        heard_at: datetime,
+        within: Callable[[], AbstractContextManager[None]],
+        /,
+        *,
+        is_awaited: bool,
+    ) -> bytes | None:
+        """Make a delivery of a frame, stored within a transaction that `within` begins, or park it.
 
-        Raise StorageError when the disk did not take it: it has to come again.
+        Give the confirmation that its meter waits for, None where it waits for none or is no longer there. Raise
+        StorageError when the disk did not take it: it has to come again.
         """
         ...

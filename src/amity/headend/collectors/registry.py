@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from amity.devices.profiles import DeviceProfile, packaged_profile
 from amity.domain.collection import Outcome
+from amity.headend.callers import proves_itself
 from amity.headend.collectors.connected import ConnectedCollector, Office
 from amity.headend.collectors.failures import (
     BeyondCollectorError,
@@ -14,7 +16,7 @@ from amity.headend.collectors.failures import (
 from amity.headend.collectors.ports import Presented
 from amity.headend.ports import Channel, Connector, Endpoint
 from amity.headend.route_document import route_document
-from amity.kernel.errors import TransportError
+from amity.kernel.errors import ConfigurationError, TransportError
 from amity.protocols.relay.peer import Peer
 
 OnNews = Callable[[str, Presented], None]
@@ -76,17 +78,35 @@ class Collectors:
 class ReachConnector:
     """Implements `headend.ports.Connector`: straight to a meter, or through the collector that its route names."""
 
-    def __init__(self, direct: Connector, serving: Callable[[str], ConnectedCollector]) -> None:
+    def __init__(
+        self,
+        direct: Connector,
+        serving: Callable[[str], ConnectedCollector],
+        profile_of: Callable[[str], DeviceProfile] = packaged_profile,
+    ) -> None:
         self._direct = direct
         self._serving = serving
+        self._profile_of = profile_of
 
     async def connect(self, endpoint: Endpoint, timeout_s: float) -> Channel:
         """Raise TransportError when there is no connection in time."""
         name = endpoint.route.collector
         if not name:
             return await self._direct.connect(endpoint, timeout_s)
-        from_there = json.dumps(route_document(replace(endpoint.route, collector="")), separators=(",", ":"))
+        document = route_document(replace(endpoint.route, collector=""))
+        if endpoint.route.calls_in:
+            self._check_can_prove_itself(endpoint)
+            document["called"] = [endpoint.meter_id, endpoint.system_title.hex()]
+        from_there = json.dumps(document, separators=(",", ":"))
         return await self._serving(name).open(from_there, endpoint.client, endpoint.server, timeout_s)
+
+    def _check_can_prove_itself(self, endpoint: Endpoint) -> None:
+        """No password is sent to whoever says a meter's name to a collector."""
+        if not endpoint.route.host and not proves_itself(endpoint, self._profile_of):
+            raise ConfigurationError(
+                f"meter {endpoint.meter_id} calls a collector from anywhere, and has nothing to prove itself by",
+                next_step="give the meter HLS, or add it with the only address that it calls from",
+            )
 
     def outcome_of(self, error: TransportError) -> Outcome:
         """What the collector met; that there is no collector means SILENT."""

@@ -58,6 +58,13 @@ class EventCatalogue:
             return found
         return MEANING_OF[told]
 
+    def table_of(self, profile: str, log: str, code: int) -> EventTable | None:
+        """The table that decides what a code of a meter of this device profile means; None when none knows it."""
+        makers = self.makers_of(profile)
+        standard = () if any(table.complete for table in makers) else self.standard
+        asked = (*makers, *(table for table in standard if table.speaks_for(profile)))
+        return next((table for table in asked if table.meaning(log, code) is not None), None)
+
     def makers_of(self, profile: str) -> tuple[EventTable, ...]:
         """The tables about meters of this device profile, up to the first that says it is complete."""
         if profile not in self._of:

@@ -10,12 +10,15 @@ complete = true         # optional: these meters have their own numbers, so no o
 1 = { class = "tamper", severity = "alarm", text = "seal broken" }
 
 [logs.alarm-1]          # bits of alarm register 1, the lowest is 0
-0 = { class = "clock", severity = "warning", text = "clock invalid", kind = "clock-invalid" }
+0 = { class = "clock", severity = "warning", text = "clock invalid", kind = "clock-invalid", source = "manual" }
+
+[sources]               # optional: where a number with such a `source` was found; one without is unverified
+manual = "the maker's manual, revision 3, page 41"
 """
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -24,18 +27,19 @@ from amity.kernel.errors import ConfigurationError
 
 ANY_LOG: Final = ""
 CODE_MAX: Final = 0xFFFF_FFFF
-_KEYS: Final = frozenset({"profiles", "complete", "events", "logs", "note"})
-_MEANING_KEYS: Final = frozenset({"class", "severity", "text", "kind"})
+_KEYS: Final = frozenset({"profiles", "complete", "events", "logs", "note", "sources"})
+_MEANING_KEYS: Final = frozenset({"class", "severity", "text", "kind", "source"})
 
 
 @dataclass(frozen=True, slots=True)
 class EventTable:
-    """A table as read; `meanings` by log (ANY_LOG where it does not matter) and code."""
+    """A table as read; `meanings` by log (ANY_LOG where it does not matter) and code, `sources` of some of them."""
 
     name: str
     profiles: tuple[str, ...]
     meanings: Mapping[tuple[str, int], EventMeaning]
     complete: bool = False
+    sources: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     def speaks_for(self, profile: str) -> bool:
         """True when the table is about meters of this device profile."""
@@ -44,6 +48,10 @@ class EventTable:
     def meaning(self, log: str, code: int) -> EventMeaning | None:
         """What the code means in this log, None when the table does not say."""
         return self.meanings.get((log, code)) or self.meanings.get((ANY_LOG, code))
+
+    def source(self, log: str, code: int) -> str:
+        """Where the code was found with this meaning, empty for one that is unverified."""
+        return self.sources.get((log, code) if (log, code) in self.meanings else (ANY_LOG, code), "")
 
 
 def parse_table(document_text: str, name: str) -> EventTable:
@@ -58,14 +66,32 @@ def parse_table(document_text: str, name: str) -> EventTable:
         raise _refusal(name, 'profiles must be a list of names, like ["tarn_*"]')
     if not isinstance(complete, bool):
         raise _refusal(name, "complete must be true or false")
+    named = _sources(document, name)
     meanings: dict[tuple[str, int], EventMeaning] = {}
+    sources: dict[tuple[str, int], str] = {}
     for log, where, codes in _logs(document, name):
         for text, written in codes.items():
-            code = _code(text, f"{name}: {where}")
-            meanings[log, code] = _meaning(written, f"{name}: {where}.{text}")
+            code, there = _code(text, f"{name}: {where}"), f"{name}: {where}.{text}"
+            meanings[log, code] = _meaning(written, there)
+            if "source" in written:
+                sources[log, code] = _source(written, named, there)
     if not meanings:
         raise _refusal(name, "there is no code in it", "write them under [events] or [logs.…]")
-    return EventTable(name, tuple(profiles), meanings, complete)
+    return EventTable(name, tuple(profiles), meanings, complete, sources)
+
+
+def _sources(document: dict[str, Any], name: str) -> dict[str, str]:
+    named = _table(document.get("sources", {}), f"{name}: sources")
+    if not all(isinstance(text, str) and text.isprintable() for text in named.values()):
+        raise _refusal(f"{name}: sources", "each must be a text")
+    return named
+
+
+def _source(written: dict[str, Any], named: Mapping[str, str], where: str) -> str:
+    word = written["source"]
+    if not isinstance(word, str) or word not in named:
+        raise _refusal(where, f"source must be one that stands under [sources], not {word!r}")
+    return named[word]
 
 
 def _logs(document: dict[str, Any], name: str) -> list[tuple[str, str, dict[str, Any]]]:

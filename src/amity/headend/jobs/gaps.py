@@ -56,8 +56,8 @@ def backfill(
     newest_end = from_epoch_s(epoch_s(now) // period_s * period_s)
     held = Span(newest_end - entries_max * period, newest_end)
     wanted = list(_united(_on_grid(missing, period_s), timedelta(0)))
-    reachable = [part for span in wanted if (part := _common(span, held))]
-    lost = [part for span in wanted if (part := _common(span, Span(span.start, held.start)))]
+    reachable = [part for span in wanted if (part := span.common(held))]
+    lost = [part for span in wanted if (part := span.common(Span(span.start, held.start)))]
     bridged = _united(reachable, rules.bridge * period)
     return Backfill(tuple(piece for span in bridged for piece in _pieces(span, rules.span_max)), tuple(lost))
 
@@ -91,11 +91,6 @@ def _united(ordered: Iterable[Span], bridge: timedelta) -> Iterator[Span]:
             open_span = span
     if open_span is not None:
         yield open_span
-
-
-def _common(one: Span, other: Span) -> Span | None:
-    start, end = max(one.start, other.start), min(one.end, other.end)
-    return Span(start, end) if start < end else None
 
 
 def _pieces(span: Span, most: timedelta) -> Iterator[Span]:

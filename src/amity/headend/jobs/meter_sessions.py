@@ -14,6 +14,7 @@ from amity.headend.fitting import fitting
 from amity.headend.jobs.clock_policy import ClockAction, ClockBands
 from amity.headend.jobs.clock_session import ClockMove, ClockStep
 from amity.headend.jobs.gaps import BackfillRules, backfill
+from amity.headend.jobs.lacking import lacking_told, within
 from amity.headend.jobs.ports import MeterStates
 from amity.headend.jobs.retry import Failure, failure_of
 from amity.headend.jobs.sessions import SessionResult
@@ -141,7 +142,8 @@ class MeterSessions:
         result = self._result(endpoint, collected)
         if result.failure is not None:
             return result
-        result = replace(result, follow_ups=self._made_up(endpoint, collected.missing))
+        follow_ups = self._made_up(endpoint, collected.missing)
+        result = replace(result, follow_ups=follow_ups, remarks=_remarks(jobs, collected.lacking))
         return result if clock is None else _with_clock(result, clock, jobs)
 
     def _clock_step(self, endpoint: Endpoint) -> ClockStep:
@@ -240,6 +242,17 @@ def correlation_of(jobs: Sequence[Job]) -> str:
     return ",".join(dict.fromkeys(job.correlation_id for job in jobs if job.correlation_id))
 
 
+def _remarks(jobs: Iterable[Job], lacking: Sequence[Span]) -> dict[str, str]:
+    """Of each job that reads intervals what the meter did not have of those that it asked for."""
+    found = {}
+    for job in jobs:
+        if job.kind is JobKind.PROFILES:
+            told = lacking_told(lacking if job.span is None else within(lacking, job.span))
+            if told:
+                found[job.job_id] = told
+    return found
+
+
 def _with_clock(result: SessionResult, clock: ClockStep, all_jobs: Iterable[Job]) -> SessionResult:
     """The result, and what the look at the clock means for the jobs that asked for it."""
     error, moved = clock.error, clock.moved
@@ -251,7 +264,7 @@ def _with_clock(result: SessionResult, clock: ClockStep, all_jobs: Iterable[Job]
     if moved.action is ClockAction.ALARM:
         return _refusing(result, jobs, _alarm(moved.ahead_before))
     if moved.again_at is None:
-        return replace(result, remarks={job.job_id: str(moved) for job in jobs})
+        return replace(result, remarks={**result.remarks, **{job.job_id: str(moved) for job in jobs}})
     setting = [job for job in jobs if job.kind is JobKind.CLOCK_SET]
     if setting:
         waits = Failure("too near the end of an interval", "nothing: it is tried again", True, moved.again_at)

@@ -16,7 +16,8 @@ from amity.headend.ports import Endpoint, Standing
 class LeaseTerms:
     """Under which a worker takes work: how long a lease lasts, and what else due within `take_along` it brings.
 
-    A worker without work looks every so often whether another node, or a person, has made some.
+    A worker without work looks every so often whether another node, or a person, has made some. `only` are the meters
+    that it takes, None for any.
     """
 
     worker: str
@@ -25,17 +26,19 @@ class LeaseTerms:
     look_every: timedelta = timedelta(milliseconds=500)
     throttle: ThrottleRules = field(default_factory=ThrottleRules)
     retry: RetryRules = field(default_factory=RetryRules)
+    only: frozenset[str] | None = None
 
 
 class Finished(NamedTuple):
     """A lease that is given back, with what became of its jobs.
 
-    A meter that `answered` has its whole budget again; one that is to be left alone rests until then.
+    `tries` of the meter's day count as without an answer: none for one that answered, which so has its whole budget
+    again. One that is to be left alone rests until then.
     """
 
     lease: Lease
     outcomes: tuple[JobOutcome, ...]
-    answered: bool = True
+    tries: int = 0
     rests_until: datetime | None = None
 
 
@@ -85,6 +88,7 @@ class JobQuery(NamedTuple):
     meter_id: str = ""
     states: frozenset[JobState] = frozenset()
     limit: int = 100
+    correlation_id: str = ""
 
 
 class JobBook(Protocol):
@@ -100,6 +104,10 @@ class JobBook(Protocol):
 
     def counts(self, now: datetime) -> JobCounts:
         """How many there are."""
+        ...
+
+    def in_hand(self, job_ids: Collection[str], now: datetime) -> frozenset[str]:
+        """Those of them that are alive, but for what waits until there is a way to its meter."""
         ...
 
     def retry(self, job_id: str, now: datetime) -> Job:
@@ -123,6 +131,11 @@ class Member(NamedTuple):
     def place(self) -> Place:
         """What it shares with others on the way to it."""
         return Place(self.collector, network=network_of(self.host))
+
+
+def place_of(endpoint: Endpoint) -> Place:
+    """What a meter shares with others on the way to it."""
+    return Place(endpoint.route.collector, network=network_of(endpoint.route.host))
 
 
 class FleetPages(Protocol):

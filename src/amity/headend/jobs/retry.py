@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from amity.domain.jobs import Job, JobOutcome, JobState, Lease
-from amity.headend.called_lines import NotCalledInError
+from amity.headend.ports import NoWayHereError
 from amity.kernel.backoff import Backoff, Chance
 from amity.kernel.errors import AmityError
 
@@ -28,7 +28,8 @@ class RetryRules:
 class Failure(NamedTuple):
     """Why a step failed, what a person can do about it, and whether the same may succeed later (at `again_at`).
 
-    `tried` is false where nobody could be called: the job waits for the meter, and no attempt is spent.
+    `tried` is false where nobody could be called: the job waits for the line or the collector, and neither an attempt
+    nor a try of the meter's day is spent.
     """
 
     told: str
@@ -41,13 +42,13 @@ class Failure(NamedTuple):
 def failure_of(error: AmityError, *, passing: bool) -> Failure:
     """The failure that this error is."""
     told = "; ".join(filter(None, (error.what, error.answer)))
-    return Failure(told, error.next_step or _LOOK, passing, tried=not isinstance(error, NotCalledInError))
+    return Failure(told, error.next_step or _LOOK, passing, tried=not isinstance(error, NoWayHereError))
 
 
 def after_failure(job: Job, failure: Failure, now: datetime, rules: RetryRules, chance: Chance) -> JobOutcome:
     """The job waits with growing breaks as long as attempts and its deadline allow; `attempts` counts this one."""
     if not failure.tried:
-        return _waits_for_the_meter(job, failure, now)
+        return _waits_for_a_way(job, failure, now)
     if not failure.passing or job.attempts >= rules.attempts_max:
         return JobOutcome(job.job_id, JobState.DEAD, told=failure.told, remedy=failure.remedy)
     again = failure.again_at or now + timedelta(seconds=rules.backoff.wait_s(job.attempts, chance))
@@ -56,12 +57,19 @@ def after_failure(job: Job, failure: Failure, now: datetime, rules: RetryRules, 
     return JobOutcome(job.job_id, JobState.WAITING, again, told=failure.told, remedy=failure.remedy)
 
 
-def _waits_for_the_meter(job: Job, failure: Failure, now: datetime) -> JobOutcome:
-    """Until it calls in (that brings the job forward), or its deadline; now and then somebody looks all the same."""
+def _waits_for_a_way(job: Job, failure: Failure, now: datetime) -> JobOutcome:
+    """Until a line or a collector is there, which brings the job forward, or its deadline; looked at now and then."""
     again = now + _LOOKED_AFTER
     if job.deadline is not None and now >= job.deadline:
         return JobOutcome(job.job_id, JobState.EXPIRED, told=failure.told, remedy=failure.remedy)
     return JobOutcome(job.job_id, JobState.WAITING, again, told=failure.told, remedy=failure.remedy, afresh=True)
+
+
+def tries_left_behind(lease: Lease, failure: Failure | None) -> int:
+    """How many tries of the meter's day count as without an answer after this session."""
+    if failure is None:
+        return 0
+    return lease.tries if failure.tried else lease.tries - 1
 
 
 def rests_until(lease: Lease, now: datetime, rules: RetryRules) -> datetime | None:

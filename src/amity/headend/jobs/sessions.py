@@ -4,9 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from amity.domain.collection import Delivery
 from amity.domain.jobs import Bundle, JobRequest
 from amity.headend.jobs.retry import Failure
 from amity.headend.ports import Saving
+
+OnSession = Callable[[Delivery], None]
+"""Told of each session as it has ended, before the disk has it."""
 
 
 def _nothing() -> None:

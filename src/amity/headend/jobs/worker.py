@@ -5,20 +5,19 @@ those meters; should it only have been slow, the fence of its leases keeps it fr
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from amity.domain.jobs import Bundle, Job, JobKind, JobOutcome, JobState, Lease
+from amity.domain.jobs import Bundle, JobOutcome, JobState, Lease
+from amity.headend.jobs.giving_back import failed_session, finished_of, told_of
 from amity.headend.jobs.ports import Finished, JobStore, LeaseTerms
-from amity.headend.jobs.retry import RetryRules, after_failure, failure_of, rests_until
 from amity.headend.jobs.sessions import BundleReader, SessionResult
 from amity.headend.ports import Disk
-from amity.headend.reader import defect
 from amity.kernel.backoff import Chance
-from amity.kernel.errors import AmityError
+from amity.kernel.errors import AmityError, StorageError
 from amity.kernel.time import Clock
 
 LEASED_AT_ONCE_MAX: Final = 256
@@ -32,7 +31,10 @@ _PAUSE_AFTER_TROUBLE_S: Final = 5.0
 
 
 class Done(NamedTuple):
-    """One bundle is done with. `accepted` is false when the lease was lost before; `not_kept` is the disk's refusal."""
+    """One bundle is done with. `accepted` is false when the lease was lost before.
+
+    `not_kept` is why what the session brought is not on the disk, though its jobs may be given back.
+    """
 
     bundle: Bundle
     outcomes: tuple[JobOutcome, ...]
@@ -41,6 +43,8 @@ class Done(NamedTuple):
 
 
 OnDone = Callable[[Done], None]
+Meters = Callable[[], Collection[str]]
+"""Says which meters to lease, on the disk's thread, within the transaction of the lease."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,8 +57,15 @@ class _Held:
 
 
 class _Ended(NamedTuple):
+    """A session that is over; `not_kept` is why what it really brought could not be stored."""
+
     held: _Held
     result: SessionResult
+    not_kept: AmityError | None = None
+
+
+class _NobodyFreeError(Exception):
+    """No meter could be leased: what was written for it is rolled back."""
 
 
 class Worker:
@@ -84,17 +95,52 @@ class Worker:
         self._ended: asyncio.Queue[_Ended] = asyncio.Queue(2 * SAVED_AT_ONCE_MAX)
         self._running = 0
         self._changed = asyncio.Event()
+        self._granted: Sequence[Bundle] = ()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._taking = asyncio.Lock()
         self.last_error: AmityError | None = None
 
     async def run(self) -> None:
         """Work until cancelled; leases that are still held then are given back."""
+        async with self._at_work():
+            while True:
+                await self._lease_or_wait()
+
+    async def do(self, meters: Meters) -> bool:
+        """One session with each of these meters for all that is due for it; return when they are given back.
+
+        False when none of them could be leased: what `meters` wrote is then taken back. Raise what the disk raises.
+        """
+        async with self._at_work():
+            taken = await self._take(LEASED_AT_ONCE_MAX, meters)
+            while self._held:
+                self._changed.clear()
+                await self._changed.wait()
+        return taken > 0
+
+    async def take(self, meters: Meters) -> None:
+        """Lease these meters before another node can, while this runs; what `meters` wrote holds in any case.
+
+        Raise StorageError when the disk fails.
+        """
+        async with self._taking:
+            taken = 0 if self._tasks is None or self._room <= 0 else await self._take(self._room, meters)
+        if not taken:
+            await self._disk(meters)
+            self.wake()
+
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncIterator[None]:
+        """All that goes on beside the leasing; ends when the sessions that were begun have ended."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._lease_for_ever(tasks))
-                tasks.create_task(self._save_for_ever())
-                tasks.create_task(self._renew_for_ever())
-                tasks.create_task(self._let_go_for_ever())
+            async with asyncio.TaskGroup() as self._tasks:
+                endless = (self._save_for_ever(), self._renew_for_ever(), self._let_go_for_ever())
+                beside = [self._tasks.create_task(one) for one in endless]
+                yield
+                for task in beside:
+                    task.cancel()
         finally:
+            self._tasks = None
             await asyncio.shield(self._give_back())
 
     @property
@@ -108,46 +154,104 @@ class Worker:
 
     async def drain(self) -> None:
         """Work until nothing is due, then return; raise what keeps it from getting work."""
-        working = asyncio.create_task(self.run())
-        idle = asyncio.create_task(self._until_idle())
+        await self.run_until(self._until_idle())
+
+    async def run_until(self, over: Awaitable[None]) -> None:
+        """Work until this is over; raise what it or the work raises."""
+        working, ending = asyncio.ensure_future(self.run()), asyncio.ensure_future(over)
         try:
-            await asyncio.wait({working, idle}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            idle.cancel()
+            ending.cancel()
             working.cancel()
-            await asyncio.gather(idle, working, return_exceptions=True)
-        for ended in (idle, working):
+            await asyncio.gather(ending, working, return_exceptions=True)
+        for ended in (ending, working):
             if not ended.cancelled():
                 ended.result()
 
     # ------------------------------------------------------------------ taking work
-    async def _lease_for_ever(self, tasks: asyncio.TaskGroup) -> None:
-        while True:
-            self._changed.clear()
-            room = min(self._concurrency - self._running, LEASED_AT_ONCE_MAX)
-            taken = await self._lease(room, tasks) if room > 0 else 0
-            if taken < room or room == 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._look_every_s):
-                        await self._changed.wait()
+    @property
+    def _room(self) -> int:
+        return min(self._concurrency - self._running, LEASED_AT_ONCE_MAX)
 
-    async def _lease(self, room: int, tasks: asyncio.TaskGroup) -> int:
+    async def _lease_or_wait(self) -> None:
+        """Fill the room that there is, or wait until there may be something to fill it with."""
+        self._changed.clear()
+        async with self._taking:
+            room = self._room
+            taken = await self._lease(room) if room > 0 else 0
+        if taken < room or room == 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._look_every_s):
+                    await self._changed.wait()
+
+    async def _lease(self, room: int) -> int:
         """Take work for so many sessions and begin them; how many there were."""
-        terms, now = self._terms(), self._clock.now()
         try:
-            bundles = await self._disk(lambda: self._jobs.lease(terms, room, now))
-            helds = [_Held(one, one.lease.until) for one in bundles]
-            self._held.update(helds)
-            await self._reader.announce(bundles)
-            self.last_error = None
+            taken = await self._take(room)
         except AmityError as error:
             self.last_error = error
             await asyncio.sleep(_PAUSE_AFTER_TROUBLE_S)
             return 0
-        for held in helds:
-            self._running += 1
-            held.session = tasks.create_task(self._hold(held))
+        self.last_error = None
+        return taken
+
+    async def _take(self, room: int, meters: Meters | None = None) -> int:
+        """Lease and begin; how many meters. A lease that ran out while the disk was waited for is not begun."""
+        try:
+            await self._disk(lambda: self._leased(room, meters))
+        except _NobodyFreeError:
+            return 0
+        helds = self._accept_granted()
+        try:
+            known = await self._announced(helds)
+        except AmityError:
+            self._held.difference_update(helds)  # nobody reads them: the leases run out
+            raise
+        for held in known:
+            self._begin(held)
         return len(helds)
+
+    def _accept_granted(self) -> Sequence[_Held]:
+        """What the disk's thread leased is ours from here on."""
+        helds, self._granted = [_Held(one, one.lease.until) for one in self._granted], ()
+        self._held.update(helds)
+        return helds
+
+    def _leased(self, room: int, meters: Meters | None) -> None:
+        """On the disk's thread: the time that a lease lasts begins when it is granted, however long the disk took."""
+        terms = self._terms()
+        if meters is None:
+            self._granted = self._jobs.lease(terms, room, self._clock.now())
+            return
+        with self._jobs.transaction():
+            only = frozenset(meters())
+            bundles = self._jobs.lease(replace(terms, only=only), room, self._clock.now())
+            if not bundles:
+                raise _NobodyFreeError
+        self._granted = bundles
+
+    async def _announced(self, helds: Sequence[_Held]) -> Sequence[_Held]:
+        """Those that can be read. A meter that cannot be told apart from its defect takes no other with it."""
+        if not helds:
+            return helds
+        try:
+            await self._reader.announce([one.bundle for one in helds])
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what one meter brings about must not reach the others
+            if len(helds) > 1:
+                return [one for held in helds for one in await self._announced([held])]
+            await self._ended.put(_Ended(helds[0], failed_session(error)))
+            return []
+        return helds
+
+    def _begin(self, held: _Held) -> None:
+        if held.until <= self._clock.now() + _MARGIN:
+            self._let_go(held)
+        if held in self._held and self._tasks is not None:
+            self._running += 1
+            held.session = self._tasks.create_task(self._hold(held))
 
     async def _hold(self, held: _Held) -> None:
         """The session of one bundle; its result waits to be saved."""
@@ -158,8 +262,7 @@ class Worker:
                 raise
             return  # the lease was lost
         except Exception as error:  # noqa: BLE001 - what one meter brings about must not reach the others
-            known = error if isinstance(error, AmityError) else defect(error)
-            result = SessionResult(failure=failure_of(known, passing=False))
+            result = failed_session(error)
         finally:
             self._running -= 1
         await self._ended.put(_Ended(held, result))
@@ -180,42 +283,54 @@ class Worker:
         finished = [finished_of(one.held.bundle, one.result, now, rules, self._chance) for one in batch]
         try:
             accepted = await self._disk(lambda: self._keep(batch, finished, now))
-        except AmityError as error:
-            await self._save_singly(batch, finished, error)
+        except Exception as error:  # noqa: BLE001 - what one session brought must not reach the others
+            await self._save_singly(batch, error)
             return
         for one, given_back in zip(batch, finished, strict=True):
             self._held.discard(one.held)
             ours = given_back.lease in accepted
             if ours:
                 one.result.kept()
-            self._tell(Done(one.held.bundle, given_back.outcomes, accepted=ours))
+            self._tell(Done(one.held.bundle, given_back.outcomes, accepted=ours, not_kept=one.not_kept))
 
-    async def _save_singly(self, batch: Sequence[_Ended], finished: Sequence[Finished], error: AmityError) -> None:
-        """One that cannot be kept must not take the others with it; its lease runs out and the meter is read again."""
+    async def _save_singly(self, batch: Sequence[_Ended], error: Exception) -> None:
+        """One that cannot be kept must not take the others with it.
+
+        Its jobs are given back as failed; where not even that can be kept its lease runs out, and the meter is read
+        again.
+        """
         if len(batch) > 1:
             for one in batch:
                 await self._save([one])
             return
-        self._held.discard(batch[0].held)
-        self._tell(Done(batch[0].held.bundle, finished[0].outcomes, accepted=False, not_kept=error))
+        (one,) = batch
+        if one.not_kept is None:
+            await self._save([_Ended(one.held, failed_session(error), told_of(error))])
+            return
+        self._held.discard(one.held)
+        self._tell(Done(one.held.bundle, (), accepted=False, not_kept=one.not_kept))
 
     def _keep(self, batch: Sequence[_Ended], finished: Sequence[Finished], now: datetime) -> frozenset[Lease]:
         """On the disk's thread: jobs and readings of all sessions, or none of them."""
         with self._jobs.transaction():
             accepted = self._jobs.finish(finished, now)
             ours = [one for one in batch if one.held.bundle.lease in accepted]
-            self._reader.keep([one.result.saving for one in ours if one.result.saving is not None])
+            savings = [one.result.saving for one in ours if one.result.saving is not None]
+            if savings:
+                self._reader.keep(savings)
             self._jobs.enqueue([request for one in ours for request in one.result.follow_ups], now)
         return accepted
 
     async def _give_back(self) -> None:
         """When the worker stops: what has ended is saved, the other jobs wait again as if they had not been taken."""
         await self._save(self._ended_now())
+        self._accept_granted()  # the disk may have leased for one who was told to end meanwhile
         now = self._clock.now()
         released = [
             Finished(
                 one.bundle.lease,
                 tuple(JobOutcome(job.job_id, JobState.WAITING, now, afresh=True) for job in one.bundle.jobs),
+                one.bundle.lease.tries - 1,
             )
             for one in self._held
         ]
@@ -269,23 +384,6 @@ class Worker:
         return self._terms().look_every.total_seconds()
 
     def _tell(self, done: Done) -> None:
+        self._changed.set()
         if self._on_done is not None:
             self._on_done(done)
-
-
-def finished_of(bundle: Bundle, result: SessionResult, now: datetime, rules: RetryRules, chance: Chance) -> Finished:
-    """What becomes of each job of a bundle after this session; those that wait again wait equally long."""
-    drawn = chance()
-    outcomes = tuple(_outcome(job, result, now, rules, lambda: drawn) for job in bundle.jobs)
-    answered = result.failure is None
-    rests = None if answered else rests_until(bundle.lease, now, rules)
-    return Finished(bundle.lease, outcomes, answered, rests)
-
-
-def _outcome(job: Job, result: SessionResult, now: datetime, rules: RetryRules, chance: Chance) -> JobOutcome:
-    failure = result.failure or result.refused.get(job.job_id)
-    if failure is not None:
-        return after_failure(job, failure, now, rules, chance)
-    if result.behind and job.kind is JobKind.PROFILES and job.span is None:
-        return JobOutcome(job.job_id, JobState.WAITING, now, told="more of the past is to be read", afresh=True)
-    return JobOutcome(job.job_id, JobState.DONE, told=result.remarks.get(job.job_id, ""))

@@ -8,6 +8,7 @@ kind = "completeness"
 name = "complete by 06:00"
 by = "06:00"                    # 00:00 to 24:00; or within_h = 8, hours from the midnight that ended the day
 target = 0.98                   # optional: without one the share is told and nothing is judged
+source = "the contract, 4.2"    # optional: where the number is from; without one it is ours
 
 [[measure]]                     # share of jobs done within so many seconds of being asked for
 kind = "latency"
@@ -52,6 +53,7 @@ class Measure:
     """One promise. Of COMPLETENESS `by_minute` (local, of the next day) or `within`; of LATENCY `within`.
 
     `jobs` and `priorities` are those that count, empty for all; of COMPLETENESS `jobs` are those that bring a day.
+    `source` is where the promise is written, empty for a number of ours.
     """
 
     kind: MeasureKind
@@ -61,6 +63,7 @@ class Measure:
     within: timedelta | None = None
     jobs: frozenset[JobKind] = frozenset()
     priorities: frozenset[Priority] = frozenset()
+    source: str = ""
 
     def counts(self, kind: JobKind, priority: Priority) -> bool:
         """True when a job of this kind and priority is one of those that the measure is about."""
@@ -125,7 +128,9 @@ def _measure(written: object, where: str) -> Measure:
         limits = {"within": timedelta(seconds=keys.number("within_s", 0.001, _SECONDS_MAX)), **_selection(keys)}
     else:
         limits = _selection(keys)
-    measure = Measure(kind, keys.text("name"), keys.number("target", 0, 1) if "target" in keys else None, **limits)
+    target = keys.number("target", 0, 1) if "target" in keys else None
+    source = keys.text("source") if "source" in keys else ""
+    measure = Measure(kind, keys.text("name"), target, source=source, **limits)
     keys.finish()
     return measure
 

@@ -1,31 +1,46 @@
-"""Evidence as CSV (RFC 4180): one line for each meter and day, or job, that counts against a measure."""
+"""Evidence as CSV (RFC 4180): one line for each meter and day, or job, that a measure is about.
+
+Whoever doubts a figure can compute it again: its share is the lines `met` by those `met` or `missed`, of the measure
+and of the group that stands among `groups`; a percentile is by nearest rank over `took_s`.
+"""
 
 import csv
-from collections.abc import Iterable
+from datetime import datetime
 from typing import Final, TextIO
 
 from amity.headend.sla.report import Evidence
 from amity.kernel.time import isoformat
 
-COLUMNS: Final = ("measure", "groups", "day", "meter", "due", "done", "job", "why")
+COLUMNS: Final = ("measure", "groups", "day", "meter", "verdict", "due", "done", "took_s", "by", "why")
+BETWEEN_GROUPS: Final = ";"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_evidence(evidence: Iterable[Evidence], file: TextIO) -> None:
-    """Write all of it, with a line of headings; what a spreadsheet would take for a formula is quoted."""
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    for one in evidence:
-        writer.writerow([
+class EvidenceFile:
+    """Writes line after line; what a spreadsheet would take for a formula is quoted."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._writer = csv.writer(file)
+        self._writer.writerow(COLUMNS)
+
+    def write(self, one: Evidence) -> None:
+        """One line; raise OSError when the disk does not take it."""
+        self._writer.writerow([
             _plain(one.measure),
-            _plain(" ".join(one.groups)),
+            _plain(BETWEEN_GROUPS.join(one.groups)),
             one.day.isoformat(),
             _plain(one.meter_id),
-            isoformat(one.due) if one.due else "",
-            isoformat(one.done) if one.done else "",
-            one.job_id,
+            one.verdict,
+            _instant(one.due),
+            _instant(one.done),
+            "" if one.took is None else one.took.total_seconds(),
+            one.by,
             _plain(one.why),
         ])  # fmt: skip
+
+
+def _instant(at: datetime | None) -> str:
+    return "" if at is None else isoformat(at)
 
 
 def _plain(text: str) -> str:

@@ -55,6 +55,6 @@ def named_group(text: str) -> tuple[str, GroupSelector]:
     """A group as typed, `NAME=PATTERN[,PATTERN…]` of meter ids; raise ConfigurationError when it is none."""
     name, separator, patterns = text.partition("=")
     meters = tuple(pattern.strip() for pattern in patterns.split(",") if pattern.strip())
-    if not separator or not name or not meters:
+    if not separator or not name or not meters or ";" in name:
         raise ConfigurationError(f"--group {text!r} is no group", next_step="write it like north=N*,M0001")
     return name, GroupSelector(meters)

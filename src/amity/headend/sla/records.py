@@ -1,10 +1,12 @@
 """What the job log says, reduced to what service levels are about: when a meter's day was complete, how jobs went."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from amity.domain.jobs import JobKind, JobState, Priority, Span
+from amity.headend.jobs.lacking import lacking_of, lacking_told, within, without
 
 
 class JobRecord(NamedTuple):
@@ -28,8 +30,13 @@ class JobRecord(NamedTuple):
             return None
         return self.finished_at - self.asked_at
 
-    def brings(self, day: Span) -> bool:
-        """True when the job, done, leaves nothing of that day unread.
+    @property
+    def lacking(self) -> tuple[Span, ...]:
+        """Of what a job that was done read, the stretches for which the meter had no rows."""
+        return lacking_of(self.told) if self.state is JobState.DONE else ()
+
+    def reads(self, day: Span) -> bool:
+        """True when the job, done, asked for all that was still unread of that day.
 
         One without a span reads up to now and is not done before it has: it counts when it began after the day.
         """
@@ -38,6 +45,13 @@ class JobRecord(NamedTuple):
         if self.span is not None:
             return self.span.start <= day.start and day.end <= self.span.end and day.end <= self.started_at
         return self.started_at >= day.end
+
+    def touches(self, day: Span) -> bool:
+        """True when the job, done, changes what is known of that day: it read all of it, a part, or found a hole."""
+        if self.state is not JobState.DONE or self.finished_at is None:
+            return False
+        about = self.lacking if self.span is None else (self.span,)
+        return self.reads(day) or bool(within(about, day))
 
 
 class JobLog(Protocol):
@@ -61,15 +75,28 @@ class Completion(NamedTuple):
 
 
 def completions_of(records: Iterable[JobRecord], day: Span, kinds: Collection[JobKind]) -> dict[str, Completion]:
-    """By meter: the first job that brought the day, else the last word on why none did."""
+    """By meter: the job with which the last interval of the day had come, else the last word on why none did."""
     found: dict[str, Completion] = {}
+    touching: dict[str, list[JobRecord]] = defaultdict(list)
     for one in records:
         if one.kind not in kinds:
             continue
-        before = found.get(one.meter_id, Completion())
-        if one.brings(day):
-            if before.at is None or (one.finished_at is not None and one.finished_at < before.at):
-                found[one.meter_id] = Completion(one.finished_at, one.job_id)
-        elif before.at is None and one.asked_at >= day.end and one.told:
+        if one.touches(day):
+            touching[one.meter_id].append(one)
+        elif one.asked_at >= day.end and one.told:
             found[one.meter_id] = Completion(None, one.job_id, one.told)
-    return found
+    return found | {meter: _completion(jobs, day) for meter, jobs in touching.items()}
+
+
+def _completion(jobs: Iterable[JobRecord], day: Span) -> Completion:
+    """Job after job as they were done: all of the day was asked for, and no hole that one found is left."""
+    asked, holes, last = False, list[Span](), Completion(None, "", "only parts of it were read")
+    for one in sorted(jobs, key=lambda job: (job.finished_at or day.end, job.job_id)):
+        asked = asked or one.reads(day)
+        if one.span is not None:
+            holes = without(holes, one.span)
+        holes += within(one.lacking, day)
+        if asked and not holes:
+            return Completion(one.finished_at, one.job_id)
+        last = Completion(None, one.job_id, lacking_told(holes) or last.why)
+    return last

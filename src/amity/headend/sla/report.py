@@ -1,8 +1,9 @@
-"""What was kept of what was promised, for one day: shares by group, percentiles, and the evidence against."""
+"""What was kept of what was promised, for one day: shares by group, percentiles, and the evidence."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -15,20 +16,40 @@ EVERYBODY: Final = "all"
 PERCENTILES: Final = (50, 90, 95, 99, 100)
 
 
-class Evidence(NamedTuple):
-    """What counts against a measure: a meter whose day came late or not, a job that was late or failed.
+class Verdict(StrEnum):
+    """How one meter's day or one job counts: for or against, not yet, or not at all."""
 
-    `due` is until when it was in time, `done` when it was done if ever.
+    MET = "met"
+    MISSED = "missed"
+    OPEN = "open"
+    EXCLUDED = "excluded"
+
+
+class Evidence(NamedTuple):
+    """One meter's day or one job that a measure is about. A share is the MET among the MET and the MISSED.
+
+    `due` is until when it was in time, `done` when it was done if ever; `took` what the percentiles are of, None for a
+    day and for a job that was not done. `by` is the job, or the delivery, that decided.
     """
 
     measure: str
     groups: tuple[str, ...]
     day: date
     meter_id: str
+    verdict: Verdict
     due: datetime | None
     done: datetime | None
-    job_id: str
+    took: timedelta | None
+    by: str
     why: str
+
+
+Tell = Callable[[Evidence], object]
+"""Where evidence goes, line by line: of a million meters it is not held."""
+
+
+def _forget(_evidence: Evidence) -> None:
+    """For those who want the figures only."""
 
 
 @dataclass(slots=True)
@@ -45,6 +66,15 @@ class Result:
     open_: int = 0
     excluded: int = 0
     took: list[float] = field(default_factory=list)
+
+    def count(self, verdict: Verdict, took: timedelta | None) -> None:
+        """One more."""
+        self.excluded += verdict is Verdict.EXCLUDED
+        self.counted += verdict is not Verdict.EXCLUDED
+        self.met += verdict is Verdict.MET
+        self.open_ += verdict is Verdict.OPEN
+        if took is not None:
+            self.took.append(took.total_seconds())
 
     @property
     def share(self) -> float | None:
@@ -67,13 +97,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ServiceReport:
-    """All results of one day, and the evidence against; `remarks` say what the reader has to know to trust them."""
+    """All results of one day, and what was missed; `remarks` say what the reader has to know to trust them."""
 
     level: ServiceLevel
     day: date
     made_at: datetime
     results: tuple[Result, ...]
-    evidence: tuple[Evidence, ...]
+    against: tuple[Evidence, ...]
     remarks: tuple[str, ...] = ()
 
 
@@ -82,16 +112,28 @@ GroupsOf = Mapping[str, tuple[str, ...]]
 
 
 def report(
-    level: ServiceLevel, day: date, groups: GroupsOf, records: Callable[[], Iterable[JobRecord]], now: datetime
+    level: ServiceLevel,
+    day: date,
+    groups: GroupsOf,
+    records: Callable[[], Iterable[JobRecord]],
+    now: datetime,
+    *,
+    completions: Mapping[str, Completion] | None = None,
+    tell: Tell = _forget,
 ) -> ServiceReport:
-    """Judge one local day by the job log; `records` gives it anew for each pass, so that it need not be held."""
+    """Judge one local day by the job log; `records` gives it anew for each pass, so that it need not be held.
+
+    `completions`, where somebody knows better than the job log when each meter's day was complete, go before it.
+    """
     read_day = ReadDay(day, level.zone)
     tallies = []
     for measure in level.measures:
-        tally = _Tally(measure, groups, day)
+        tally = _Tally(measure, groups, day, tell)
         if measure.kind is MeasureKind.COMPLETENESS:
-            completions = completions_of(records(), read_day.span, measure.jobs)
-            _judge_completeness(tally, read_day.due(measure), completions, now)
+            known = completions
+            if known is None:
+                known = completions_of(records(), read_day.span, measure.jobs)
+            _judge_completeness(tally, read_day.due(measure), known, now)
         else:
             _judge_jobs(tally, read_day, records(), now)
         tallies.append(tally)
@@ -110,7 +152,7 @@ def completeness_report(
     read_day, tallies = ReadDay(day, level.zone), []
     for measure in level.measures:
         if measure.kind is MeasureKind.COMPLETENESS:
-            tally = _Tally(measure, groups, day)
+            tally = _Tally(measure, groups, day, _forget)
             _judge_completeness(tally, read_day.due(measure), completions, now)
             tallies.append(tally)
     return _report(level, day, now, tallies, tuple(remarks))
@@ -120,16 +162,17 @@ def _report(
     level: ServiceLevel, day: date, now: datetime, tallies: Sequence["_Tally"], remarks: tuple[str, ...] = ()
 ) -> ServiceReport:
     results = tuple(result for tally in tallies for result in tally.results())
-    return ServiceReport(level, day, now, results, tuple(one for tally in tallies for one in tally.evidence), remarks)
+    return ServiceReport(level, day, now, results, tuple(one for tally in tallies for one in tally.against), remarks)
 
 
 class _Tally:
     """Counts one measure by group."""
 
-    def __init__(self, measure: Measure, groups: GroupsOf, day: date) -> None:
+    def __init__(self, measure: Measure, groups: GroupsOf, day: date, tell: Tell) -> None:
         self.measure = measure
         self.groups = groups
-        self.evidence: list[Evidence] = []
+        self.against: list[Evidence] = []
+        self._tell = tell
         self._day = day
         self._results = {EVERYBODY: Result(measure, EVERYBODY)}
 
@@ -138,24 +181,24 @@ class _Tally:
         yield self._results[EVERYBODY]
         yield from (result for name, result in sorted(self._results.items()) if name != EVERYBODY)
 
-    def add(self, meter_id: str, *, met: bool = False, open_: bool = False, took: timedelta | None = None) -> None:
-        """Count one meter or job."""
+    def add(
+        self,
+        meter_id: str,
+        verdict: Verdict,
+        due: datetime | None,
+        done: datetime | None,
+        by: str,
+        why: str,
+        took: timedelta | None = None,
+    ) -> None:
+        """Count one meter or job, and tell of it."""
         for result in self._of(meter_id):
-            result.counted += 1
-            result.met += met
-            result.open_ += open_
-            if took is not None:
-                result.took.append(took.total_seconds())
-
-    def exclude(self, meter_id: str) -> None:
-        """Count one that is not judged."""
-        for result in self._of(meter_id):
-            result.excluded += 1
-
-    def against(self, meter_id: str, due: datetime | None, done: datetime | None, job_id: str, why: str) -> None:
-        """Keep what counts against the measure."""
+            result.count(verdict, took)
         groups = self.groups.get(meter_id, ())
-        self.evidence.append(Evidence(self.measure.name, groups, self._day, meter_id, due, done, job_id, why))
+        one = Evidence(self.measure.name, groups, self._day, meter_id, verdict, due, done, took, by, why)
+        self._tell(one)
+        if verdict is Verdict.MISSED:
+            self.against.append(one)
 
     def _of(self, meter_id: str) -> Iterator[Result]:
         for name in (EVERYBODY, *self.groups.get(meter_id, ())):
@@ -166,12 +209,13 @@ class _Tally:
 def _judge_completeness(tally: _Tally, due: datetime, completions: Mapping[str, Completion], now: datetime) -> None:
     for meter_id in sorted(tally.groups):
         completion = completions.get(meter_id, Completion())
-        in_time = completion.at is not None and completion.at < due
-        still_open = completion.at is None and now < due
-        tally.add(meter_id, met=in_time, open_=still_open)
-        if not in_time and not still_open:
-            why = completion.why or ("late" if completion.at else "nothing brought it")
-            tally.against(meter_id, due, completion.at, completion.by, why)
+        if completion.at is None:
+            verdict, why = Verdict.OPEN if now < due else Verdict.MISSED, completion.why or "nothing brought it"
+        elif completion.at < due:
+            verdict, why = Verdict.MET, ""
+        else:
+            verdict, why = Verdict.MISSED, "late"
+        tally.add(meter_id, verdict, due, completion.at, completion.by, why)
 
 
 # ------------------------------------------------------------------ jobs
@@ -180,20 +224,21 @@ def _judge_jobs(tally: _Tally, day: ReadDay, records: Iterable[JobRecord], now: 
     measure = tally.measure
     for one in records:
         if start <= one.asked_at < end and measure.counts(one.kind, one.priority):
-            if one.state is JobState.CANCELLED:
-                tally.exclude(one.meter_id)
-            else:
-                _judge_job(tally, one, now)
+            _judge_job(tally, one, now)
 
 
 def _judge_job(tally: _Tally, one: JobRecord, now: datetime) -> None:
     within, took = tally.measure.within, one.took
     due = None if within is None else one.asked_at + within
-    met = took is not None and (within is None or took <= within)
-    still_open = not one.state.ended and (due is None or now <= due)
-    tally.add(one.meter_id, met=met, open_=still_open, took=took)
-    if not met and not still_open:
-        tally.against(one.meter_id, due, one.finished_at, one.job_id, _why(one))
+    if one.state is JobState.CANCELLED:
+        verdict, why = Verdict.EXCLUDED, one.told or "withdrawn by a person"
+    elif took is not None and (within is None or took <= within):
+        verdict, why = Verdict.MET, ""
+    elif not one.state.ended and (due is None or now <= due):
+        verdict, why = Verdict.OPEN, ""
+    else:
+        verdict, why = Verdict.MISSED, _why(one)
+    tally.add(one.meter_id, verdict, due, one.finished_at, one.job_id, why, took)
 
 
 def _why(one: JobRecord) -> str:

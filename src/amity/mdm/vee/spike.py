@@ -24,11 +24,13 @@ _JUDGED_SHARE = 4  # one in four of the day's intervals
 _S_PER_H = 3600
 
 
-def spikes(values: Int64Column, qualities: QualityColumn, *, ratio: float, floor: float) -> NDArray[np.bool_]:
+def spikes(
+    values: Int64Column, qualities: QualityColumn, *, ratio: float, floor: float | NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Mark the spikes of dense days: int64[..., day, slot] and uint8[..., day, slot] to bool of the same shape.
 
-    `floor` is the least max - third max, in the values' own unit. Equal highest intervals are never a spike: then
-    the third highest is close.
+    `floor` is the least max - third max, in the values' own unit, for all or for each day. Equal highest intervals are
+    never a spike: then the third highest is close.
     """
     if values.shape[-1] < _THIRD:
         return np.zeros(values.shape, bool)
@@ -44,12 +46,17 @@ def spikes(values: Int64Column, qualities: QualityColumn, *, ratio: float, floor
     return marked
 
 
+def least_above(floor_w: float, interval_s: int, exponent: int) -> float:
+    """The floor of a channel's values, in their own unit, from average power."""
+    return floor_w * interval_s / _S_PER_H / 10.0**exponent
+
+
 def spike_check(
     window: Window, ratio: float = SPIKE_RATIO, floor_w: float = SPIKE_FLOOR_W
 ) -> tuple[Window, list[Finding]]:
     """Mark the spikes of a window QUESTIONABLE; one finding for each."""
     by_day = (-1, window.slots_per_day)
-    floor = floor_w * window.interval_s / _S_PER_H / 10.0**window.exponent
+    floor = least_above(floor_w, window.interval_s, window.exponent)
     values, qualities = window.values.reshape(by_day), window.qualities.reshape(by_day)
     marked = spikes(values, qualities, ratio=ratio, floor=floor).reshape(-1)
     doubted = np.where(marked, window.qualities | Quality.QUESTIONABLE, window.qualities).astype(np.uint8)

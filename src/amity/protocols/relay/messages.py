@@ -1,10 +1,11 @@
 """What head-end and collector say to each other; each message is a kind octet and its fields in order.
 
-| stream  | collector says                   | head-end says                  |
-|---------|----------------------------------|--------------------------------|
-| control | Hello, Ping, Pong, Credit, Quality | Welcome, Refused, Ping, Pong, Credit, Kept, Open, Close |
-| alarms, bulk | Push                        |                                |
-| channel | Opened, Answer, Notice, Failed   | Ask                            |
+| stream       | collector says                   | head-end says                                  |
+|--------------|----------------------------------|------------------------------------------------|
+| control      | Hello, CalledIn, Quality         | Welcome, Refused, Confirmed, Kept, Open, Close |
+| control      | Ping, Pong, Credit               | Ping, Pong, Credit                             |
+| alarms, bulk | Push                             |                                                |
+| channel      | Opened, Answer, Notice, Failed   | Ask                                            |
 
 APDUs and pushes are octets here; nothing in this package looks into them.
 """
@@ -226,19 +227,40 @@ class Close(Message):
     stream: int
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed(Message):
+    """The head-end has this push on its disk, and its meter wants to hear so: the APDU for it, protected in kind."""
+
+    KIND = 10
+    FORMS = (_ID, _OCTETS)
+    number: int
+    apdu: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CalledIn(Message):
+    """Somebody opened a connection to the collector, to be read on it, and says this name."""
+
+    KIND = 11
+    FORMS = (_TEXT,)
+    name: str
+
+
 # ------------------------------------------------------------------ pushes
 @dataclass(frozen=True, slots=True)
 class Push(Message):
     """A wrapper frame that a meter sent unasked: when it came, from which address, and the frame as it was.
 
-    The id is random and made when the push is stored: however often it is sent, it is the same push.
+    The id is random and made when the push is stored: however often it is sent, it is the same push. `is_awaited` while
+    the meter may still be on the line to hear that it was taken.
     """
 
     KIND = 20
-    FORMS = (_ID, _U64, _TEXT, _OCTETS)
+    FORMS = (_ID, _U64, _TEXT, Flag(), _OCTETS)
     number: int
     at_ms: int
     peer: str
+    is_awaited: bool
     frame: bytes
 
     @property
@@ -319,7 +341,7 @@ class Failed(Message):
 _MESSAGES: Final[dict[int, type[Message]]] = {
     one.KIND: one
     for one in (
-        Hello, Welcome, Refused, Ping, Pong, Credit, Quality, Kept, Close, Push,
+        Hello, Welcome, Refused, Ping, Pong, Credit, Quality, Kept, Close, Confirmed, CalledIn, Push,
         Open, Opened, Ask, Answer, Notice, Failed,
     )
 }  # fmt: skip

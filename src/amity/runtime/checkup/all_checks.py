@@ -8,6 +8,7 @@ from pathlib import Path
 
 from amity.devices.profiles import DeviceProfile
 from amity.headend.mapping import parse_mapping
+from amity.headend.watched_file import OCTETS_MAX as WATCHED_OCTETS_MAX
 from amity.kernel.errors import AmityError, ConfigurationError
 from amity.runtime.checkup.backlog import check_backlog, check_broker
 from amity.runtime.checkup.check import Check, State, failing, guarded
@@ -17,9 +18,11 @@ from amity.runtime.checkup.keys import check_keys
 from amity.runtime.checkup.limits import check_open_files, check_serial_ports
 from amity.runtime.checkup.ports import check_ports
 from amity.runtime.folder import Folder
-from amity.runtime.gateway_config import CONFIG_FOLDER, FILE_NAME, Gateway, GatewayFile
-from amity.runtime.installation import look_at_gateway
+from amity.runtime.gateway_config import CONFIG_FOLDER, FILE_NAME
+from amity.runtime.install.layout import UNIT
+from amity.runtime.installation import Installation, look_at_gateway
 from amity.runtime.meter_defaults import DEFAULT_PROFILE, default_profile
+from amity.runtime.owned_files import read_owned
 from amity.runtime.profile_folder import catalogue_of
 from amity.runtime.schedule_file import parse_plan
 from amity.runtime.service_user import become_owner_of
@@ -33,30 +36,37 @@ def examine(configuration: Path | None, directory: Path | None, now: datetime) -
     """
     checks = guarded("clock", check_clock)
     try:
-        gateway = _gateway(configuration, directory)
+        folder, settings = _installation(configuration, directory)
     except AmityError as error:
         return [*checks, failing("configuration", error)]
-    checks += guarded("configuration", partial(_check_configuration, gateway))
-    checks += guarded("ports", partial(check_ports, gateway.settings))
-    checks += guarded("keys", partial(check_keys, gateway.folder, now, _service_user(gateway.folder)))
-    checks += guarded("serial lines", partial(check_serial_ports, gateway.file.serial_ports))
-    checks += guarded("open files", partial(check_open_files, gateway.settings))
-    return [*checks, *guarded("state", partial(_check_state, gateway.folder, gateway.settings, now))]
+    checks += guarded("configuration", partial(_check_configuration, folder, settings))
+    checks += guarded("ports", partial(check_ports, settings))
+    checks += guarded("keys", partial(check_keys, folder, settings, now, _service_user(folder)))
+    checks += guarded("serial lines", partial(check_serial_ports, settings.headend.serial_ports))
+    checks += guarded("open files", partial(check_open_files, settings, _unit(folder)))
+    return [*checks, *guarded("state", partial(_check_state, folder, settings, now))]
 
 
-def _gateway(configuration: Path | None, directory: Path | None) -> Gateway:
+def _installation(configuration: Path | None, directory: Path | None) -> Installation:
     if directory is not None:
         folder = Folder(directory)
-        return Gateway(load(folder.settings), folder, GatewayFile())
-    return look_at_gateway(configuration or CONFIG_FOLDER)
+        return Installation(folder, load(folder.settings))
+    gateway = look_at_gateway(configuration or CONFIG_FOLDER)
+    return Installation(gateway.folder, gateway.settings)
+
+
+def _unit(folder: Folder) -> Path | None:
+    """The service's unit, beside a configuration folder in `etc`; None where there is no such folder."""
+    if folder.configuration is None or folder.configuration.parent.name != "etc":
+        return None
+    return folder.configuration.parents[1] / UNIT.lstrip("/")
 
 
 def _service_user(folder: Folder) -> int:
     return folder.root.stat().st_uid if folder.root.exists() else os.geteuid()
 
 
-def _check_configuration(gateway: Gateway) -> Iterator[Check]:
-    folder, settings = gateway.folder, gateway.settings
+def _check_configuration(folder: Folder, settings: Settings) -> Iterator[Check]:
     described = _default(settings, folder).association
     yield Check(
         "configuration",
@@ -66,11 +76,16 @@ def _check_configuration(gateway: Gateway) -> Iterator[Check]:
     )
     yield _peers(settings)
     if folder.mapping.exists():
-        mapping = parse_mapping(folder.mapping.read_text(encoding="utf-8"), str(folder.mapping))
+        mapping = parse_mapping(_text(folder.mapping), str(folder.mapping))
         yield Check("mapping", State.OK, f"version {mapping.version}")
     if folder.schedules.exists():
-        parse_plan(folder.schedules.read_text(encoding="utf-8"), str(folder.schedules))
+        parse_plan(_text(folder.schedules), str(folder.schedules))
         yield Check("schedules", State.OK, f"{folder.schedules} can be used")
+
+
+def _text(path: Path) -> str:
+    """As its owner would read it, also for root."""
+    return read_owned(path, owner=path.lstat().st_uid, octets_max=WATCHED_OCTETS_MAX)
 
 
 def _default(settings: Settings, folder: Folder) -> DeviceProfile:

@@ -1,36 +1,68 @@
-"""Are keys readable by their owner only, and do certificate and key belong together and hold for a while?"""
+"""Are keys readable by their owner only, and do certificates and keys belong together and hold for a while?"""
 
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime import mqtt_files, relay_files
 from amity.runtime.checkup.check import Check, State, failing
 from amity.runtime.folder import Folder
-from amity.runtime.install.material import CERTIFICATE_NAME, KEY_NAME, REQUEST_NAME
+from amity.runtime.install.material import REQUEST_NAME
 from amity.runtime.owned_files import check_owned
+from amity.runtime.settings import Settings
 
 _RENEW_BEFORE: Final = timedelta(days=30)
 
 
-def check_keys(folder: Folder, now: datetime, owner: int) -> Iterator[Check]:
-    """The service's key, its certificate, and the file with the meters' keys; `owner` is the service's user."""
-    yield _private_key(folder.certificates / KEY_NAME, owner)
-    yield _certificate(folder.certificates, now)
+class _Pair(NamedTuple):
+    """A certificate and its key; `mend` is what to do when the certificate will not do."""
+
+    name: str
+    certificate: Path
+    key: Path
+    mend: str
+
+
+def check_keys(folder: Folder, settings: Settings, now: datetime, owner: int) -> Iterator[Check]:
+    """The service's key and certificate, what the configured links need beside them, and the meters' keys.
+
+    `owner` is the service's user.
+    """
+    place = folder.certificates
+    own = _Pair(
+        "certificate", place / relay_files.CERTIFICATE, place / relay_files.KEY, f"have {REQUEST_NAME} signed again"
+    )
+    yield _private_key("private key", own.key, owner, State.HINT, "amity install makes one")
+    yield _own_certificate(own, now, needed=_speaks_tls(settings))
+    if _speaks_tls(settings):
+        yield _certificate("CA of collectors and brokers", place / relay_files.AUTHORITIES, now)
+    if settings.headend.mqtt_port is not None:
+        yield from _for_mqtt(place, now, owner)
     if folder.keys.exists():
         yield _mode("keys of the meters", folder.keys, owner)
 
 
-def _private_key(path: Path, owner: int) -> Check:
-    if not path.exists():
-        return Check("private key", State.HINT, f"{path} is missing", "amity install makes one")
-    return _mode("private key", path, owner)
+def _speaks_tls(settings: Settings) -> bool:
+    """Whether a link is configured that shows the service's own certificate."""
+    return settings.headend.collector_port is not None or settings.broker.tls or bool(settings.collector.headends)
+
+
+def _for_mqtt(place: Path, now: datetime, owner: int) -> Iterator[Check]:
+    pair = _Pair("certificate for MQTT", place / mqtt_files.CERTIFICATE, place / mqtt_files.KEY, "see docs/pushes.md")
+    yield _private_key("key for MQTT", pair.key, owner, State.FAIL, pair.mend)
+    yield _of_a_key(pair, now)
+    yield _certificate("CA of the meters", place / mqtt_files.AUTHORITIES, now)
+
+
+def _private_key(name: str, path: Path, owner: int, if_missing: State, mend: str) -> Check:
+    return _mode(name, path, owner) if path.exists() else Check(name, if_missing, f"{path} is missing", mend)
 
 
 def _mode(name: str, path: Path, owner: int) -> Check:
@@ -41,20 +73,39 @@ def _mode(name: str, path: Path, owner: int) -> Check:
     return Check(name, State.OK, f"{path}, mode 0600")
 
 
-def _certificate(certificates: Path, now: datetime) -> Check:
-    name, path = "certificate", certificates / CERTIFICATE_NAME
-    if not path.exists():
-        request = certificates / REQUEST_NAME
-        found = f"{request} is not signed yet" if request.exists() else "there is neither certificate nor request"
-        return Check(name, State.HINT, found, f"have it signed by your CA and put the certificate at {path}")
+# ------------------------------------------------------------------ certificates
+def _own_certificate(pair: _Pair, now: datetime, *, needed: bool) -> Check:
+    if pair.certificate.exists():
+        return _of_a_key(pair, now)
+    request = pair.certificate.with_name(REQUEST_NAME)
+    found = f"{request} is not signed yet" if request.exists() else "there is neither certificate nor request"
+    step = f"have it signed by your CA and put the certificate at {pair.certificate}"
+    return Check(pair.name, State.FAIL if needed else State.HINT, found, step)
+
+
+def _of_a_key(pair: _Pair, now: datetime) -> Check:
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        belongs = _belongs(certificate, pair.key)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        return _unusable(pair.name, pair.certificate, error)
+    if belongs is False:
+        return Check(pair.name, State.FAIL, f"{pair.certificate} belongs to another key", pair.mend)
+    return _validity(pair.name, certificate, now, pair.mend)
+
+
+def _certificate(name: str, path: Path, now: datetime) -> Check:
+    """One of somebody else's: there, a certificate, in date."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
-        belongs = _belongs(certificate, certificates / KEY_NAME)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        return Check(name, State.FAIL, f"{path} cannot be used: {type(error).__name__}", "put a PEM certificate there")
-    if belongs is False:
-        return Check(name, State.FAIL, f"{path} belongs to another key", f"have {REQUEST_NAME} signed again")
-    return _validity(name, certificate, now)
+    except (OSError, ValueError) as error:
+        return _unusable(name, path, error)
+    return _validity(name, certificate, now, f"put the CA's newer certificate at {path}")
+
+
+def _unusable(name: str, path: Path, error: Exception) -> Check:
+    why = error.strerror if isinstance(error, OSError) else type(error).__name__
+    return Check(name, State.FAIL, f"{path} cannot be used: {why}", "put a PEM certificate there, mode 0644")
 
 
 def _belongs(certificate: x509.Certificate, key_path: Path) -> bool | None:
@@ -66,14 +117,14 @@ def _belongs(certificate: x509.Certificate, key_path: Path) -> bool | None:
     return key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
 
 
-def _validity(name: str, certificate: x509.Certificate, now: datetime) -> Check:
+def _validity(name: str, certificate: x509.Certificate, now: datetime, mend: str) -> Check:
     until = certificate.not_valid_after_utc.astimezone(UTC)
     words = f"valid until {until:%Y-%m-%d}"
     if now < certificate.not_valid_before_utc:
         begins = f"valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
         return Check(name, State.FAIL, begins, "look at this machine's clock; then ask your CA")
     if now >= until:
-        return Check(name, State.FAIL, f"expired on {until:%Y-%m-%d}", f"have {REQUEST_NAME} signed again")
+        return Check(name, State.FAIL, f"expired on {until:%Y-%m-%d}", mend)
     if until - now < _RENEW_BEFORE:
-        return Check(name, State.HINT, words, f"have {REQUEST_NAME} signed again before that day")
+        return Check(name, State.HINT, words, f"{mend} before that day")
     return Check(name, State.OK, words)

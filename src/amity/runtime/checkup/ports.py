@@ -11,6 +11,7 @@ from amity.runtime.settings import Settings
 
 MQTT_TLS: Final = 8883
 HTTPS: Final = 443
+LOOPBACK: Final = "127.0.0.1"
 _OURS: Final = ("amity", "nats-server")
 _LISTENING: Final = "0A"
 _TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
@@ -25,17 +26,28 @@ class Door(NamedTuple):
 
 
 def check_ports(settings: Settings) -> Iterator[Check]:
-    """The port for pushes, the broker's, the console's; and those of TLS on this machine."""
-    headend = settings.headend
-    doors = (
-        Door("port for meters that call", headend.push_host, headend.push_port),
-        Door("port of the broker", "127.0.0.1", settings.broker.port),
-        Door("port of the console", settings.web.host, settings.web.port),
-        Door("port for MQTT over TLS", "127.0.0.1", MQTT_TLS),
-        Door("port for HTTPS", "127.0.0.1", HTTPS),
-    )
-    for door in doors:
+    """Every port that is configured; and those of TLS on this machine."""
+    for door in doors(settings):
         yield check_door(door)
+
+
+def doors(settings: Settings) -> list[Door]:
+    """Where this machine listens, in all roles that it might have."""
+    headend, broker = settings.headend, settings.broker
+    mqtt_host, mqtt_port = (headend.mqtt_host, headend.mqtt_port) if headend.mqtt_port else (LOOPBACK, MQTT_TLS)
+    wanted = [
+        Door("port for meters that call", headend.push_host, headend.push_port),
+        Door("port for MQTT over TLS", mqtt_host, mqtt_port),
+        Door("port of the broker for MQTT", LOOPBACK, broker.mqtt_port or 0),
+        Door("port for collectors", headend.collector_host, headend.collector_port or 0),
+        Door("port of the broker", broker.host, broker.port),
+        Door("port of the broker for its cluster", broker.cluster_host, broker.cluster_port or 0),
+        Door("port of the head-end's metrics", LOOPBACK, headend.metrics_port),
+        Door("port of the MDM's metrics", LOOPBACK, settings.mdm.metrics_port),
+        Door("port of the console", settings.web.host, settings.web.port),
+        Door("port for HTTPS", LOOPBACK, HTTPS),
+    ]
+    return [door for door in wanted if door.port]
 
 
 def check_door(door: Door) -> Check:
@@ -51,7 +63,12 @@ def check_door(door: Door) -> Check:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return _held(name, door.port)
-        return Check(name, State.FAIL, f"{door.host} cannot be listened on: {error.strerror}", "correct listen.host")
+        return Check(
+            name,
+            State.FAIL,
+            f"{door.host} cannot be listened on: {error.strerror}",
+            "correct its host in dlms_config.yaml",
+        )
     return Check(name, State.OK, "free; nothing listens there now")
 
 

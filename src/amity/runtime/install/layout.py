@@ -11,6 +11,7 @@ from amity.headend.mapping import packaged_text as packaged_mapping
 from amity.runtime.schedule_file import packaged_text as packaged_schedules
 
 USER: Final = "ami"
+UNIT: Final = "/etc/systemd/system/ami-collector.service"
 _ROOT: Final = "root"
 
 
@@ -69,7 +70,7 @@ def pieces(place: Place) -> tuple[Piece, ...]:
         _configuration(place, "mapping.json", packaged_mapping()),
         _configuration(place, "schedules.toml", packaged_schedules()),
         _system(place, "/etc/default/ami-collector", "default"),
-        _system(place, "/etc/systemd/system/ami-collector.service", "ami-collector.service"),
+        _system(place, UNIT, "ami-collector.service"),
         _system(place, "/etc/logrotate.d/ami-gateway", "logrotate"),
         _system(place, "/etc/sysusers.d/ami-gateway.conf", "sysusers"),
         _system(place, "/etc/tmpfiles.d/ami-gateway.conf", "tmpfiles"),

@@ -8,9 +8,10 @@ from amity.devices.settings import Ciphering
 from amity.kernel.errors import AmityError
 from amity.protocols.dlms.ciphered import CipherTag
 from amity.protocols.wrapper.frame import Reader
-from amity.simulation.campaign.field import PORT, FieldMeter
+from amity.simulation.campaign.field import FieldMeter
+from amity.simulation.campaign.settings import PORT
 from amity.simulation.campaign.wire import Wire
-from amity.simulation.campaign.witness import Witness
+from amity.simulation.campaign.witness import Invariant, Witness
 
 _REPLAYED_MAX: Final = 25
 _PATIENCE_S: Final = 3.0
@@ -32,9 +33,10 @@ async def replay_session(one: FieldMeter, wire: Wire, witness: Witness) -> None:
     answers = await _say(one.host, wire.requests.get(one.host, [])[:_REPLAYED_MAX])
     if one.meter.profile.association.ciphering is Ciphering.NONE:
         return  # such a meter answers anybody: that is no replay
+    witness.checked(Invariant.NO_REPLAY)
     with suppress(AmityError):
         if any(frame.payload[:1] and frame.payload[0] in _GIVES for frame in Reader().feed(answers)):
-            witness.violated("a replayed session is given nothing", f"{one.meter_id} answered a recording")
+            witness.violated(Invariant.NO_REPLAY, f"{one.meter_id} answered a recording")
 
 
 async def _say(host: str, messages: list[bytes]) -> bytes:

@@ -5,8 +5,10 @@ write-ahead log takes no commit. What SQLite has committed stays: that is its pr
 simulated here; what a process held in memory is lost with it.
 """
 
+import os
 import shutil
 import tempfile
+import weakref
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,12 +20,14 @@ from amity.headend.event_catalogue import EventTables
 from amity.headend.mapping_file import MappingFile
 from amity.kernel.errors import StorageError
 from amity.simulation.campaign.machine import KilledError, Machine
+from amity.storage.collector.pushes import open_push_store
 from amity.storage.it.database import open_database as open_it_database
 from amity.storage.ot.database import open_database as open_ot_database
 from amity.storage.sqlite import open_sqlite
 from amity.storage.transactions import WRITES
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a disk that costs no fsync, where there is one
+_PREFIX: Final = "amity-campaign-"
 _PAGES_MAX: Final = 1_073_741_823
 _LIMITED: Final = "pages are limited"
 _PROCESS: Final = "amity_process"
@@ -43,6 +47,14 @@ class Zone(StrEnum):
 
     OT = "ot"
     IT = "it"
+    COLLECTOR_1 = "collector-1"
+    COLLECTOR_2 = "collector-2"
+    COLLECTOR_3 = "collector-3"
+    COLLECTOR_4 = "collector-4"
+
+
+COLLECTORS: Final = tuple(zone for zone in Zone if zone not in (Zone.OT, Zone.IT))
+"""A database for each collector that there may be."""
 
 
 @dataclass(slots=True)
@@ -60,11 +72,14 @@ class Workshop:
     """
 
     def __init__(self) -> None:
-        base = _MEMORY if _MEMORY.is_dir() else None
-        self._folder = tempfile.TemporaryDirectory(prefix="amity-campaign-", dir=base)
-        self.folder = Path(self._folder.name)
+        base = _MEMORY if _MEMORY.is_dir() else Path(tempfile.gettempdir())
+        _sweep(base)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
+        self._at_exit = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         open_ot_database(self._template(Zone.OT)).close()
         open_it_database(self._template(Zone.IT)).close()
+        for zone in COLLECTORS:
+            open_push_store(self._template(zone), 1).close()
         self._engines = {zone: self._opened(zone) for zone in Zone}
         self.mappings = MappingFile(self.folder / "mapping.json")
         self.events = EventTables()
@@ -85,7 +100,11 @@ class Workshop:
         """Remove everything."""
         for engine in self._engines.values():
             engine.dispose()
-        self._folder.cleanup()
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the files, whoever still has them open."""
+        self._at_exit()
 
     def _template(self, zone: Zone) -> Path:
         return self.folder / f"{zone}.template"
@@ -95,6 +114,14 @@ class Workshop:
         event.listen(engine, "begin", _limit, insert=True)
         event.listen(engine, "commit", _refuse_if_full)
         return engine
+
+
+def _sweep(base: Path) -> None:
+    """Remove what processes have left that were killed."""
+    for folder in base.glob(f"{_PREFIX}*"):
+        number = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if number.isdecimal() and not Path("/proc", number).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _limit(connection: Connection) -> None:

@@ -1,12 +1,8 @@
-"""The meters of a simulated world: each a machine of its own with real listeners, pushes, a plan of what happens to it.
+"""The meters of a simulated world: each host a machine with real listeners, pushes, a plan of what happens to it."""
 
-The witness of the wire stands here too: which counters were used, who holds an association with whom.
-"""
-
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -14,7 +10,7 @@ from random import Random
 from typing import Any, Final
 
 from amity.devices.client import AssociationSettings, Ports, associate, release
-from amity.devices.profiles import Framing, Quantity
+from amity.devices.profiles import Quantity
 from amity.devices.server import MeterServer
 from amity.domain.events import EventKind
 from amity.headend.ports import Endpoint, MeterSecrets
@@ -22,27 +18,30 @@ from amity.headend.provisioning import read_fleet_document
 from amity.headend.session import association_settings
 from amity.kernel.errors import AmityError
 from amity.kernel.time import Clock, epoch_s, from_epoch_s
+from amity.simulation.campaign.collector import Station
+from amity.simulation.campaign.ears import Heard, overheard
 from amity.simulation.campaign.machine import Machine, MachineClock
 from amity.simulation.campaign.network import Network
-from amity.simulation.campaign.settings import TITLE, WorldSettings
+from amity.simulation.campaign.settings import PORT, PUSH_HOST, TITLE, WorldSettings
+from amity.simulation.campaign.ways import Way, drawn_way, place_of
 from amity.simulation.campaign.witness import Witness
-from amity.simulation.carriers import Carried
 from amity.simulation.chance import stream
 from amity.simulation.counters import reservation_by_time
 from amity.simulation.device import meter_server
+from amity.simulation.dialling import DialIn, dialling
 from amity.simulation.faults import FaultKind
-from amity.simulation.fleet import Fleet, FleetSettings, build_fleet, document_entry
+from amity.simulation.fleet import Fleet, FleetSettings, build_fleet
 from amity.simulation.happenings import Happening, Happenings
 from amity.simulation.line_faults import LineFaults
 from amity.simulation.meter import SimulatedMeter
 from amity.simulation.push_schedule import Destination, PushSchedule
 from amity.simulation.pushes import Pusher
 
-PORT: Final = 4059
-PUSH_HOST: Final = "push.head-end"
-_OVER: Final = (Carried(), Carried(), Carried(), Carried(udp=True), Carried(framing=Framing.HDLC))
+OnHeard = Callable[[str, int, bytes], None]
+"""Told of an APDU that reaches a meter: its name, the client address, the octets."""
 _ALARMS: Final = (EventKind.POWER_DOWN, EventKind.COVER_OPENED, EventKind.MAGNETIC_FIELD, EventKind.POWER_UP)
 _TECHNICIAN_AHEAD: Final = 5_000
+_HOSTS_IN_NET: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,53 +56,87 @@ class PlannedHappenings(Happenings):
 
 
 @dataclass(eq=False)
+class Site:
+    """A host in the field: one meter, or a gateway and those behind it, on a machine of their own."""
+
+    host: str
+    way: Way
+    meters: list["FieldMeter"] = field(default_factory=list)
+    machine: Machine | None = None
+
+    @property
+    def first(self) -> "FieldMeter":
+        """The meter on the line."""
+        return self.meters[0]
+
+    @property
+    def is_on(self) -> bool:
+        """True while its machine lives."""
+        return self.machine is not None and self.machine.alive
+
+
+@dataclass(eq=False)
 class FieldMeter:
-    """One meter: what it measures, how it is reached, its server and the machine that it runs on."""
+    """One meter: what it measures, where it stands, its server, whether it calls with what it has."""
 
     meter: SimulatedMeter
-    host: str
-    carried: Carried
+    site: Site
     endpoint: Endpoint
     secrets: MeterSecrets
     server: MeterServer
     pusher: Pusher
     pushes: bool
-    machine: Machine | None = None
 
     @property
     def meter_id(self) -> str:
         """Its name."""
         return self.meter.meter_id
 
+    @property
+    def host(self) -> str:
+        """The address it is reached at."""
+        return self.site.host
+
 
 class Field:
     """All meters of a world."""
 
-    def __init__(self, settings: WorldSettings, network: Network, clock: Clock, witness: Witness) -> None:
+    def __init__(
+        self,
+        settings: WorldSettings,
+        network: Network,
+        clock: Clock,
+        witness: Witness,
+        stations: Mapping[str, Station],
+        on_heard: OnHeard,
+    ) -> None:
         self._settings = settings
         self._network = network
         self._clock = clock
         self._witness = witness
+        self._stations = stations
+        self._on_heard = on_heard
         self._chance = Random(stream(settings.seed, "field"))
         self.fleet = _fleet(settings)
-        self.meters = [self._made(number, meter) for number, meter in enumerate(self.fleet.meters)]
-        self.by_host = {one.host: one for one in self.meters}
-        self.by_id = {one.meter_id: one for one in self.meters}
+        self.sites = list(self._placed(iter(self.fleet.meters)))
+        self.meters = [one for site in self.sites for one in site.meters]
 
-    def switch_on(self, one: FieldMeter) -> None:
-        """Begin a life of a meter: it listens, and calls in."""
-        machine = Machine(one.meter_id, one.host, MachineClock(self._clock), self._witness)
-        one.machine = self._network.machines[one.host] = machine
-        machine.start(self._live(one))
+    def switch_on(self, site: Site) -> None:
+        """Begin a life of a host: it listens, and calls in."""
+        machine = Machine(site.first.meter_id, site.host, MachineClock(self._clock), self._witness)
+        site.machine = self._network.machines[site.host] = machine
+        machine.start(self._live(site))
 
-    def switch_off(self, one: FieldMeter) -> None:
+    def switch_off(self, site: Site) -> None:
         """No power, or no coverage: nobody hears of it."""
-        if one.machine is not None:
-            one.machine.kill(told=False)
+        if site.machine is not None:
+            site.machine.kill(told=False)
 
     def lose_counters(self, one: FieldMeter) -> None:
         """A meter whose memory is gone: it starts counting where it was made, and knows no counter of ours."""
-        one.server, one.pusher = self._server(one.meter, from_epoch_s(epoch_s(self._settings.start) - 86_400))
+        made = from_epoch_s(epoch_s(self._settings.start) - 86_400)
+        one.server, one.pusher = self._server(one.meter, one.site.way, made)
+        _know_each_other(one.site)
 
     def visit(self, one: FieldMeter, now: datetime) -> None:
         """A technician reads the meter at its optical head with the same keys, and counters far ahead of ours."""
@@ -123,29 +156,67 @@ class Field:
         finally:
             association.close()
 
-    async def _live(self, one: FieldMeter) -> None:
+    # ------------------------------------------------------------------ lives
+    async def _live(self, site: Site) -> None:
         async with AsyncExitStack() as stack:
-            faults = LineFaults(one.meter, self._clock)
-            await one.carried.serve(stack, one.server, faults, self._clock, (one.host, PORT))
-            if one.pushes:
-                schedule = PushSchedule(Destination(PUSH_HOST, PORT), [(one.meter, one.pusher)], self._clock)
-                await schedule.run()
-            await asyncio.get_running_loop().create_future()
+            await self._open(stack, site)
+            calling = [(one.meter, one.pusher) for one in site.meters if one.pushes]
+            if calling:
+                way = site.way
+                host = self._stations[way.collector].host if way.collector else PUSH_HOST
+                destination = Destination(host, PORT, way.confirmed, way.over)
+                await PushSchedule(destination, calling, self._clock).run()
+            await self._network.loop.create_future()
 
-    def _made(self, number: int, meter: SimulatedMeter) -> FieldMeter:
-        host = f"10.1.{number // 250}.{number % 250 + 1}"
-        carried = self._chance.choice(_OVER)
-        pushes = self._chance.random() < self._settings.pushing
-        entry = document_entry(meter, host, PORT) | carried.described()
+    async def _open(self, stack: AsyncExitStack, site: Site) -> None:
+        first, way = site.first, site.way
+        if FaultKind.REFUSED in first.meter.kinds:
+            return
+        if way.calls is not None:
+            framing = way.carried.framing
+            dial = DialIn(PUSH_HOST, PORT, way.calls, framing)
+            await stack.enter_async_context(dialling(dial, [(first.meter, first.pusher, first.server)], self._clock))
+            return
+        faults = LineFaults(first.meter, self._clock)
+        await way.carried.serve(stack, first.server, faults, self._clock, (site.host, PORT))
+
+    # ------------------------------------------------------------------ making
+    def _placed(self, meters: Iterator[SimulatedMeter]) -> Iterator[Site]:
+        """Hosts, until all meters have a place."""
+        for number, first in enumerate(meters):
+            way = drawn_way(self._chance, self._settings, tuple(self._stations.values()), first)
+            site = Site(f"10.1.{number // _HOSTS_IN_NET}.{number % _HOSTS_IN_NET + 1}", way)
+            for meter in (first, *(another for _, another in zip(range(way.handed_on), meters, strict=False))):
+                site.meters.append(self._made(site, meter))
+            _know_each_other(site)
+            yield site
+
+    def _made(self, site: Site, meter: SimulatedMeter) -> FieldMeter:
+        server, pusher = self._server(meter, site.way, self._settings.start)
+        gateway = site.first.server if site.meters else server
+        entry = site.way.described(meter, site.host, place_of(len(site.meters)), gateway.settings.server)
         provision = read_fleet_document([entry])
         (endpoint,), secrets = provision.endpoints, provision.secrets[meter.meter_id]
-        server, pusher = self._server(meter, self._settings.start)
-        return FieldMeter(meter, host, carried, endpoint, secrets, server, pusher, pushes)
+        pushes = self._chance.random() < self._settings.pushing
+        return FieldMeter(meter, site, endpoint, secrets, server, pusher, pushes)
 
-    def _server(self, meter: SimulatedMeter, started: datetime) -> tuple[MeterServer, Pusher]:
-        return meter_server(
-            meter, started=started, reservation=reservation_by_time(started), random_octets=self._chance.randbytes
+    def _server(self, meter: SimulatedMeter, way: Way, started: datetime) -> tuple[MeterServer, Pusher]:
+        server, pusher = meter_server(
+            meter,
+            started=started,
+            reservation=reservation_by_time(started),
+            random_octets=self._chance.randbytes,
+            confirmed=way.confirmed,
         )
+        heard: Heard = partial(self._on_heard, meter.meter_id)
+        return overheard(server, heard), pusher
+
+
+def _know_each_other(site: Site) -> None:
+    """The first hands on to the others."""
+    places = {place: one.server for number, one in enumerate(site.meters) if (place := place_of(number)) is not None}
+    if places:
+        site.first.server.hand_on_to(places)
 
 
 def _led(conversation: Any, exchange: Callable[[bytes], bytes | None]) -> Any:

@@ -14,8 +14,11 @@ from amity.domain.readings import Quality
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, utc_day
 from amity.messaging.codec import ProtobufCodec
+from amity.simulation.campaign.collector import CollectorNode
 from amity.simulation.campaign.field import FieldMeter, marks_its_record, tells_wrong_times
 from amity.simulation.campaign.memory import held
+from amity.simulation.campaign.nodes import HeadEndNode
+from amity.simulation.campaign.witness import Invariant
 from amity.simulation.campaign.world import World
 from amity.simulation.chance import Ints
 from amity.simulation.faults import FaultKind
@@ -26,25 +29,38 @@ from amity.usecases.ports import EventQuery
 _TRUE_OF: Final = {Obis.parse(f"1.0.{channel + 1}.29.0.255"): channel for channel in range(4)}
 _MARKED: Final = Quality.CLOCK_SUSPECT | Quality.POWER_OUTAGE
 _NOT_READABLE: Final = frozenset((FaultKind.SILENT, FaultKind.REFUSED, FaultKind.WRONG_KEY))
+_NOBODY_THERE: Final = frozenset((FaultKind.SILENT, FaultKind.REFUSED))
+"""With these the meters behind a gateway cannot be reached either."""
 _ALL: Final = 1_000_000
 HELD_MAX: Final = 6_000
 """Elements in all containers of one head-end process, besides …"""
 HELD_PER_METER_MAX: Final = 200
 """… so many for each meter that it knows."""
+TASKS_MAX: Final = 96
+TASKS_PER_SESSION_MAX: Final = 4
+"""Tasks, and connections, of one process, besides two for each meter, which may be on the line."""
 
 
-def judge_memory(world: World) -> None:
-    """The living processes hold no more than is stated."""
+def judge_memory(world: World) -> int:
+    """The living processes hold no more than is stated; the most that one of them holds."""
     most = HELD_MAX + HELD_PER_METER_MAX * len(world.field.meters)
-    for node in world.nodes.values():
-        if not node.machine.alive:
+    holds_most = 0
+    processes: tuple[HeadEndNode | CollectorNode, ...] = (*world.nodes.values(), *world.collectors.values())
+    for process in processes:
+        machine = process.machine
+        if not machine.alive:
             continue
-        elements, where = held((node.worker, node.sessions, node.scheduler, node.listener, node.courier))
-        tasks, tasks_max = len(node.machine.tasks), 64 + 4 * world.settings.concurrency
-        if elements > most or tasks > tasks_max:
+        elements, where = held(process.parts)
+        holds_most = max(holds_most, elements)
+        tasks_max = TASKS_MAX + TASKS_PER_SESSION_MAX * world.settings.concurrency + 2 * len(world.field.meters)
+        world.witness.checked(Invariant.MEMORY)
+        if elements > most or len(machine.tasks) > tasks_max or len(machine.lines) > tasks_max:
             world.witness.violated(
-                "memory is bounded", f"{node.machine.name} holds {elements} elements and {tasks} tasks; most: {where}"
+                Invariant.MEMORY,
+                f"{machine.name} holds {elements} elements, {len(machine.tasks)} tasks, {len(machine.lines)} lines;"
+                f" most: {where}",
             )
+    return holds_most
 
 
 def judge(world: World) -> int:
@@ -56,15 +72,17 @@ def judge(world: World) -> int:
         compared += _judge_intervals(world, one)
         _judge_events(world, one)
         _judge_pushes(world, one)
+    world.witness.checked(Invariant.NOTHING_UNHEARD)
     for defect in world.loop.defects:
-        world.witness.violated("nothing fails unheard", defect)
+        world.witness.violated(Invariant.NOTHING_UNHEARD, defect)
     return compared
 
 
 def _judge_jobs(world: World) -> None:
+    world.witness.checked(Invariant.JOBS_END, sum(world.ot.job_book.counts(world.clock.now()).by_state.values()))
     for job in world.jobs_alive()[:3]:
         world.witness.violated(
-            "every accepted job ends",
+            Invariant.JOBS_END,
             f"{job.kind} of {job.meter_id} is {job.state} since {job.created_at}, {job.attempts} attempts: {job.told}",
         )
 
@@ -72,10 +90,15 @@ def _judge_jobs(world: World) -> None:
 def _judge_ways(world: World) -> None:
     """What was collected has arrived, and nothing that nobody understands."""
     waiting, stored = len(world.ot.collection.queued(_ALL)), len(world.broker.stream.messages)
-    if waiting or stored:
-        world.witness.violated("what was collected arrives", f"{waiting} wait in the outbox, {stored} at the broker")
+    held = world.held_by_collectors()
+    world.witness.checked(Invariant.ARRIVES)
+    if waiting or stored or held:
+        world.witness.violated(
+            Invariant.ARRIVES, f"{waiting} wait in the outbox, {stored} at the broker, {held} at collectors"
+        )
+    world.witness.checked(Invariant.NO_DEAD_LETTER)
     for letter in world.it.dead_letters.all():
-        world.witness.violated("no delivery is a dead letter", letter.reason)
+        world.witness.violated(Invariant.NO_DEAD_LETTER, letter.reason)
 
 
 # ------------------------------------------------------------------ intervals
@@ -96,7 +119,7 @@ def _judge_intervals(world: World, one: FieldMeter) -> int:
             wanted.discard(number)
             _judge_gaps(world, one, channel, expected - _known(blocks))
     for number in sorted(wanted):
-        world.witness.violated("what is held is whole", f"{one.meter_id} has no channel 1.0.{number + 1}.29.0.255")
+        world.witness.violated(Invariant.WHOLE, f"{one.meter_id} has no channel 1.0.{number + 1}.29.0.255")
     return compared
 
 
@@ -118,10 +141,11 @@ def _compare(world: World, one: FieldMeter, channel: Channel, block: Block) -> i
     if len(wrong):
         slot = int(wrong[0])
         world.witness.violated(
-            "what is held is true",
+            Invariant.TRUE,
             f"{one.meter_id} {channel.obis} day {block.day} slot {slot}: {held_wh[slot]} held, {truth[slot]} is true;"
             f" {len(wrong)} such; from {block.source[:12]}",
         )
+    world.witness.checked(Invariant.TRUE, int(known.sum()))
     return int(known.sum())
 
 
@@ -130,10 +154,11 @@ def _known(blocks: Sequence[Block]) -> set[int]:
 
 
 def _judge_gaps(world: World, one: FieldMeter, channel: Channel, missing: set[int]) -> None:
+    world.witness.checked(Invariant.WHOLE)
     if missing:
         after_s = min(missing) * INTERVAL_S - epoch_s(world.settings.start)
         world.witness.violated(
-            "what is held is whole",
+            Invariant.WHOLE,
             f"{one.meter_id} {channel.obis}: {len(missing)} intervals are missing, the first starts"
             f" {after_s} s after the start",
         )
@@ -146,7 +171,8 @@ def _captured(one: FieldMeter) -> set[Quantity]:
 
 def _is_complete(world: World, one: FieldMeter) -> bool:
     """Whether it could be reached in time, and whether its own clock let it say all."""
-    reachable = not one.meter.kinds & _NOT_READABLE and one.meter_id not in world.forgetful
+    kinds, on_the_line = one.meter.kinds, one.site.first.meter.kinds
+    reachable = not kinds & _NOT_READABLE and not on_the_line & _NOBODY_THERE and one.meter_id not in world.forgetful
     return reachable and not tells_wrong_times(one.meter)
 
 
@@ -165,10 +191,11 @@ def _judge_events(world: World, one: FieldMeter) -> None:
     )
     stored = world.it.deliveries.events_of(EventQuery(one.meter_id, limit=_ALL))
     told = Counter((epoch_s(found.event.at), found.event.code) for found in stored)
+    world.witness.checked(Invariant.ALARMS_ONCE, len(happened))
     for what in sorted(told - happened, key=str):
-        world.witness.violated("alarms are told once in effect", f"{one.meter_id}: {what} was told and did not happen")
+        world.witness.violated(Invariant.ALARMS_ONCE, f"{one.meter_id}: {what} was told and did not happen")
     for what in sorted(happened - told, key=str) if _is_complete(world, one) else ():
-        world.witness.violated("alarms are told once in effect", f"{one.meter_id}: {what} happened and was not told")
+        world.witness.violated(Invariant.ALARMS_ONCE, f"{one.meter_id}: {what} happened and was not told")
 
 
 def _judge_pushes(world: World, one: FieldMeter) -> None:
@@ -179,8 +206,9 @@ def _judge_pushes(world: World, one: FieldMeter) -> None:
     found = world.it.deliveries.answered(one.meter_id, since.replace(year=since.year - 1, day=1), limit=_ALL)
     decoded = map(ProtobufCodec().decode, (body for _, body in found))
     frames = Counter(one.exchanges[0].response for one in decoded if one.outcome is Outcome.PUSHED)
+    world.witness.checked(Invariant.PUSHES_ONCE, len(frames))
     for frame, times in frames.items():
         if times > 1:
             world.witness.violated(
-                "a push is taken once", f"{one.meter_id}: {len(frame)} octets were taken {times} times"
+                Invariant.PUSHES_ONCE, f"{one.meter_id}: {len(frame)} octets were taken {times} times"
             )

@@ -57,7 +57,7 @@ class CampaignLoop(VirtualTimeLoop):
     """Real transports, servers and clients run on it unchanged: `network` is what their connections go over."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(sockets=False)
         self.network: Network
         self._tasks_made = 0
         self.set_task_factory(self._make_task)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from datetime import datetime, timedelta
+from math import inf
 from random import Random
 from typing import Any, Final, Protocol, TypeVar
 
@@ -51,7 +52,7 @@ class Machine:
         self.clock = clock
         self.alive = True
         self.host_is_up = True
-        self.frozen_until_s = 0.0
+        self.frozen_until_s = -inf
         self.kept_back = 0
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.lines: dict[Line, None] = {}

@@ -8,7 +8,9 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-_OURS: Final = ("amity.headend.", "amity.messaging.broker")
+_OURS: Final = (
+    "amity.headend.", "amity.messaging.broker", "amity.collector.", "amity.transports.", "amity.protocols.relay."
+)  # fmt: skip
 _SKIPPED: Final = ("amity.headend.event_catalogue", "amity.headend.mapping")  # what was read from files once
 _CONTAINERS: Final = (dict, OrderedDict, list, set, frozenset, deque, tuple)
 

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, NamedTuple, Protocol
-from zlib import crc32
 
+from amity.simulation.campaign.ends import DatagramEnd, Listening, StreamEnd
 from amity.simulation.campaign.loop import CampaignLoop
 from amity.simulation.campaign.machine import MACHINE, KilledError, Machine
 from amity.simulation.campaign.witness import Witness
 from amity.simulation.chance import stream
+from amity.simulation.network.medium import Way
 
 _EPHEMERAL: Final = 49_152
-_TICK_S: Final = 1e-6  # what is sent later on a connection arrives later, be it by this much
+_HANDSHAKE_OCTETS: Final = 40
+_SYN_PATIENCE_S: Final = 127.0  # Linux: six times again, each after twice as long
 
 
 class Cut(NamedTuple):
@@ -47,29 +49,26 @@ class Conditions:
 
 
 class Observer(Protocol):
-    """Is told of connections and of what is sent on them."""
+    """Is told of what is sent."""
 
-    def opened(self, client: Machine, host: str, line: object) -> None:
-        """A connection (or datagram socket) towards a host is ready for use."""
-        ...
-
-    def closed(self, client: Machine, host: str, line: object) -> None:
-        """The client is done with it."""
-        ...
-
-    def sent(self, sender: Machine, host: str, octets: bytes) -> None:
-        """Octets were put on the line."""
+    def sent(self, sender: Machine, host: str, octets: bytes, *, opened: bool) -> None:
+        """Octets were put on the line; `opened`: on one that the sender opened himself."""
         ...
 
 
 class Network:
-    """Hosts by address, the machine that runs on each now, and the conditions between them."""
+    """Hosts by address, the machine that runs on each now, and the conditions between them.
+
+    `links` are the ways from host to host that have a bandwidth, a latency and a loss of their own (WAN and NAN).
+    `behind`: a name that stands for several hosts, of which the first that listens is called.
+    """
 
     def __init__(self, loop: CampaignLoop, seed: int, witness: Witness, observer: Observer) -> None:
         self.loop = loop
         self.conditions = Conditions()
         self.machines: dict[str, Machine] = {}
         self.behind: dict[str, tuple[str, ...]] = {}
+        self.links: dict[tuple[str, str], Way] = {}
         self.witness = witness
         self.observer = observer
         self._seed = seed
@@ -80,14 +79,15 @@ class Network:
     async def connect(
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int
     ) -> tuple[asyncio.Transport, asyncio.Protocol]:
-        """A TCP connection; raise ConnectionRefusedError, or wait for ever where nothing passes."""
+        """A TCP connection; raise ConnectionRefusedError, or TimeoutError where nothing passes."""
         client = MACHINE.get()
-        host = self._served_by(host, port)
-        await self.travel(client.host, host)
-        machine = self.machines.get(host)
-        if machine is None or not machine.host_is_up:
-            await self._for_ever()
-        await self.travel(host, client.host)
+        host = self.served_by(host, (port, False))
+        async with asyncio.timeout(_SYN_PATIENCE_S):
+            await self.travel(client.host, host)
+            machine = self.machines.get(host)
+            if machine is None or not machine.host_is_up:
+                await self._for_ever()
+            await self.travel(host, client.host)
         accept = None if machine is None else machine.servers.get((port, False))
         if machine is None or accept is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
@@ -117,8 +117,6 @@ class Network:
         machine.servers[port, True] = end
         machine.lines[end] = None
         protocol.connection_made(end)
-        if remote is not None:
-            self.observer.opened(machine, remote[0], end)
         return end, protocol
 
     # ------------------------------------------------------------------ for the ends
@@ -138,6 +136,26 @@ class Network:
         conditions, chance = self.conditions, self.chance(source, target)
         delay_s = conditions.delay_s + conditions.jitter_s * chance.random()
         return delay_s + conditions.late_s * chance.random() if chance.random() < conditions.late else delay_s
+
+    def arrives_s(self, source: str, target: str, octets: int) -> float:
+        """When so much of a stream arrives that is sent now."""
+        now_s, link = self.loop.time(), self.links.get((source, target))
+        return now_s + self.delay_s(source, target) if link is None else link.of_stream(now_s, octets)
+
+    def datagram_arrives_s(self, source: str, target: str, octets: int) -> float | None:
+        """When a datagram arrives that is sent now, None when it never does."""
+        now_s, link = self.loop.time(), self.links.get((source, target))
+        if self.is_cut(source, target) or self.chance(source, target).random() < self.conditions.lost:
+            return None
+        return now_s + self.delay_s(source, target) if link is None else link.of_datagram(now_s, octets)
+
+    def served_by(self, host: str, service: tuple[int, bool]) -> str:
+        """Where a name stands for several hosts, the first that serves a port: what a load balancer does."""
+        hosts = self.behind.get(host)
+        if hosts is None:
+            return host
+        serving = (one for one in hosts if one in self.machines and service in self.machines[one].servers)
+        return next(serving, hosts[0])
 
     def call(self, machine: Machine, when_s: float, work: Callable[..., None], *arguments: Any) -> None:
         """Have something happen on a machine, if it still lives then."""
@@ -160,20 +178,11 @@ class Network:
         near.protocol.connection_made(near)
         self.call(server, self.loop.time(), far.accepted, accept)
         self.witness.note(client.name, f"connected to {server.name}")
-        self.observer.opened(client, server.host, near)
         return near, near.protocol
-
-    def _served_by(self, host: str, port: int) -> str:
-        """Where a name stands for several hosts, the first that listens: what a load balancer does."""
-        hosts = self.behind.get(host)
-        if hosts is None:
-            return host
-        listening = (one for one in hosts if one in self.machines and (port, False) in self.machines[one].servers)
-        return next(listening, hosts[0])
 
     async def travel(self, source: str, target: str) -> None:
         """One message without content goes over; for ever on its way where nothing passes."""
-        await asyncio.sleep(self.delay_s(source, target))
+        await asyncio.sleep(self.arrives_s(source, target, _HANDSHAKE_OCTETS) - self.loop.time())
         if self.is_cut(source, target) or self.chance(source, target).random() < self.conditions.stalls:
             await self._for_ever()
 
@@ -192,239 +201,3 @@ def _on(machine: Machine, work: Callable[..., None], arguments: Iterable[Any]) -
         except KilledError:
             return
         work(*arguments)
-
-
-class Listening:
-    """What `create_server` gives."""
-
-    def __init__(self, machine: Machine, host: str, port: int) -> None:
-        self._machine = machine
-        self._name = (host, port)
-
-    @property
-    def sockets(self) -> tuple["Listening", ...]:
-        """Something that knows its name."""
-        return (self,)
-
-    def getsockname(self) -> tuple[str, int]:
-        """Host and port."""
-        return self._name
-
-    def close(self) -> None:
-        """Take no more connections."""
-        self._machine.servers.pop((self._name[1], False), None)
-
-    async def wait_closed(self) -> None:
-        """Nothing is to be waited for."""
-
-
-class StreamEnd(asyncio.Transport):
-    """One end of a TCP connection."""
-
-    def __init__(self, network: Network, machine: Machine, peer: tuple[str, int], *, opens: bool) -> None:
-        super().__init__({"peername": peer})
-        self.other: StreamEnd
-        self.protocol: asyncio.BaseProtocol
-        self.machine = machine
-        self._network = network
-        self._peer = peer
-        self._opens = opens
-        self._closing = False
-        self._ended = False
-        self._dead = False
-        self._arrives_s = 0.0
-        self._held: list[bytes] | None = None
-
-    # ------------------------------------------------------------------ the transport
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send octets."""
-        octets = bytes(data)
-        if self._closing or not self.machine.alive or not octets:
-            return
-        self._network.observer.sent(self.machine, self._peer[0], octets)
-        self._send(self.other.receive, octets)
-
-    def write_eof(self) -> None:
-        """Say that no more comes."""
-        self._send(self.other.hear_the_end)
-
-    def can_write_eof(self) -> bool:
-        """TCP can."""
-        return True
-
-    def close(self) -> None:
-        """Hang up; the other side hears of it."""
-        if not self._closing:
-            self._closing = True
-            if self.machine.alive:
-                self._send(self.other.hear_the_end)
-            self._network.loop.call_soon(self._end, None)
-
-    def abort(self) -> None:
-        """Hang up at once."""
-        self.close()
-
-    def is_closing(self) -> bool:
-        """True once it hangs up."""
-        return self._closing
-
-    def is_reading(self) -> bool:
-        """True unless it is paused."""
-        return self._held is None
-
-    def pause_reading(self) -> None:
-        """Keep what comes."""
-        self._held = [] if self._held is None else self._held
-
-    def resume_reading(self) -> None:
-        """Hand out what was kept."""
-        held, self._held = self._held or [], None
-        for octets in held:
-            self._network.loop.call_soon(self.receive, octets)
-
-    def get_write_buffer_size(self) -> int:
-        """Nothing waits at this end."""
-        return 0
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """There is no buffer."""
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Who is told what comes."""
-        return self.protocol
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Tell another one from now on."""
-        self.protocol = protocol
-
-    # ------------------------------------------------------------------ from the network
-    def accepted(self, accept: Callable[[], asyncio.Protocol]) -> None:
-        """A connection has come in."""
-        self.protocol = accept()
-        self.protocol.connection_made(self)
-
-    def receive(self, octets: bytes) -> None:
-        """Octets have come."""
-        if self._closing or self._ended:
-            return
-        if self._held is not None:
-            self._held.append(octets)
-            return
-        self._network.witness.note(self.machine.name, f"hears {len(octets)} {crc32(octets):08x} of {self._peer[0]}")
-        if isinstance(self.protocol, asyncio.Protocol):
-            self.protocol.data_received(octets)
-
-    def hear_the_end(self) -> None:
-        """The other side sends no more."""
-        if not self._ended and not (isinstance(self.protocol, asyncio.Protocol) and self.protocol.eof_received()):
-            self.close()
-
-    def reset(self) -> None:
-        """The other side's process has died."""
-        self._end(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
-
-    def cut(self, *, told: bool) -> None:
-        """This machine is gone."""
-        if told and not self._closing:
-            self._send(self.other.reset)
-        self._end(None)
-
-    # ------------------------------------------------------------------
-    def _send(self, work: Callable[..., None], *octets: bytes) -> None:
-        """In order behind what was sent before; never, once the line is dead."""
-        network, source, target = self._network, self.machine.host, self._peer[0]
-        if self._dead:
-            return
-        cut = network.is_cut(source, target)
-        if cut or network.chance(source, target).random() < network.conditions.stalls:
-            self._dead = True
-            network.witness.note(self.machine.name, f"line to {target} is dead")
-            return
-        self._arrives_s = max(self._arrives_s + _TICK_S, network.loop.time() + network.delay_s(source, target))
-        network.call(self.other.machine, self._arrives_s, work, *octets)
-
-    def _end(self, error: Exception | None) -> None:
-        if self._ended:
-            return
-        self._closing = self._ended = True
-        self.machine.lines.pop(self, None)
-        if self._opens:
-            self._network.observer.closed(self.machine, self._peer[0], self)
-        protocol = getattr(self, "protocol", None)
-        if protocol is not None:
-            protocol.connection_lost(error)
-
-
-class DatagramEnd(asyncio.DatagramTransport):
-    """A UDP socket."""
-
-    def __init__(
-        self,
-        network: Network,
-        machine: Machine,
-        port: int,
-        remote: tuple[str, int] | None,
-        protocol: asyncio.DatagramProtocol,
-    ) -> None:
-        super().__init__({"sockname": (machine.host, port), "peername": remote})
-        self._network = network
-        self.machine = machine
-        self._port = port
-        self._remote = remote
-        self._protocol = protocol
-        self._closing = False
-
-    def sendto(self, data: Any, addr: Any = None) -> None:
-        """Send a datagram: it may be lost, come twice, or later than the next."""
-        target = addr or self._remote
-        network, octets = self._network, bytes(data)
-        if self._closing or target is None or not self.machine.alive:
-            return
-        source, host, conditions = self.machine.host, target[0], network.conditions
-        network.observer.sent(self.machine, host, octets)
-        chance = network.chance(source, host)
-        times = 2 if chance.random() < conditions.doubled else 1
-        for _ in range(times):
-            if not network.is_cut(source, host) and chance.random() >= conditions.lost:
-                machine = network.machines.get(host)
-                if machine is not None:
-                    when_s = network.loop.time() + network.delay_s(source, host)
-                    network.call(machine, when_s, self._arrive, machine, target[1], octets)
-
-    def close(self) -> None:
-        """Give the port back."""
-        if not self._closing:
-            self._closing = True
-            self._network.loop.call_soon(self._end)
-
-    def abort(self) -> None:
-        """The same."""
-        self.close()
-
-    def is_closing(self) -> bool:
-        """True once it is closed."""
-        return self._closing
-
-    def cut(self, *, told: bool) -> None:
-        """This machine is gone; nobody is ever told so in datagrams."""
-        del told
-        self._closing = True
-        self._end()
-
-    def _arrive(self, machine: Machine, port: int, octets: bytes) -> None:
-        end = machine.servers.get((port, True))
-        if isinstance(end, DatagramEnd) and not end.is_closing():
-            self._network.witness.note(machine.name, f"hears datagram {len(octets)} {crc32(octets):08x}")
-            end.deliver(octets, (self.machine.host, self._port))
-
-    def deliver(self, octets: bytes, source: tuple[str, int]) -> None:
-        """A datagram has come; a connected socket hears its peer alone."""
-        if self._remote is None or self._remote == source:
-            self._protocol.datagram_received(octets, source)
-
-    def _end(self) -> None:
-        if self.machine.lines.pop(self, self) is None:
-            self.machine.servers.pop((self._port, True), None)
-            if self._remote is not None:
-                self._network.observer.closed(self.machine, self._remote[0], self)
-            self._protocol.connection_lost(None)

@@ -8,42 +8,51 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Final
 
 from amity.domain.jobs import JobKind, MissedFires, ReadingSchedule
+from amity.headend.called_lines import CalledInConnector, CalledLines
+from amity.headend.collectors.connected import ConnectedCollector
+from amity.headend.collectors.registry import Collectors, ReachConnector
 from amity.headend.delivery import Courier
 from amity.headend.jobs.calendar import Calendar
 from amity.headend.jobs.meter_sessions import MeterSessions
 from amity.headend.jobs.ports import JobStore, LeaseTerms
 from amity.headend.jobs.retry import RetryRules
 from amity.headend.jobs.scheduler import Scheduler
+from amity.headend.jobs.throttle import Limit, ThrottleRules
 from amity.headend.jobs.worker import Worker
 from amity.headend.plan import ReadingRules
-from amity.headend.ports import CollectionStore, MeterSecrets, Publisher, PushCounterStore
+from amity.headend.ports import CollectionStore, Connector, MeterSecrets, Publisher, PushCounterStore
 from amity.headend.push_listener import PushListener
 from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.kernel.errors import AmityError
 from amity.messaging.access import SUBJECT
 from amity.messaging.broker import JetStreamConsumer, JetStreamPublisher, Received
-from amity.messaging.codec import ProtobufCodec
+from amity.messaging.codec import ProtobufCodec, join, split
 from amity.simulation.campaign.broker import StandInBroker, link_of_head_end, link_of_mdm
 from amity.simulation.campaign.disk import DiskState, Workshop, Zone
-from amity.simulation.campaign.field import PORT
+from amity.simulation.campaign.doors import Doors, office_of
 from amity.simulation.campaign.machine import Machine, SimulatedDisk
 from amity.simulation.campaign.settings import TITLE, WorldSettings
+from amity.simulation.campaign.wire import WatchedConnector, Wire
 from amity.simulation.chance import stream
 from amity.storage.it.database import ItDatabase
 from amity.storage.ot.counters import SqlCounters
 from amity.storage.ot.database import OtDatabase
 from amity.transports.meter_connector import MeterConnector
-from amity.usecases.ingest import ingest
+from amity.usecases.intake import Intake
 
-LOOK_EVERY_S: Final = 41.0
+LOOK_EVERY_S: Final = 97.0
 LEASE: Final = timedelta(seconds=60)
-_TIDY_EVERY_S: Final = 60.0
+THROTTLE: Final = ThrottleRules(collector=Limit(sessions=12))
+_TIDY_EVERY_S: Final = 300.0
+_WAYS_EVERY_S: Final = 60.0
+_PUT_OFF_MAX: Final = 256
 _KINDS: Final = (JobKind.PROFILES, JobKind.REGISTERS, JobKind.EVENTS)
 
 
@@ -94,6 +103,9 @@ class Utility:
     it_disk: DiskState
     parts: Parts
     schedules: Callable[[], Sequence[Calendar]]
+    wire: Wire
+    collectors: Mapping[str, str]
+    """Names of collectors by host."""
 
 
 def schedule_of(settings: WorldSettings) -> Calendar:
@@ -113,36 +125,32 @@ def schedule_of(settings: WorldSettings) -> Calendar:
 
 
 class HeadEndNode:
-    """One head-end process: scheduler, worker, push listener, courier."""
+    """One head-end process: scheduler, worker, courier, the doors for whoever calls."""
 
     def __init__(self, machine: Machine, utility: Utility, number: int) -> None:
         settings, parts = utility.settings, utility.parts
         chance = Random(stream(settings.seed, machine.name, number))
         disk = SimulatedDisk(machine, chance, lambda: utility.ot_disk.slowness)
+        self.machine = machine
         self.database = OtDatabase(utility.workshop.engine(Zone.OT, machine, utility.ot_disk))
-        surroundings = self._surroundings(utility, machine, disk, chance)
+        self.lines = CalledLines()
+        way = CalledInConnector(self.lines, ReachConnector(MeterConnector(), self._serving))
+        surroundings = self._surroundings(utility, disk, chance, WatchedConnector(way, machine, utility.wire))
         self.listener = PushListener(surroundings, parts.push_counters(self.database))
+        office = office_of(machine.name, self.database, self.listener, surroundings, LOOK_EVERY_S)
+        self.collectors = Collectors(office)
+        self.doors = Doors(
+            surroundings, self.database, self.listener, self.lines, self.collectors, utility.collectors, self._called_in
+        )
         self.sessions = MeterSessions(
             surroundings,
             self.database.meter_states,
             parts.counters(self.database),
+            on_collected=lambda collected: self.lines.told(collected.delivery),
             on_unsolicited=self.listener.take_from_session,
         )
-        terms = LeaseTerms(
-            f"{machine.name}/{number}",
-            duration=LEASE,
-            look_every=timedelta(seconds=LOOK_EVERY_S),
-            retry=RetryRules(attempts_max=6, tries_a_day=1_000, backoff=Backoff(base_s=2.0, limit_s=120.0)),
-        )
-        self.worker = Worker(
-            parts.jobs(self.database),
-            self.sessions,
-            terms=lambda: terms,
-            concurrency=settings.concurrency,
-            clock=machine.clock,
-            disk=disk,
-            chance=chance.random,
-        )
+        self._disk = disk
+        self.worker = self._worker(utility, f"{machine.name}/{number}", chance)
         self.scheduler = Scheduler(
             utility.schedules,
             firings=self.database.firings,
@@ -155,16 +163,55 @@ class HeadEndNode:
         )
         link = link_of_head_end(utility.broker)
         real = JetStreamPublisher(link.access, chance=chance.random, link=link)
-        self.courier = Courier(surroundings.collection, parts.publisher(real), disk, chance.random, idle_s=LOOK_EVERY_S)
-        self.machine = machine
-        self._disk = disk
+        self.courier = Courier(
+            surroundings.collection, parts.publisher(real), disk, chance.random, idle_s=LOOK_EVERY_S, join=join
+        )
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Everything that holds something."""
+        doors = (self.listener, self.lines, self.collectors, self.doors.tcp, self.doors.udp)
+        return (self.worker, self.sessions, self.scheduler, self.courier, *doors)
 
     async def run(self) -> None:
         """Work until the process ends."""
-        await self.listener.start(self.machine.host, PORT)
         async with asyncio.TaskGroup() as tasks:
-            for part in (self.worker.run(), self.scheduler.run(), self.courier.run(), self._tidy_for_ever()):
+            doors = self.doors.run(self.machine.host)
+            endless = (self._tidy_for_ever(), self._follow_ways_for_ever())
+            for part in (doors, self.worker.run(), self.scheduler.run(), self.courier.run(), *endless):
                 tasks.create_task(part)
+
+    def _serving(self, name: str) -> ConnectedCollector:
+        return self.collectors.serving(name)
+
+    # ------------------------------------------------------------------ ways that open: as `runtime.job_work` has it
+    async def _called_in(self, meter_id: str) -> None:
+        """A meter is on the line of this node: what waited for it is done here."""
+        await self._take([meter_id])
+
+    async def _take(self, meter_ids: Sequence[str]) -> None:
+        now, called_in = self.machine.clock.now(), self.database.called_in
+
+        def due() -> Sequence[str]:
+            for meter_id in meter_ids:
+                called_in.due_now(meter_id, now)
+            return meter_ids
+
+        with suppress(AmityError):
+            await self.worker.take(due)
+
+    async def _follow_ways_for_ever(self) -> None:
+        """What another node put off, for it has no way to the meter, is done here."""
+        while True:
+            await asyncio.sleep(_WAYS_EVERY_S)
+            collectors = frozenset(one.presented.name for one in self.collectors.all)
+            meters, now = frozenset(self.lines.meters), self.machine.clock.now()
+            if collectors or meters:
+                with suppress(AmityError):
+                    await self._take(await self._disk(partial(self._put_off, meters, collectors, now)))
+
+    def _put_off(self, meters: frozenset[str], collectors: frozenset[str], now: datetime) -> Sequence[str]:
+        return self.database.called_in.put_off(meters, collectors, now, _PUT_OFF_MAX)
 
     async def _tidy_for_ever(self) -> None:
         while True:
@@ -172,14 +219,34 @@ class HeadEndNode:
                 await self._disk(lambda: self.database.jobs.expire(self.machine.clock.now()))
             await asyncio.sleep(_TIDY_EVERY_S)
 
-    def _surroundings(self, utility: Utility, machine: Machine, disk: SimulatedDisk, chance: Random) -> Surroundings:
+    def _worker(self, utility: Utility, name: str, chance: Random) -> Worker:
+        terms = LeaseTerms(
+            name,
+            duration=LEASE,
+            look_every=timedelta(seconds=LOOK_EVERY_S),
+            throttle=THROTTLE if utility.collectors else ThrottleRules(),
+            retry=RetryRules(attempts_max=6, tries_a_day=1_000, backoff=Backoff(base_s=8.0, limit_s=240.0)),
+        )
+        return Worker(
+            utility.parts.jobs(self.database),
+            self.sessions,
+            terms=lambda: terms,
+            concurrency=utility.settings.concurrency,
+            clock=self.machine.clock,
+            disk=self._disk,
+            chance=chance.random,
+        )
+
+    def _surroundings(
+        self, utility: Utility, disk: SimulatedDisk, chance: Random, connector: Connector
+    ) -> Surroundings:
         parts = utility.parts
         return Surroundings(
-            clock=machine.clock,
+            clock=self.machine.clock,
             chance=chance.random,
             random_octets=chance.randbytes,
             system_title=TITLE,
-            connector=MeterConnector(),
+            connector=connector,
             disk=disk,
             endpoints=self.database.endpoints,
             keys=HeldKeys(utility.secrets),
@@ -202,7 +269,7 @@ class MdmNode:
         self.machine = machine
         self.database = ItDatabase(utility.workshop.engine(Zone.IT, machine, utility.it_disk))
         self._disk = SimulatedDisk(machine, chance, lambda: utility.it_disk.slowness)
-        self._codec = ProtobufCodec()
+        self._intake = Intake(self.database, ProtobufCodec(), machine.clock, SUBJECT)
         link = link_of_mdm(utility.broker)
         self._consumer = JetStreamConsumer(link.access, chance=chance.random, link=link)
 
@@ -211,12 +278,7 @@ class MdmNode:
         await self._consumer.run(self._store, self._set_aside)
 
     async def _store(self, message: Received) -> None:
-        await self._disk(lambda: self._ingest(message))
-
-    def _ingest(self, message: Received) -> None:
-        delivery = self._codec.decode(message.body)
-        ingest(delivery, message.body, self.database, self.machine.clock)
+        await self._disk(lambda: self._intake.store(split(message.body)))
 
     async def _set_aside(self, message: Received, reason: str) -> None:
-        letters, now = self.database.dead_letters, self.machine.clock.now()
-        await self._disk(lambda: letters.add(SUBJECT, message.body, reason=reason, received_at=now))
+        await self._disk(lambda: self._intake.set_aside(split(message.body), reason))

@@ -37,9 +37,33 @@ class Trouble(StrEnum):
     PUSHES_REPLAYED = "recorded pushes are replayed"
     SESSION_REPLAYED = "a recorded session is replayed to the meter"
     READ_NOW = "somebody asks for readings now"
+    COLLECTOR_KILLED = "a collector killed"
+    COLLECTOR_POWER_CUT = "a collector loses power"
+    WAN_CUT = "a collector cut off from the head-end"
+    NAN_CUT = "a collector cut off from its meters"
+    COLLECTOR_DISK_FULL = "a collector's disk full"
+    COLLECTOR_DISK_SLOW = "a collector's disk slow"
 
 
-_WEIGHT: Final = {Trouble.NODE_KILLED: 4, Trouble.MDM_KILLED: 2, Trouble.OT_DISK_FULL: 2, Trouble.PUSHES_REPLAYED: 2}
+OF_COLLECTORS: Final = frozenset(
+    (
+        Trouble.COLLECTOR_KILLED,
+        Trouble.COLLECTOR_POWER_CUT,
+        Trouble.WAN_CUT,
+        Trouble.NAN_CUT,
+        Trouble.COLLECTOR_DISK_FULL,
+        Trouble.COLLECTOR_DISK_SLOW,
+    )
+)
+
+
+_WEIGHT: Final = {
+    Trouble.NODE_KILLED: 4,
+    Trouble.MDM_KILLED: 2,
+    Trouble.OT_DISK_FULL: 2,
+    Trouble.PUSHES_REPLAYED: 2,
+    Trouble.WAN_CUT: 3,
+}
 _STEPS_MAX: Final = 60
 _LASTS_S: Final = (5.0, 1500.0)
 
@@ -63,7 +87,7 @@ class Event:
 def plan_of(settings: WorldSettings) -> Sequence[Event]:
     """The troubles of a world in the order of time; all are over when its span is."""
     chance = Random(stream(settings.seed, "plan"))
-    kinds = list(Trouble)
+    kinds = [kind for kind in Trouble if settings.collectors or kind not in OF_COLLECTORS]
     weights = [_WEIGHT.get(kind, 1) for kind in kinds]
     span_s = settings.span.total_seconds()
     events = []

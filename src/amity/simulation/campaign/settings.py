@@ -11,8 +11,17 @@ from amity.simulation.faults import FaultKind
 
 TITLE: Final = b"AMYSIM\0\1"
 """The head-end's system title, the same for all its nodes."""
+PORT: Final = 4059
+"""Where meters listen, and where they call."""
+PUSH_HOST: Final = "push.head-end"
+"""Whichever node listens: what HAProxy stands for."""
+THOUSANDS_EVERY: Final = 50
+"""The world of every so-maniest seed has more than two thousand meters; …"""
+DOZENS_EVERY: Final = 10
+"""… that of every so-maniest, counted from half of it on, has some dozens; all others have three to eight."""
 _FAULTY: Final = 0.45
 _FIRST_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_MANY: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,8 @@ class WorldSettings:
     """All that decides what a world is like; the fault plan follows from the seed too.
 
     The meters are read every `period`; faults fall within `span`, after which everything is mended and has `settle` to
-    come right. `grace` is what jobs and queues then have to end.
+    come right. `grace` is what jobs and queues then have to end. Of the meters, about `behind` are reached through one
+    of the `collectors`, `calling` open the connection themselves, `handing_on` are gateways for others.
     """
 
     seed: int
@@ -30,16 +40,21 @@ class WorldSettings:
     period: timedelta
     span: timedelta
     concurrency: int = 8
+    collectors: int = 0
+    behind: float = 0.5
+    calling: float = 0.15
+    handing_on: float = 0.15
     pushing: float = 0.6
     faults: int = 8
     meter_faults: Mapping[FaultKind, float] = field(default_factory=dict)
     first_read: timedelta = timedelta(hours=2)
+    fires_to_settle: int = 3
     grace: timedelta = timedelta(minutes=75)
 
     @property
     def settle(self) -> timedelta:
-        """Time to come right once nothing goes wrong any more: three fires, with their retries."""
-        return 3 * self.period + timedelta(minutes=5)
+        """Time to come right once nothing goes wrong any more: some fires, with their retries."""
+        return self.fires_to_settle * self.period + timedelta(minutes=5)
 
     @property
     def end(self) -> datetime:
@@ -48,20 +63,33 @@ class WorldSettings:
 
 
 def settings_of(seed: int, *, meters: int | None = None, hours: float | None = None) -> WorldSettings:
-    """The world of a seed: a few meters for some hours, unless it is said otherwise."""
+    """The world of a seed, of the seed's own size and span unless it is said otherwise."""
     chance = Random(stream(seed, "world"))
     start = _FIRST_DAY + timedelta(minutes=chance.randrange(365 * 24 * 60), seconds=chance.randrange(60))
-    drawn_meters, drawn_hours = chance.randrange(3, 7), chance.choice((0.5, 0.75, 1.0, 1.5))
+    number = _meters_of(seed, chance) if meters is None else meters
+    drawn_hours = chance.choice((0.5, 0.75, 1.0, 1.5))
     kinds = chance.sample((FaultKind.SLOW, FaultKind.CLOSES_MID_FRAME, FaultKind.GARBAGE_BYTES, FaultKind.GAP), 2)
     rare = chance.choice((FaultKind.CLOCK_JUMP, FaultKind.SILENT, FaultKind.WRONG_KEY, FaultKind.REFUSED))
+    is_large = number >= _MANY
     return WorldSettings(
         seed=seed,
-        meters=drawn_meters if meters is None else meters,
-        nodes=chance.choice((1, 2, 2, 2, 3)),
+        meters=number,
+        nodes=chance.choice((2, 2, 3) if is_large else (1, 2, 2, 2, 3)),
         start=start,
-        period=timedelta(minutes=chance.choice((10, 10, 15))),
-        span=timedelta(hours=drawn_hours if hours is None else hours),
-        concurrency=8 if meters is None else 64,
+        period=timedelta(minutes=20 if is_large else chance.choice((10, 10, 15))),
+        span=timedelta(hours=hours or (0.5 if is_large else drawn_hours)),
+        concurrency=8 if number <= 2 * DOZENS_EVERY else 64,
+        collectors=4 if is_large else chance.choice((0, 0, 1, 1, 2)),
+        pushing=0.2 if is_large else 0.6,
         faults=chance.randrange(3, 14),
-        meter_faults={kind: 0.1 for kind in (*kinds, rare) if chance.random() < _FAULTY},
+        meter_faults={kind: 0.02 if is_large else 0.1 for kind in (*kinds, rare) if chance.random() < _FAULTY},
+        fires_to_settle=2 if is_large else 3,
     )
+
+
+def _meters_of(seed: int, chance: Random) -> int:
+    if seed % THOUSANDS_EVERY == 0:
+        return 2_000 + chance.randrange(400)
+    if seed % DOZENS_EVERY == DOZENS_EVERY // 2:
+        return chance.randrange(24, 60)
+    return chance.randrange(3, 9)

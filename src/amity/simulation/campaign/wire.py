@@ -1,28 +1,22 @@
 """What passes on the wires of a world: counters that are used, associations that are held, octets to replay."""
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final, NamedTuple
 
-from amity.kernel.errors import AmityError
+from amity.domain.collection import Outcome
+from amity.headend.ports import Channel, Connector, Endpoint
+from amity.kernel.errors import AmityError, TransportError
 from amity.protocols.dlms import acse, apdu
 from amity.protocols.dlms.acse import AARQ_TAG, Aarq
 from amity.protocols.dlms.apdu import Ciphered, GeneralCiphering
 from amity.protocols.dlms.ciphered import CipherTag
+from amity.protocols.gateway import prefix
 from amity.protocols.wrapper.frame import Reader
 from amity.simulation.campaign.machine import Machine
-from amity.simulation.campaign.witness import Witness
+from amity.simulation.campaign.witness import Invariant, Witness
 
 _RECORDED_MAX: Final = 200
 _CIPHERED: Final = frozenset(int(tag) for tag in CipherTag)
-
-
-class Known(Protocol):
-    """As much as is to be known of a meter."""
-
-    @property
-    def meter_id(self) -> str:
-        """Its name."""
-        ...
 
 
 class Recorded(NamedTuple):
@@ -32,77 +26,159 @@ class Recorded(NamedTuple):
     octets: bytes
 
 
-class Wire:
-    """Implements `network.Observer`."""
+class Counted(NamedTuple):
+    """A counter in a message: the device behind a gateway that it is for (empty: the one on the line), and the APDU."""
 
-    def __init__(self, witness: Witness, meters: Mapping[str, Known], head_end: frozenset[str]) -> None:
+    behind: bytes
+    counter: int
+    apdu: bytes
+
+
+class Wire:
+    """Implements `network.Observer`; is told of associations by `WatchedConnector`, of what meters hear by their ears.
+
+    `meters` says how many meters are at a host, `readers` are the hosts that speak with them for the head-end: its
+    nodes, and the collectors.
+    """
+
+    def __init__(self, witness: Witness, meters: Mapping[str, int], readers: Collection[str]) -> None:
         self._witness = witness
         self._meters = meters
-        self._head_end = head_end
+        self._readers = readers
         self._held: dict[str, dict[object, Machine]] = {}
-        self._used: dict[str, dict[int, bytes]] = {}
+        self._sent: dict[tuple[str, bytes], dict[int, int]] = {}
+        self._heard: dict[str, dict[int, int]] = {}
         self.pushes: list[Recorded] = []
         self.requests: dict[str, list[bytes]] = {}
         self.associations = 0
-        self.counters = 0
 
-    def opened(self, client: Machine, host: str, line: object) -> None:
-        """A head-end's connection with a meter must be the only one there is.
+    # ------------------------------------------------------------------ associations
+    def held(self, client: Machine, meter_id: str, line: object) -> None:
+        """A head-end node begins to speak with a meter; it must be the only one.
 
-        That of a process which stands still does not count: it cannot know that its lease is over until it goes on.
+        One which stands still does not count: it cannot know that its lease is over until it goes on.
         """
-        if host not in self._meters or client.host not in self._head_end:
-            return
-        held = self._held.setdefault(host, {})
-        awake = [other.name for other in held.values() if not other.was_frozen(self._witness.now_s())]
+        now_s, held = self._witness.now_s(), self._held.setdefault(meter_id, {})
+        awake = [other.name for other in held.values() if other.alive and not other.was_frozen(now_s)]
+        self._witness.checked(Invariant.ONE_ASSOCIATION)
         if awake:
-            others = ", ".join(awake)
             self._witness.violated(
-                "one association per meter", f"{client.name} connects to {self._name(host)}, held by {others}"
+                Invariant.ONE_ASSOCIATION, f"{client.name} speaks with {meter_id}, held by {', '.join(awake)}"
             )
         held[line] = client
         self.associations += 1
 
-    def closed(self, client: Machine, host: str, line: object) -> None:
-        """The connection is over."""
-        del client
-        self._held.get(host, {}).pop(line, None)
+    def let_go(self, meter_id: str, line: object) -> None:
+        """It is done with it."""
+        self._held[meter_id].pop(line, None)
 
-    def sent(self, sender: Machine, host: str, octets: bytes) -> None:
-        """Note the counter of a request, and record what an attacker could."""
-        if host in self._meters and sender.host in self._head_end:
-            if len(self.requests.setdefault(host, [])) < _RECORDED_MAX:
-                self.requests[host].append(octets)
-            self._count(host, octets)
-        elif sender.host in self._meters and host in self._head_end and len(self.pushes) < _RECORDED_MAX:
+    # ------------------------------------------------------------------ octets
+    def sent(self, sender: Machine, host: str, octets: bytes, *, opened: bool) -> None:
+        """Note the counter of a request, and record what an attacker could; `opened`: by the sender himself."""
+        if host in self._meters and sender.host in self._readers:
+            requests = self.requests.setdefault(host, [])
+            if len(requests) < _RECORDED_MAX:
+                requests.append(octets)
+            if opened or self._meters[host] == 1:  # else nobody sees whose key it is
+                self._count_sent(host, octets, asked=opened)
+        elif opened and sender.host in self._meters and len(self.pushes) < _RECORDED_MAX:
             self.pushes.append(Recorded(host, octets))
 
-    def _count(self, host: str, octets: bytes) -> None:
-        for counter in counters_in(octets):
-            used = self._used.setdefault(host, {})
-            if counter in used:
-                self._witness.violated(
-                    "no invocation counter repeats", f"{counter} was used before with {self._name(host)}"
-                )
-            used[counter] = octets
-            self.counters += 1
+    def _count_sent(self, host: str, octets: bytes, *, asked: bool) -> None:
+        """What is asked never goes out twice; a push that comes again is confirmed in the very octets of before."""
+        for found in counted_in(octets):
+            sent, message = self._sent.setdefault((host, found.behind), {}), hash(found.apdu)
+            self._witness.checked(Invariant.COUNTERS_SENT)
+            if found.counter in sent and (asked or sent[found.counter] != message):
+                self._witness.violated(Invariant.COUNTERS_SENT, f"{found.counter} was sent before to {host}")
+            sent[found.counter] = message
 
-    def _name(self, host: str) -> str:
-        return self._meters[host].meter_id
+    def heard(self, meter_id: str, client: int, octets: bytes) -> None:
+        """An APDU has reached a meter, whatever carried it: the same one may come twice, another with its counter not.
+
+        Another message under the same key and counter would give both away (NIST SP 800-38D, 8).
+        """
+        found = counted(octets)
+        if found is None or found.behind:
+            return  # nothing is counted, or not here: another meter behind this one hears it
+        before = self._heard.setdefault(f"{meter_id}/{client}", {}).setdefault(found.counter, hash(found.apdu))
+        self._witness.checked(Invariant.COUNTERS_HEARD)
+        if before != hash(found.apdu):
+            self._witness.violated(
+                Invariant.COUNTERS_HEARD, f"{meter_id} heard {found.counter} with another message before"
+            )
 
 
-def counters_in(octets: bytes) -> list[int]:
-    """The invocation counters of the protected APDUs in wrapper frames; none in anything else (HDLC, answers)."""
+class WatchedConnector:
+    """Implements `headend.ports.Connector`: another one, whose associations the wire is told of."""
+
+    def __init__(self, inner: Connector, machine: Machine, wire: Wire) -> None:
+        self._inner = inner
+        self._machine = machine
+        self._wire = wire
+
+    async def connect(self, endpoint: Endpoint, timeout_s: float) -> Channel:
+        """As the other does; from here on the meter is held."""
+        held = _Held(self._wire, endpoint.meter_id)
+        self._wire.held(self._machine, endpoint.meter_id, held)
+        try:
+            held.channel = await self._inner.connect(endpoint, timeout_s)
+        except BaseException:
+            held.let_go()
+            raise
+        return held
+
+    def outcome_of(self, error: TransportError) -> Outcome:
+        """As the other says."""
+        return self._inner.outcome_of(error)
+
+
+class _Held:
+    """Implements `headend.ports.Channel`: the channel that was opened, until it is closed."""
+
+    channel: Channel
+
+    def __init__(self, wire: Wire, meter_id: str) -> None:
+        self._wire = wire
+        self._meter_id = meter_id
+
+    @property
+    def unsolicited(self) -> Iterator[bytes]:
+        """What the meter said in between."""
+        return iter(self.channel.unsolicited)
+
+    async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:
+        """Ask."""
+        return await self.channel.exchange(apdu, timeout_s)
+
+    async def close(self) -> None:
+        """Give the meter back."""
+        try:
+            await self.channel.close()
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """The meter is free."""
+        self._wire.let_go(self._meter_id, self)
+
+
+def counted_in(octets: bytes) -> list[Counted]:
+    """The protected APDUs in wrapper frames; none in anything else (HDLC, a relay link, answers)."""
     try:
         frames = Reader().feed(octets)
     except AmityError:
         return []
-    return [counter for frame in frames if (counter := counter_of(frame.payload)) is not None]
+    return [found for frame in frames if (found := counted(frame.payload)) is not None]
 
 
-def counter_of(payload: bytes) -> int | None:
-    """The counter of one APDU, None for one that is not protected."""
+def counted(payload: bytes) -> Counted | None:
+    """The counter of one APDU, with or without a gateway's prefix; None for one that is not protected."""
+    behind = b""
     try:
+        if prefix.is_prefixed(payload):
+            prefixed = prefix.decode(payload)
+            behind, payload = bytes([prefixed.network]) + prefixed.device, prefixed.apdu
         if payload[:1] == bytes([AARQ_TAG]):
             request = acse.decode(payload)
             payload = (request.user_information if isinstance(request, Aarq) else None) or b""
@@ -111,4 +187,6 @@ def counter_of(payload: bytes) -> int | None:
         message = apdu.decode(payload)
     except AmityError:
         return None
-    return message.invocation_counter if isinstance(message, Ciphered | GeneralCiphering) else None
+    if not isinstance(message, Ciphered | GeneralCiphering):
+        return None
+    return Counted(behind, message.invocation_counter, payload)

@@ -1,11 +1,31 @@
-"""Who saw what and when: the trace of a world, its hash, and the violations that were seen on the way."""
+"""Who saw what and when: the trace of a world, its hash, what was checked, and the violations that were seen."""
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 _KEPT: Final = 400
+
+
+class Invariant(StrEnum):
+    """What must hold in every world."""
+
+    TRUE = "what is held is true"
+    WHOLE = "what is held is whole"
+    COUNTERS_SENT = "no invocation counter is sent twice"
+    COUNTERS_HEARD = "no invocation counter reaches a meter with two messages"
+    ONE_ASSOCIATION = "one association per meter"
+    JOBS_END = "every accepted job ends"
+    ARRIVES = "what was collected arrives"
+    NO_DEAD_LETTER = "no delivery is a dead letter"
+    ALARMS_ONCE = "alarms are told once in effect"
+    PUSHES_ONCE = "a push is taken once"
+    NO_REPLAY = "a replayed session is given nothing"
+    MEMORY = "memory is bounded"
+    NO_SUDDEN_END = "no process ends by itself"
+    NOTHING_UNHEARD = "nothing fails unheard"
 
 
 class Violation(NamedTuple):
@@ -23,17 +43,20 @@ class Witness:
         self.now_s = now_s
         self._hash = hashlib.blake2b(digest_size=8)
         self.newest: deque[str] = deque(maxlen=None if keep_all else _KEPT)
-        self.notes = 0
         self.violations: list[Violation] = []
+        self.checks: Counter[Invariant] = Counter()
 
     def note(self, who: str, what: str) -> None:
         """One line of the trace."""
         line = f"{self.now_s():12.6f} {who}: {what}"
         self._hash.update(line.encode())
         self.newest.append(line)
-        self.notes += 1
 
-    def violated(self, invariant: str, what: str) -> None:
+    def checked(self, invariant: Invariant, times: int = 1) -> None:
+        """It was looked whether an invariant holds: one that is never looked at says nothing."""
+        self.checks[invariant] += times
+
+    def violated(self, invariant: Invariant, what: str) -> None:
         """An invariant does not hold; the run goes on to its end."""
         self.note("VIOLATED", f"{invariant}: {what}")
         self.violations.append(Violation(invariant, what, self.now_s()))
@@ -42,7 +65,3 @@ class Witness:
     def digest(self) -> str:
         """The hash of everything noted so far."""
         return self._hash.hexdigest()
-
-    def about(self, word: str, lines: int) -> list[str]:
-        """The newest lines that hold the word."""
-        return [line for line in self.newest if word in line][-lines:]

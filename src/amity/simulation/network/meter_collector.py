@@ -2,15 +2,18 @@
 
 import asyncio
 import json
-from collections import deque
 
 from amity.collector.ports import Channel, Ways
 from amity.devices.client.conversation import Unanswered
 from amity.devices.server import MeterAssociation, MeterServer
+from amity.headend.fields import Fields
+from amity.headend.route_document import read_route
 from amity.kernel.errors import AmityError
 from amity.kernel.time import Clock
 from amity.protocols.relay.messages import FailureKind
+from amity.transports.channel import MeterChannel
 from amity.transports.failures import TimerT1Error
+from amity.transports.gateway_channel import GatewayChannel
 
 SELF = "self"
 """The host in the route of the meter that the collector is part of; its port means nothing."""
@@ -31,7 +34,9 @@ class MeterCollectorWays:
     async def open(self, route: str, client: int, server: int, timeout_s: float) -> Channel:
         """A way within the meter needs no line."""
         if _is_self(route):
-            return _WithinTheMeter(self._server.open_association(client), self._clock)
+            within = _WithinTheMeter(self._server.open_association(client), self._clock)
+            behind = read_route(Fields("the route", json.loads(route))).gateway
+            return within if behind is None else GatewayChannel(within, behind.network, behind.device)
         return await self._beyond.open(route, client, server, timeout_s)
 
     def kind_of(self, error: AmityError) -> FailureKind:
@@ -39,13 +44,15 @@ class MeterCollectorWays:
         return self._beyond.kind_of(error)
 
 
-class _WithinTheMeter:
-    """Implements `collector.ports.Channel`."""
+class _WithinTheMeter(MeterChannel):
+    """To the meter, and to those behind it where it is their gateway."""
+
+    __slots__ = ("_association", "_clock")
 
     def __init__(self, association: MeterAssociation, clock: Clock) -> None:
+        super().__init__()
         self._association = association
         self._clock = clock
-        self.unsolicited: deque[bytes] = deque()
 
     async def exchange(self, apdu: bytes, timeout_s: float) -> bytes:
         """Ask the meter; what follows its first answer is what is asked for next without an APDU."""

@@ -6,7 +6,7 @@ writers: before the first insert there is no row to lock.) On SQLite the write l
 first round always wins.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -63,12 +63,12 @@ def blocks_of(rows: Collection[Row[Any]]) -> list[Block]:
 
 
 class BlockMerge(NamedTuple):
-    """One write: where, how stored and newer combine, and what every new version is signed with."""
+    """One write: where, how stored and newer combine, and what new versions are signed with, all or by channel."""
 
     connection: Connection
     stage: Stage
     combine: Combine
-    source: str
+    source: str | Mapping[int, str]
     recorded_at: datetime
 
     def settle(self, blocks: Sequence[Block]) -> int:
@@ -99,7 +99,7 @@ class BlockMerge(NamedTuple):
         if stored.slots != newer.slots:
             raise StorageError(
                 f"channel {newer.channel_id} has {stored.slots} intervals a day, not {newer.slots}",
-                tried=f"merge day {newer.day} from {self.source}",
+                tried=f"merge day {newer.day} from {self._signature(newer.channel_id)}",
                 next_step="another interval length is another channel: ask the store for that one",
             )
         values, qualities = self.combine(stored, newer)
@@ -121,7 +121,7 @@ class BlockMerge(NamedTuple):
 
     def _insert(self, packed: dict[Key, Packed]) -> int:
         rows = [
-            {"stage": self.stage, "channel_id": channel_id, "day": day, **self._version(1, new)}
+            {"stage": self.stage, "channel_id": channel_id, "day": day, **self._version(channel_id, 1, new)}
             for (channel_id, day), new in packed.items()
         ]
         return execute_rows(self.connection, insert_or_ignore(self.connection, tables.block), rows)
@@ -134,17 +134,20 @@ class BlockMerge(NamedTuple):
         for (channel_id, day), new in merged.items():
             revision = stored[channel_id, day].revision
             place = {"at_stage": self.stage, "at_channel_id": channel_id, "at_day": day, "at_revision": revision}
-            swaps.append({**place, **self._version(revision + 1, new)})
+            swaps.append({**place, **self._version(channel_id, revision + 1, new)})
         return execute_rows(self.connection, _CAS, swaps)
 
-    def _version(self, revision: int, new: Packed) -> dict[str, Any]:
+    def _version(self, channel_id: int, revision: int, new: Packed) -> dict[str, Any]:
         return {
             "revision": revision,
             "content_hash": new.content_hash,
             "contents": new.contents,
-            "source": self.source,
+            "source": self._signature(channel_id),
             "recorded_at": microseconds(self.recorded_at),
         }
+
+    def _signature(self, channel_id: int) -> str:
+        return self.source if isinstance(self.source, str) else self.source[channel_id]
 
     @staticmethod
     def _row(stored: Row[Any]) -> dict[str, Any]:

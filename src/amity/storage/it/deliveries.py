@@ -1,25 +1,39 @@
 """The DeliveryStore: what came is kept for ever as it came, indexed by the intervals it brought."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from itertools import chain
+from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import BigInteger, Connection, Row, Select, and_, bindparam, cast, func, select
-from zstandard import ZstdCompressor, ZstdDecompressor
+from sqlalchemy import BigInteger, Connection, Row, Select, Table, and_, bindparam, cast, func, select
+from zstandard import ZstdDecompressor
 
 from amity.domain.collection import Delivery, Outcome
-from amity.domain.events import EventClass, EventKind, MeterEvent, Severity, event_id
-from amity.domain.readings import IntervalSeries, ReadingType, RegisterReading, UnknownObject
+from amity.domain.events import EventClass, EventKind, MeterEvent, Severity
+from amity.domain.readings import ReadingType, RegisterReading, UnknownObject
 from amity.kernel.obis import Obis
-from amity.kernel.time import SECONDS_PER_DAY, from_epoch_s, utc_day
+from amity.kernel.time import EPOCH, SECONDS_PER_DAY, from_epoch_s, utc_day
 from amity.kernel.units import Unit
-from amity.storage.columns import Instant
-from amity.storage.dialect import insert_or_ignore, insert_or_update
-from amity.storage.it import tables
-from amity.storage.it.collection_states import move_state
+from amity.storage.columns import MICROSECOND, Instant, microseconds
+from amity.storage.dialect import execute_rows, insert_or_ignore, insert_or_update
+from amity.storage.it import delivery_rows, tables
+from amity.storage.it.collection_states import move_states
+from amity.storage.row_sets import INTEGER, TEXT, Columns, run
 from amity.storage.transactions import Transactions
-from amity.usecases.ports import Arrival, CollectionState, DayOfReadings, EventQuery, Mask, StoredEvent, UnnamedCode
+from amity.usecases.ports import (
+    Arrival,
+    Arrived,
+    CollectionState,
+    DayOfReadings,
+    EventQuery,
+    Mask,
+    StoredEvent,
+    UnnamedCode,
+)
 
 _MICROSECONDS_PER_S = 1_000_000
 _AT_ONCE = 5_000
@@ -40,6 +54,28 @@ def _bracketing() -> Select[Any]:
     return select(tables.register_reading).where(on_grid, bracketed).order_by(register.at)
 
 
+_MESSAGES: Final[Columns] = (("message_id", TEXT),)
+_COLLECTED: Final[Columns] = (("message_id", TEXT), ("meter_id", TEXT), ("collected_at", INTEGER))
+_METERS: Final[Columns] = (("meter_id", TEXT),)
+_KNOWN: Final = "SELECT message_id FROM delivery WHERE message_id IN (SELECT message_id FROM {rows} AS wanted)"
+_OVERTAKEN: Final = """
+    SELECT message_id FROM {rows} AS wanted WHERE EXISTS (
+        SELECT 1 FROM delivery
+        WHERE delivery.meter_id = wanted.meter_id AND delivery.collected_at > wanted.collected_at)"""
+_BRACKETING_OF: Final = """
+    SELECT register.meter_id, register.at, register.unit, register.exponent, register.value, register.evidence
+    FROM (
+        SELECT meter_id,
+            (SELECT max(at) FROM register_reading AS one WHERE one.meter_id = wanted.meter_id AND one.obis = :obis
+                AND one.at <= :start AND one.at % :every_us = 0) AS first_at,
+            (SELECT min(at) FROM register_reading AS one WHERE one.meter_id = wanted.meter_id AND one.obis = :obis
+                AND one.at >= :end AND one.at % :every_us = 0) AS last_at
+        FROM {rows} AS wanted
+    ) AS bracket CROSS JOIN register_reading AS register
+    WHERE register.meter_id = bracket.meter_id AND register.obis = :obis AND register.at % :every_us = 0
+        AND register.at BETWEEN coalesce(first_at, :start) AND coalesce(last_at, :end)
+    ORDER BY register.meter_id, register.at"""
+
 _BRACKETING = _bracketing()  # built once: it is asked for every channel of every delivery
 
 
@@ -51,26 +87,37 @@ class SqlDeliveryStore:
 
     def record(self, delivery: Delivery, body: bytes, *, received_at: datetime) -> bool:
         """Keep it with its events, registers, unknown objects and state; False (and no change) when known already."""
-        kept = {
-            "message_id": delivery.message_id,
-            "meter_id": delivery.meter_id,
-            "session_id": delivery.session_id,
-            "collected_at": delivery.collected_at,
-            "received_at": received_at,
-            "outcome": delivery.outcome,
-            "body": ZstdCompressor().compress(body),
-        }
+        return delivery.message_id in self.record_all([Arrived(delivery, body)], received_at=received_at)
+
+    def record_all(self, arrived: Sequence[Arrived], *, received_at: datetime) -> frozenset[str]:
+        """The same for deliveries of different meters, each table gone through once; ids of those not known before."""
         with self._transactions.write() as connection:
-            if not connection.execute(insert_or_ignore(connection, tables.delivery), kept).rowcount:
-                return False
-            _put(connection, insert_or_ignore(connection, tables.delivered_day), _days(delivery))
-            newer_registers = insert_or_update(connection, tables.register_reading, newer_by="collected_at")
-            _put(connection, newer_registers, _registers(delivery))
-            _put(connection, insert_or_ignore(connection, tables.meter_event), _events(delivery))
-            newer_objects = insert_or_update(connection, tables.unknown_object, newer_by="collected_at")
-            _put(connection, newer_objects, _unknown(delivery))
-            move_state(connection, delivery)
-        return True
+            ids = [(one.delivery.message_id,) for one in arrived]
+            known = {message_id for (message_id,) in run(connection, _KNOWN, _MESSAGES, ids)}
+            new = [one for one in arrived if one.delivery.message_id not in known]
+            self._insert(connection, new, microseconds(received_at))
+            move_states(connection, [one.delivery for one in new])
+        return frozenset(one.delivery.message_id for one in new)
+
+    @staticmethod
+    def _insert(connection: Connection, new: Sequence[Arrived], received_at: int) -> None:
+        """The messages first: all else names them."""
+        ignoring, newest = insert_or_ignore, partial(insert_or_update, newer_by="collected_at")
+        rows_of_tables: tuple[tuple[Table, Callable[..., Any], Iterable[delivery_rows.Rows]], ...] = (
+            (tables.delivery, ignoring, ([delivery_rows.kept(one, received_at)] for one in new)),
+            (tables.delivered_day, ignoring, (delivery_rows.days(one.delivery) for one in new)),
+            (tables.register_reading, newest, (delivery_rows.registers(one.delivery) for one in new)),
+            (tables.meter_event, ignoring, (delivery_rows.events(one.delivery) for one in new)),
+            (tables.unknown_object, newest, (delivery_rows.unknown(one.delivery) for one in new)),
+        )
+        for table, insert, rows in rows_of_tables:
+            execute_rows(connection, insert(connection, table), list(chain.from_iterable(rows)))
+
+    def overtaken(self, deliveries: Sequence[Delivery]) -> frozenset[str]:
+        """Message ids of those whose meter gave another one that was collected later and is recorded."""
+        rows = [(one.message_id, one.meter_id, microseconds(one.collected_at)) for one in deliveries]
+        with self._transactions.read() as connection:
+            return frozenset(message_id for (message_id,) in run(connection, _OVERTAKEN, _COLLECTED, rows))
 
     def brought_later(self, delivery: Delivery) -> Mapping[DayOfReadings, Mask]:
         """Slots of the days of this delivery that others brought which were collected after it: theirs are newer."""
@@ -78,8 +125,6 @@ class SqlDeliveryStore:
         of_meter_and_later = and_(sent.meter_id == delivery.meter_id, sent.collected_at > delivery.collected_at)
         found: dict[DayOfReadings, Mask] = {}
         with self._transactions.read() as connection:
-            if connection.execute(select(sent.message_id).where(of_meter_and_later).limit(1)).first() is None:
-                return found  # in order, as nearly always
             for obis, first_day, last_day in _spans(delivery):
                 wanted = (
                     select(brought.interval_s, brought.day, brought.slots)
@@ -167,6 +212,22 @@ class SqlDeliveryStore:
             rows = connection.execute(_BRACKETING, {"meter_id": meter_id, "obis": obis, **span})
             return [_register(row) for row in rows]
 
+    def snapshots_of(
+        self, meter_ids: Sequence[str], obis: bytes, start_s: int, end_s: int, *, every_s: int
+    ) -> Mapping[str, Sequence[RegisterReading]]:
+        """The same for many meters; left out are those that have none."""
+        start, end, every_us = (second * _MICROSECONDS_PER_S for second in (start_s, end_s, every_s))
+        values = {"obis": bytes(obis), "start": start, "end": end, "every_us": every_us}
+        found: dict[str, list[RegisterReading]] = defaultdict(list)
+        with self._transactions.read() as connection:
+            rows = run(connection, _BRACKETING_OF, _METERS, [(one,) for one in meter_ids], **values)
+            for meter_id, at, unit, exponent, value, evidence in rows:
+                reading_type = ReadingType(Obis(obis), Unit(unit), exponent)
+                instant = EPOCH + at * MICROSECOND
+                told = RegisterReading(reading_type, int(value), instant, tuple(json.loads(evidence)))
+                found[meter_id].append(told)
+        return found
+
     def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
         """Events, newest first."""
         return self.events_of(EventQuery(meter_id, limit=limit))
@@ -222,37 +283,6 @@ class SqlDeliveryStore:
             ]
 
 
-def _put(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(statement, rows)
-
-
-# ------------------------------------------------------------------ from a delivery to rows
-def _days(delivery: Delivery) -> list[dict[str, Any]]:
-    return [row for series in delivery.intervals for row in _days_of(series, delivery)]
-
-
-def _days_of(series: IntervalSeries, delivery: Delivery) -> list[dict[str, Any]]:
-    """One row for each day of the series, with one bit for each slot that it brought."""
-    interval_s = series.reading_type.interval_s
-    days, seconds = np.divmod(series.starts, SECONDS_PER_DAY)
-    rows = []
-    for day in np.unique(days).tolist():
-        brought = np.zeros(SECONDS_PER_DAY // interval_s, bool)
-        brought[seconds[days == day] // interval_s] = True
-        rows.append(
-            {
-                "meter_id": delivery.meter_id,
-                "obis": series.reading_type.obis,
-                "day": day,
-                "message_id": delivery.message_id,
-                "interval_s": interval_s,
-                "slots": np.packbits(brought).tobytes(),
-            }
-        )
-    return rows
-
-
 def _spans(delivery: Delivery) -> Iterator[tuple[Obis, int, int]]:
     """OBIS code, first and last day of each series that holds anything."""
     for series in delivery.intervals:
@@ -268,62 +298,6 @@ def _mask(slots: bytes, interval_s: int) -> Mask:
 def _brought(row: Row[*tuple[Any, ...]], start_s: int) -> bool:
     slot = start_s % SECONDS_PER_DAY // row.interval_s
     return bool(row.slots[slot // 8] >> (7 - slot % 8) & 1)
-
-
-def _registers(delivery: Delivery) -> list[dict[str, Any]]:
-    return [
-        {
-            "meter_id": delivery.meter_id,
-            "obis": reading.reading_type.obis,
-            "at": reading.at,
-            "unit": int(reading.reading_type.unit),
-            "exponent": reading.reading_type.exponent,
-            "value": str(reading.value),
-            "evidence": reading.evidence,
-            "message_id": delivery.message_id,
-            "collected_at": delivery.collected_at,
-        }
-        for reading in delivery.registers
-    ]
-
-
-def _events(delivery: Delivery) -> list[dict[str, Any]]:
-    return [
-        {
-            "event_id": event_id(delivery.meter_id, event),
-            "meter_id": delivery.meter_id,
-            "at": event.at,
-            "code": event.code,
-            "log": event.log,
-            "occurrence": event.occurrence,
-            "kind": event.kind,
-            "event_class": event.event_class,
-            "severity": event.severity,
-            "text": event.text,
-            "pushed": event.pushed,
-            "evidence": event.evidence,
-            "message_id": delivery.message_id,
-        }
-        for event in delivery.events
-    ]
-
-
-def _unknown(delivery: Delivery) -> list[dict[str, Any]]:
-    return [
-        {
-            "meter_id": delivery.meter_id,
-            "class_id": thing.class_id,
-            "obis": thing.obis,
-            "attribute": thing.attribute,
-            "octets": thing.octets,
-            "at": thing.at,
-            "evidence": thing.evidence,
-            "message_id": delivery.message_id,
-            "mapping_version": delivery.mapping_version,
-            "collected_at": delivery.collected_at,
-        }
-        for thing in delivery.unknown
-    ]
 
 
 # ------------------------------------------------------------------ and back

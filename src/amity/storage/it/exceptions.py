@@ -1,16 +1,24 @@
 """The ExceptionStore: what VEE found and what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, astuple, replace
+from typing import Final
 
 from sqlalchemy import and_, delete, insert, select
 
 from amity.kernel.time import EPOCH, SECONDS_PER_DAY
 from amity.storage.it import tables
+from amity.storage.row_sets import INTEGER, Columns, run
 from amity.storage.transactions import Transactions
 from amity.usecases.ports import VeeException
 
 _FOUND = tables.vee_exception.c
+
+
+_CHANNELS: Final[Columns] = (("channel_id", INTEGER),)
+_CLEAR: Final = """
+    DELETE FROM vee_exception WHERE start_s BETWEEN :start_s AND :end_s
+        AND channel_id IN (SELECT channel_id FROM {rows} AS wanted)"""
 
 
 class SqlExceptionStore:
@@ -39,6 +47,12 @@ class SqlExceptionStore:
             connection.execute(delete(tables.vee_exception).where(of_these_days))
             if dated:
                 connection.execute(insert(tables.vee_exception), [asdict(finding) for finding in dated])
+
+    def clear(self, channel_ids: Collection[int], first_day: int, last_day: int) -> None:
+        """Forget the findings that start in the days [first_day, last_day] of these channels."""
+        span = {"start_s": first_day * SECONDS_PER_DAY, "end_s": (last_day + 1) * SECONDS_PER_DAY - 1}
+        with self._transactions.write() as connection:
+            run(connection, _CLEAR, _CHANNELS, [(one,) for one in channel_ids], **span)
 
     def open(self, meter_id: str | None = None, *, limit: int = 500) -> Sequence[VeeException]:
         """Findings that nothing has resolved, newest first."""

@@ -1,17 +1,20 @@
-"""Jobs that waited for a meter to call in."""
+"""Jobs that waited for a way to their meter: for a line that it opens, or for the collector that it is behind."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import update
 
 from amity.domain.jobs import JobKind, JobState
+from amity.storage.columns import microseconds
+from amity.storage.ot.job_statements import COLLECTORS, METERS, OF_COLLECTORS, OF_LINES
 from amity.storage.ot.job_tables import job, job_line
-from amity.storage.ot.jobs import due_anew
+from amity.storage.ot.jobs import due_anew, run
 from amity.storage.transactions import Transactions
 
 
 class SqlCalledIn:
-    """The meter is on the line: who knows for how long."""
+    """The meter is on the line, or its collector is connected: who knows for how long."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -33,3 +36,14 @@ class SqlCalledIn:
             connection.execute(waiting.values(not_before=now))
             connection.execute(update(job_line).where(job_line.c.meter_id == meter_id).values(rested_until=0))
             due_anew(connection, meter_id)
+
+    def put_off(
+        self, meter_ids: Collection[str], collectors: Collection[str], now: datetime, limit: int
+    ) -> Sequence[str]:
+        """At most so many of these meters, and of those behind these collectors, whose jobs wait for a way to them."""
+        at = microseconds(now)
+        with self._transactions.read() as connection:
+            lines = run(connection, OF_LINES, METERS, [(one,) for one in meter_ids], now=at, limit=limit)
+            behind = run(connection, OF_COLLECTORS, COLLECTORS, [(one,) for one in collectors], now=at, limit=limit)
+            found = {meter_id for (meter_id,) in (*(lines or ()), *(behind or ()))}
+        return sorted(found)[:limit]

@@ -1,5 +1,6 @@
 """Outbox, raw frames and each meter's standing in the OT database."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,7 +11,8 @@ from sqlalchemy import Connection, delete, select, update
 from amity.domain.collection import Delivery, Outcome
 from amity.headend.ports import Heard, Progress, QueuedDelivery, Saving, Standing
 from amity.headend.urgency import subject_of, urgency_of
-from amity.storage.dialect import insert_or_ignore, insert_or_update
+from amity.storage.columns import microseconds
+from amity.storage.dialect import execute_rows, insert_or_ignore, insert_or_update
 from amity.storage.ot.tables import delivery as delivery_table
 from amity.storage.ot.tables import standing as standing_table
 from amity.storage.transactions import Transactions
@@ -43,9 +45,12 @@ class SqlCollection:
             fresh = _fresh(connection, savings)
             if not fresh:
                 return
-            connection.execute(insert_or_ignore(connection, delivery_table), list(map(_delivery_row, fresh)))
-            standings = _stored(connection, [one.delivery.meter_id for one in fresh])
-            for one in fresh:
+            execute_rows(connection, insert_or_ignore(connection, delivery_table), list(map(_delivery_row, fresh)))
+            moving = [one for one in fresh if _moves(one)]
+            if not moving:
+                return
+            standings = _stored(connection, [one.delivery.meter_id for one in moving])
+            for one in moving:
                 meter_id = one.delivery.meter_id
                 standings[meter_id] = _moved(standings.get(meter_id, Standing()), one)
             rows = [_standing_row(meter_id, standing) for meter_id, standing in standings.items()]
@@ -102,15 +107,21 @@ def _delivery_row(saving: Saving) -> dict[str, Any]:
     return {
         "message_id": delivery.message_id,
         "meter_id": delivery.meter_id,
-        "collected_at": delivery.collected_at,
+        "collected_at": microseconds(delivery.collected_at),
         "outcome": delivery.outcome,
-        "detail": delivery.detail,
+        "detail": json.dumps(delivery.detail, ensure_ascii=False),
         "attempts": delivery.attempts,
         "subject": subject_of(delivery, saving.subject),
         "body": saving.body,
         "sent": 0,
         "urgency": urgency_of(delivery),
     }
+
+
+def _moves(saving: Saving) -> bool:
+    """A push leaves its meter where it stood."""
+    at_rest = saving.progress == _NOWHERE and saving.unmapped == _NOWHERE and saving.heard is None
+    return saving.delivery.outcome is not Outcome.PUSHED or not at_rest
 
 
 def _moved(before: Standing, saving: Saving) -> Standing:

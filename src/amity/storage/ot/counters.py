@@ -4,18 +4,19 @@ A counter used twice with one key gives AES-GCM the same nonce twice, which give
 (NIST SP 800-38D, 8; Green Book 9.2.3.3.7.3). So the reservation is committed, with fsync, before a number is used.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from amity.devices.freshness import UNPROVED_JUMP_MAX
 from amity.headend.heard_counters import HeardCounters
+from amity.headend.ports import PushClaim
 from amity.kernel.errors import LocalProtocolError, SecurityError
-from amity.storage.dialect import insert_or_ignore, insert_or_update
+from amity.storage.dialect import execute_rows, insert_or_ignore, insert_or_update
 from amity.storage.ot.tables import invocation_counter, push_counter
-from amity.storage.row_sets import ROWS, TEXT, as_parameter, statement
+from amity.storage.row_sets import INTEGER, ROWS, TEXT, as_parameter, statement
 from amity.storage.transactions import Transactions
 
 COUNTER_MAX: Final = 0xFFFF_FFFF
@@ -92,36 +93,71 @@ class SqlPushCounters:
         """All calls within are committed together, also those of the other stores of this database."""
         return self._transactions.write()
 
-    @contextmanager
-    def moved(self, meter_id: str, counter: int, *, authenticated: bool, late: bool = False) -> Iterator[None]:
-        """A transaction that moves the counter up if, and only if, all that is done within it is done.
-
-        Raise SecurityError before it begins when the counter is not above the last one, or when it is not
-        `authenticated` and jumps further than a meter does. One that may come `late`, and is authenticated, need only
-        be one that was not heard.
-        """
+    def move_all(self, claims: Sequence[PushClaim]) -> Sequence[SecurityError | None]:
+        """In one transaction, with one statement to look and one to move, however many they are."""
+        if not claims:
+            return []
         with self._transactions.write() as connection:
-            of_meter = push_counter.c.meter_id == meter_id
-            query = select(push_counter.c.last_counter, push_counter.c.missing).where(of_meter).with_for_update()
-            found = connection.execute(query).one_or_none()
-            heard = None if found is None else HeardCounters(found.last_counter, int.from_bytes(found.missing, "big"))
-            if heard is None or not (late and authenticated and heard.lacks(counter)):
-                _check(meter_id, counter, None if heard is None else heard.last, authenticated=authenticated)
-            heard = HeardCounters.first(counter, late=late) if heard is None else heard.having(counter)
-            row = {"meter_id": meter_id, "last_counter": heard.last, "missing": heard.missing_octets}
-            connection.execute(insert_or_update(connection, push_counter), row)
-            yield
+            heard = self._heard(connection, {one.meter_id for one in claims})
+            moved: dict[str, HeardCounters] = {}
+            refusals = [_moved(heard, moved, claim) for claim in claims]
+            self._keep(connection, moved)
+        return refusals
+
+    def _heard(self, connection: Connection, meter_ids: set[str]) -> dict[str, HeardCounters]:
+        rows = as_parameter((meter_id,) for meter_id in sorted(meter_ids))
+        found = connection.execute(statement(connection, _HEARD[connection.dialect.name], _METERS), {ROWS: rows})
+        return {meter_id: HeardCounters(last, int.from_bytes(missing, "big")) for meter_id, last, missing in found}
+
+    def _keep(self, connection: Connection, moved: Mapping[str, HeardCounters]) -> None:
+        """Octets do not travel in JSON: meters behind collectors, of which some are missing, go row by row."""
+        whole = [(meter_id, heard.last) for meter_id, heard in moved.items() if not heard.missing]
+        if whole:
+            parameters = {ROWS: as_parameter(whole), "nothing": b""}
+            connection.execute(statement(connection, _MOVE_ALL, (*_METERS, ("last_counter", INTEGER))), parameters)
+        rows = [_row(meter_id, heard) for meter_id, heard in moved.items() if heard.missing]
+        execute_rows(connection, insert_or_update(connection, push_counter), rows)
 
 
-def _check(meter_id: str, counter: int, last: int | None, *, authenticated: bool) -> None:
+_METERS: Final = (("meter_id", TEXT),)
+_LOOK: Final = """
+    SELECT meter_id, last_counter, missing FROM push_counter
+    WHERE meter_id IN (SELECT wanted.meter_id FROM {rows} AS wanted)"""
+_HEARD: Final = {"sqlite": _LOOK, "postgresql": f"{_LOOK} ORDER BY meter_id FOR UPDATE"}
+"""In the order of their names, so that two nodes which lock the same meters do not wait for each other in a ring."""
+_MOVE_ALL: Final = """
+    INSERT INTO push_counter (meter_id, last_counter, missing)
+    SELECT meter_id, last_counter, :nothing FROM {rows} AS moved WHERE true
+    ON CONFLICT (meter_id) DO UPDATE SET last_counter = excluded.last_counter, missing = excluded.missing"""
+
+
+def _moved(heard: dict[str, HeardCounters], moved: dict[str, HeardCounters], claim: PushClaim) -> SecurityError | None:
+    """Let the claim count, in both; what speaks against it otherwise."""
+    before = heard.get(claim.meter_id)
+    if before is None or not (claim.late and claim.authenticated and before.lacks(claim.counter)):
+        refusal = _refusal(claim, None if before is None else before.last)
+        if refusal is not None:
+            return refusal
+    after = HeardCounters.first(claim.counter, late=claim.late) if before is None else before.having(claim.counter)
+    heard[claim.meter_id] = moved[claim.meter_id] = after
+    return None
+
+
+def _row(meter_id: str, heard: HeardCounters) -> dict[str, object]:
+    return {"meter_id": meter_id, "last_counter": heard.last, "missing": heard.missing_octets}
+
+
+def _refusal(claim: PushClaim, last: int | None) -> SecurityError | None:
+    meter_id, counter = claim.meter_id, claim.counter
     if last is not None and counter <= last:
-        raise SecurityError(
+        return SecurityError(
             f"a push of meter {meter_id} with invocation counter {counter} was heard before",
             next_step="somebody may replay old messages; look where it came from",
         )
     highest = UNPROVED_FIRST_MAX if last is None else last + UNPROVED_JUMP_MAX
-    if not authenticated and counter > highest:
-        raise SecurityError(
+    if not claim.authenticated and counter > highest:
+        return SecurityError(
             f"a push of meter {meter_id} without a tag names invocation counter {counter}, after {last or 0}",
             next_step="somebody may try to lock the meter out; have it push with authentication",
         )
+    return None

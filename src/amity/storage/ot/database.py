@@ -17,6 +17,7 @@ from amity.storage.ot.identity import SqlIdentity
 from amity.storage.ot.job_book import SqlJobBook
 from amity.storage.ot.job_log import SqlJobLog
 from amity.storage.ot.jobs import SqlJobs
+from amity.storage.ot.kept_deliveries import SqlKeptDeliveries
 from amity.storage.ot.measures import SqlMeasures
 from amity.storage.ot.meter_states import SqlMeterStates
 from amity.storage.postgres import one_at_a_time, open_postgres
@@ -32,6 +33,7 @@ class OtDatabase:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         transactions = Transactions(engine)
+        self.afterwards = transactions.afterwards
         self.endpoints = SqlEndpoints(transactions)
         self.identity = SqlIdentity(transactions)
         self.counters = SqlCounters(transactions)
@@ -45,6 +47,7 @@ class OtDatabase:
         self.fleet_pages = SqlFleetPages(transactions)
         self.meter_states = SqlMeterStates(transactions)
         self.measures = SqlMeasures(transactions)
+        self.kept_deliveries = SqlKeptDeliveries(transactions)
         self.collectors = SqlCollectorBook(transactions)
         self.forwarded_pushes = SqlForwardedPushes(transactions)
 

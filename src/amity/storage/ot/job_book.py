@@ -1,6 +1,6 @@
 """Jobs as people see and change them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
@@ -8,9 +8,11 @@ from sqlalchemy import ColumnElement, Connection, case, func, select, update
 from amity.domain.jobs import Job, JobCounts, JobState, Priority
 from amity.headend.jobs.ports import JobQuery
 from amity.kernel.errors import NotFoundError, RequestError
+from amity.storage.columns import microseconds
 from amity.storage.ot.job_rows import AS_STORED, job_of, sent
+from amity.storage.ot.job_statements import IN_HAND, KEYS
 from amity.storage.ot.job_tables import job
-from amity.storage.ot.jobs import due_anew, locked
+from amity.storage.ot.jobs import due_anew, locked, run
 from amity.storage.transactions import Transactions
 
 
@@ -26,6 +28,8 @@ class SqlJobBook:
         wanted: list[ColumnElement[bool]] = []
         if query.meter_id:
             wanted.append(columns.meter_id == query.meter_id)
+        if query.correlation_id:
+            wanted.append(columns.correlation_id == query.correlation_id)
         if query.states:
             wanted.append(columns.state.in_(sorted(query.states)))
         newest = func.coalesce(columns.finished_at, columns.created_at).desc()
@@ -46,6 +50,12 @@ class SqlJobBook:
             by_state = connection.execute(select(columns.state, func.count()).group_by(columns.state))
             count, oldest = connection.execute(select(func.count(), func.min(columns.not_before)).where(due)).one()
             return JobCounts({JobState(state): number for state, number in by_state}, count, oldest)
+
+    def in_hand(self, job_ids: Collection[str], now: datetime) -> frozenset[str]:
+        """Those of them that are alive, but for what waits until there is a way to its meter."""
+        with self._transactions.read() as connection:
+            found = run(connection, IN_HAND, KEYS, [(one,) for one in job_ids], now=microseconds(now))
+            return frozenset(job_id for (job_id,) in found) if found else frozenset()
 
     def retry(self, job_id: str, now: datetime) -> Job:
         """Let a job that ended wait again, with all its attempts and no deadline; raise RequestError if it is alive."""

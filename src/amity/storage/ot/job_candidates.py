@@ -8,7 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select, text
 
 from amity.domain.jobs import Place, Priority
-from amity.headend.jobs.throttle import ALL, Gates, ThrottleRules, gates_of
+from amity.headend.jobs.ports import LeaseTerms
+from amity.headend.jobs.throttle import ALL, Gates, gates_of
 from amity.storage.columns import MICROSECOND, microseconds
 from amity.storage.dialect import insert_or_update
 from amity.storage.ot.job_tables import job_gate, job_line
@@ -22,10 +23,11 @@ _PATIENCE_MAX_US: Final = max(priority.patience for priority in Priority) // MIC
 """How far ahead the rank of a due job may lie."""
 
 
-def candidates(connection: Connection, rules: ThrottleRules, limit: int, now: datetime) -> Sequence[str]:
+def candidates(connection: Connection, terms: LeaseTerms, limit: int, now: datetime) -> Sequence[str]:
     """Ids of free meters with something due, at most `limit`, in the order of rank; their lines are locked."""
+    rules, only = terms.throttle, terms.only
     if rules.none:
-        return [meter_id for meter_id, _ in _due(connection, now, limit)]
+        return [meter_id for meter_id, _ in _due(connection, now, limit, only=only)]
     _one_at_a_time(connection)
     gates = Gates(rules, _open_sessions(connection, now), _paced(connection), now)
     admitted: list[str] = []
@@ -34,7 +36,7 @@ def candidates(connection: Connection, rules: ThrottleRules, limit: int, now: da
         shut = _shut(gates)
         if len(admitted) == limit or gates.is_shut(ALL):
             break
-        looked_at = _due(connection, now, _LOOK_AHEAD * limit, without=seen, shut=shut)
+        looked_at = _due(connection, now, _LOOK_AHEAD * limit, only=only, without=seen, shut=shut)
         for meter_id, place in looked_at:
             if len(admitted) < limit and gates.admits(place):
                 admitted.append(meter_id)
@@ -50,6 +52,7 @@ def _due(
     now: datetime,
     limit: int,
     *,
+    only: Collection[str] | None,
     without: Collection[str] = (),
     shut: Mapping[str, Collection[str]] | None = None,
 ) -> Sequence[tuple[str, Place]]:
@@ -64,6 +67,8 @@ def _due(
     )
     for kind, names in (shut or {}).items():
         query = query.where(columns[kind].not_in(names))
+    if only is not None:
+        query = query.where(columns.meter_id.in_(only))
     if without:
         query = query.where(columns.meter_id.not_in(without))
     return [(meter_id, Place(*place)) for meter_id, *place in connection.execute(query)]

@@ -39,6 +39,23 @@ KEYS: Final[Columns] = (("job_id", TEXT),)
 KNOWN: Final = """
     SELECT job_id, coalesced_into FROM job WHERE job_id IN (SELECT job_id FROM {rows} AS wanted)"""
 
+# What was put off until there is a way to its meter was begun and has spent no attempt.
+PUT_OFF: Final = "attempts = 0 AND started_at IS NOT NULL AND not_before > :now AND state = 'waiting'"
+IN_HAND: Final = f"""
+    SELECT job_id FROM job
+    WHERE finished_at IS NULL AND NOT ({PUT_OFF}) AND job_id IN (SELECT job_id FROM {{rows}} AS wanted)"""  # noqa: S608 - constants of our own
+
+OF_LINES: Final = f"""
+    SELECT DISTINCT meter_id FROM job
+    WHERE finished_at IS NULL AND {PUT_OFF} AND meter_id IN (SELECT meter_id FROM {{rows}} AS wanted)
+    LIMIT :limit"""  # noqa: S608 - constants of our own
+COLLECTORS: Final[Columns] = (("collector", TEXT),)
+OF_COLLECTORS: Final = f"""
+    SELECT DISTINCT meter_id FROM job
+    WHERE finished_at IS NULL AND {PUT_OFF} AND meter_id IN (
+        SELECT meter_id FROM job_line WHERE collector IN (SELECT collector FROM {{rows}} AS wanted))
+    LIMIT :limit"""  # noqa: S608 - constants of our own
+
 WAITING: Final = """
     SELECT meter_id, kind, span_start, span_end, job_id FROM job
     WHERE finished_at IS NULL AND state = 'waiting' AND meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
@@ -118,9 +135,9 @@ SETTLE_DEAD: Final = """
         AND coalesce(job.span_start, 0) = coalesce(newer.span_start, 0)
         AND coalesce(job.span_end, 0) = coalesce(newer.span_end, 0) AND job.job_id <> newer.job_id"""
 
-BUDGETS: Final[Columns] = (("meter_id", TEXT), ("answered", INTEGER), ("rested_until", INTEGER))
+BUDGETS: Final[Columns] = (("meter_id", TEXT), ("tries", INTEGER), ("rested_until", INTEGER))
 KEEP_BUDGETS: Final = """
-    UPDATE job_line SET tries = CASE WHEN new.answered = 1 THEN 0 ELSE tries END, rested_until = new.rested_until
+    UPDATE job_line SET tries = new.tries, rested_until = new.rested_until
     FROM {rows} AS new WHERE job_line.meter_id = new.meter_id"""
 
 FREE_LINES: Final = f"""

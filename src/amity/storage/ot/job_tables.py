@@ -65,7 +65,10 @@ job_line = Table(
     Column("rested_until", BigInteger, nullable=False),
 )
 _HELD: Final = text("worker <> ''")
-Index(None, job_line.c.rank)
+# Lines are leased in the order of rank, by the first index where many are due. The second is for when few are: ranks of
+# what is not due yet lie among theirs, a whole fleet's before its night.
+Index(None, job_line.c.rank, job_line.c.due_at)
+Index(None, job_line.c.due_at)
 Index("ix_job_line_held", job_line.c.worker, sqlite_where=_HELD, postgresql_where=_HELD)
 
 schedule_firing = Table(

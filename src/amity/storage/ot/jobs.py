@@ -54,7 +54,7 @@ class SqlJobs:
     def lease(self, terms: LeaseTerms, limit: int, now: datetime) -> Sequence[Bundle]:
         """At most `limit` meters with everything that is due for them, most pressing first."""
         with self._transactions.write() as connection:
-            meter_ids = candidates(connection, terms.throttle, limit, now)
+            meter_ids = candidates(connection, terms, limit, now)
             if not meter_ids:
                 return []
             leases = _take_lines(connection, meter_ids, terms, now)
@@ -79,7 +79,7 @@ class SqlJobs:
             held = _held(connection, [one.lease for one in finished])
             ours = [one for one in finished if one.lease in held]
             _end_jobs(connection, chain.from_iterable(one.outcomes for one in ours), now)
-            budgets = [(one.lease.meter_id, int(one.answered), sent(one.rests_until) or 0) for one in ours]
+            budgets = [(one.lease.meter_id, one.tries, sent(one.rests_until) or 0) for one in ours]
             run(connection, sql.KEEP_BUDGETS, sql.BUDGETS, budgets)
             _free(connection, [one.lease.meter_id for one in ours])
             return held

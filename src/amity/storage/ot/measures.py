@@ -8,6 +8,8 @@ from sqlalchemy import func, select
 
 from amity.domain.jobs import JobState, Priority
 from amity.headend.urgency import Urgency
+from amity.kernel.time import EPOCH
+from amity.storage.columns import MICROSECOND
 from amity.storage.ot.job_tables import job, job_line
 from amity.storage.ot.tables import delivery
 from amity.storage.transactions import Transactions
@@ -27,6 +29,14 @@ class JobQueue(NamedTuple):
     priority: Priority
     waiting: int
     due: int
+
+
+class Leases(NamedTuple):
+    """How many meters are held; when the oldest session with one of them began, and the first lease to end ends."""
+
+    held: int
+    oldest: datetime | None
+    first_end: datetime | None
 
 
 class SqlMeasures:
@@ -60,10 +70,19 @@ class SqlMeasures:
         with self._transactions.read() as connection:
             return [JobQueue(Priority(one), waiting, due) for one, waiting, due in connection.execute(wanted)]
 
-    def leases(self) -> int:
-        """Meters that a worker holds."""
+    def leases(self) -> Leases:
+        """Meters that workers hold, and how long the oldest has been held without an end."""
+        line, begun = job_line.c, job.c
+        held = select(func.count(), func.min(line.until)).where(line.worker != "")
+        oldest = (
+            select(func.min(begun.started_at))
+            .select_from(job_line.join(job, begun.meter_id == line.meter_id))
+            .where(line.worker != "", begun.finished_at.is_(None), begun.state == JobState.LEASED)
+        )
         with self._transactions.read() as connection:
-            return connection.execute(select(func.count()).where(job_line.c.worker != "")).scalar_one()
+            count, until = connection.execute(held).one()
+            ends = None if until is None else EPOCH + until * MICROSECOND
+            return Leases(count, connection.execute(oldest).scalar_one(), ends)
 
     def dead_letters(self) -> int:
         """Jobs that were given up and wait for a person."""

@@ -263,7 +263,7 @@ def _events(detail: MeterDetail, now: datetime, timezone: ZoneInfo) -> Html:
             h("b", moment(stored.event.at, timezone, now)),
             h("small", f"code {stored.event.code}", f" · {stored.event.text}" if stored.event.text else None),
         )
-        for stored in detail.events[:ROWS_SHOWN]
+        for stored in [one for one in detail.events if one.leads][:ROWS_SHOWN]
     ]
     return card("Events", h("ul", rows, class_="rows"), aside=f"{len(detail.events)}")
 

@@ -226,7 +226,7 @@ def _gap(gap: Gap, town: TownOverview, timezone: ZoneInfo) -> Html:
 def _events(town: TownOverview, timezone: ZoneInfo) -> Html:
     if not town.events:
         return card("Newest events", empty("None yet", "Alarms and event logs appear here."))
-    rows = [_event(stored, town, timezone) for stored in town.events[:ROWS_SHOWN]]
+    rows = [_event(stored, town, timezone) for stored in town.events if stored.leads][:ROWS_SHOWN]
     return card("Newest events", h("ul", rows, class_="rows"))
 
 

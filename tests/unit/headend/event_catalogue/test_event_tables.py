@@ -37,6 +37,40 @@ def test_alarm_bits_have_tables_of_their_own(log: str, bit: int, event_class: st
     assert (meaning.event_class, meaning.text) == (event_class, text)
 
 
+def test_every_alarm_bit_says_what_an_entry_of_the_log_says() -> None:
+    """By this the two are found to be one happening; the bits that no entry of IDIS corresponds to are named here."""
+    (table,) = packaged_catalogue().standard
+    entries = {(one.event_class, one.severity, one.text) for (log, _), one in table.meanings.items() if not log}
+    alone = {
+        (log, code) for (log, code), one in table.meanings.items()
+        if log and (one.event_class, one.severity, one.text) not in entries
+    }  # fmt: skip
+    assert alone == {("alarm-1", 13), ("alarm-2", 12)}  # any fraud attempt; consumption where none should be
+    assert table.meanings["alarm-1", 13].kind is EventKind.FRAUD_ATTEMPT
+
+
+def test_a_number_says_where_it_was_found_or_is_unverified() -> None:
+    catalogue = packaged_catalogue()
+    dsmr = catalogue.table_of("dsmr5", "alarm-1", 24)
+    assert dsmr is not None
+    assert (dsmr.name, "GXF" in dsmr.source("alarm-1", 24)) == ("dsmr.toml", True)
+    idis = catalogue.table_of("castellan_c3", "fraud", 42)
+    assert idis is not None
+    assert "GXF" in idis.source("fraud", 42)  # no log of its own: found by its number
+    assert idis.source("communication", 156) == ""
+    assert catalogue.table_of("is15959", "standard", 140) is None  # a complete table is the last that is asked
+
+
+@pytest.mark.parametrize("code", range(230, 254))
+def test_where_makers_differ_the_standard_is_silent(code: int) -> None:
+    assert packaged_catalogue().meaning("castellan_c3", "standard", code) is None
+
+
+def test_every_number_of_the_indian_table_has_a_source() -> None:
+    (table,) = [one for one in packaged_catalogue().makers if one.name == "is15959.toml"]
+    assert set(table.sources) == set(table.meanings)
+
+
 def test_every_class_has_codes_in_the_standard_table() -> None:
     (table,) = packaged_catalogue().standard
     assert {meaning.event_class for meaning in table.meanings.values()} == set(EventClass)
@@ -95,6 +129,11 @@ def test_objects_name_their_log_or_alarm_register() -> None:
         (
             'profiles = ["*"]\n[events]\n7 = { class = "power", severity = [], text = "x" }',
             "severity must be one of info, warning, alarm",
+        ),
+        ('profiles = ["*"]\n[sources]\na = 3\n', "sources: each must be a text"),
+        (
+            'profiles = ["*"]\n[events]\n7 = { class = "power", severity = "info", text = "x", source = "a" }',
+            "source must be one that stands under [sources], not 'a'",
         ),
         (
             'profiles = ["*"]\n[events]\n7 = { class = "power", severity = "info", text = "x", kind = "" }',

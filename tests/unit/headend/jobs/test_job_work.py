@@ -9,13 +9,15 @@ from random import Random
 
 import pytest
 
-from amity.domain.collection import Outcome
+from amity.domain.collection import Delivery, Outcome
 from amity.domain.jobs import JobState, Priority
-from amity.headend.fleet import Told
+from amity.headend.collectors.failures import CollectorNotConnectedError
+from amity.headend.jobs.on_demand import ALL_READINGS
 from amity.headend.jobs.ports import JobQuery
 from amity.headend.ports import Endpoint
+from amity.kernel.errors import StorageError
 from amity.runtime.folder import Folder
-from amity.runtime.job_work import ALL_READINGS, JobWork
+from amity.runtime.job_work import JobWork, Ways
 from amity.runtime.session_logs import LoggedCollection, SessionLogs
 from amity.runtime.settings import HeadendSettings
 from amity.simulation.virtual_time import VirtualClock, run_virtually
@@ -35,15 +37,17 @@ class Work:
     def __init__(self, bench: object, folder: Path, settings: HeadendSettings = SETTINGS) -> None:
         (folder / "ot").mkdir(exist_ok=True)
         self.bench, self.folder, self.settings = bench, Folder(folder), settings
-        self.told: list[Told] = []
+        self.told: list[Delivery] = []
         self.errors: list[object] = []
 
-    def run(self, span: timedelta, after_start: Callable[[], None] | None = None) -> None:
+    def run(
+        self, span: timedelta, after_start: Callable[[], None] | None = None, ways: Callable[[], Ways] = Ways
+    ) -> None:
         async def main(clock: VirtualClock) -> None:
             self.bench.connector.clock = clock
             surroundings = replace(self.bench.surroundings, clock=clock, chance=Random(4).random)
             database = self.bench.database
-            work = JobWork(self.folder, self.settings, surroundings, database, self.told.append, nobody)
+            work = JobWork(self.folder, self.settings, surroundings, database, self.told.append, nobody, ways=ways)
             running = asyncio.create_task(work.run())
             await asyncio.sleep(5)
             if after_start:
@@ -66,7 +70,7 @@ def make_work(make_bench: Callable, tmp_path: Path) -> Callable[..., Work]:
 def test_without_a_schedule_every_meter_is_read_at_once_and_every_poll_interval(make_work: Callable) -> None:
     work = make_work()
     work.run(timedelta(minutes=10))
-    assert {told.delivery.outcome for told in work.told} == {Outcome.COMPLETE}
+    assert {told.outcome for told in work.told} == {Outcome.COMPLETE}
     assert len(work.told) == 5 * 3, "at once, and at 06:20 and 06:25"
     assert work.folder.schedules.exists()
     assert work.errors == [None]
@@ -103,7 +107,7 @@ def test_a_refusing_meter_is_tried_again_within_the_rules_and_answers_when_it_is
     meter = work.bench.simulated.meters[0].meter_id
     work.bench.connector.refused.add(meter)
     work.run(timedelta(minutes=4), None)
-    outcomes = [told.delivery.outcome for told in work.told if told.delivery.meter_id == meter]
+    outcomes = [told.outcome for told in work.told if told.meter_id == meter]
     assert set(outcomes) == {Outcome.REFUSED}
     assert len(outcomes) == 2 * SETTINGS.attempts
     dead = work.bench.database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
@@ -115,7 +119,9 @@ def test_one_word_from_the_job_to_each_frame_and_over_to_the_mdm_side(make_work:
     work = make_work(count=1)
     logs = SessionLogs(Folder(tmp_path, log_folder=tmp_path), frames=True)
     database = work.bench.database
-    surroundings = replace(work.bench.surroundings, collection=LoggedCollection(database.collection, logs))
+    surroundings = replace(
+        work.bench.surroundings, collection=LoggedCollection(database.collection, logs, database.afterwards)
+    )
     work.bench.surroundings = surroundings
     meter_id = work.bench.simulated.meters[0].meter_id
     asked = request(meter_id, correlation_id="3f9c", priority=Priority.ON_DEMAND)
@@ -128,3 +134,67 @@ def test_one_word_from_the_job_to_each_frame_and_over_to_the_mdm_side(make_work:
     crossed = [one for one in work.bench.deliveries() if one.correlation_id == "3f9c"]
     assert len(crossed) == 1
     assert sum("event=frame" in line for line in lines) == 2 * len(crossed[0].exchanges) > 0
+
+
+def behind_a_collector(bench: object, connected: set[str]) -> None:
+    """Meters that are reached through DC7, which is not there before its name is in the set."""
+    endpoints = bench.database.endpoints
+    endpoints.put([replace(one, route=replace(one.route, collector="DC7")) for one in endpoints.all()])
+    connect = bench.connector.connect
+
+    async def through(endpoint: Endpoint, timeout_s: float) -> object:
+        if endpoint.route.collector not in connected:
+            raise CollectorNotConnectedError(endpoint.route.collector)
+        return await connect(endpoint, timeout_s)
+
+    bench.connector.connect = through
+
+
+def test_jobs_wait_for_a_collector_at_no_cost_and_are_done_when_it_comes(make_work: Callable) -> None:
+    work, connected = make_work(3, poll_interval_s=86_400), set()
+    behind_a_collector(work.bench, connected)
+    work.run(timedelta(minutes=5))
+    waiting = work.bench.database.job_book.find(JobQuery())
+    assert {(one.state, one.attempts) for one in waiting} == {(JobState.WAITING, 0)}
+    assert all("Collector Not Connected" in one.told and "amity collector" in one.remedy for one in waiting)
+    assert len(work.told) == 3, "once each, and not again and again"
+
+    connected.add("DC7")
+    work.run(timedelta(minutes=1), ways=lambda: Ways(collectors=frozenset(connected)))
+    assert {one.state for one in work.bench.database.job_book.find(JobQuery())} == {JobState.DONE}
+    assert all(one.outcome is Outcome.COMPLETE for one in work.told[-3:])
+
+
+def test_a_node_that_has_the_collector_gets_what_another_put_off(make_work: Callable) -> None:
+    """It was connected here all the time: no news of it comes, and yet it is gone through."""
+    work, connected = make_work(2, poll_interval_s=86_400), {"DC7"}
+    behind_a_collector(work.bench, connected)
+    connected.clear()
+    work.run(timedelta(minutes=3), lambda: connected.add("DC7"), ways=lambda: Ways(collectors=frozenset({"DC7"})))
+    assert {one.state for one in work.bench.database.job_book.find(JobQuery())} == {JobState.DONE}
+
+
+def test_the_log_says_only_what_is_kept(make_work: Callable, tmp_path: Path) -> None:
+    work = make_work(2)
+    logs = SessionLogs(Folder(tmp_path, log_folder=tmp_path))
+    database = work.bench.database
+    spoiled = work.bench.simulated.meters[0].meter_id
+
+    class Choking:
+        """Everything was written, and the line of the log called for, when the transaction fails."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(logged, name)
+
+        def save_all(self, savings: list) -> None:
+            logged.save_all(savings)
+            if any(one.delivery.meter_id == spoiled for one in savings):
+                raise StorageError("the disk is full")
+
+    logged = LoggedCollection(database.collection, logs, database.afterwards)
+    work.bench.surroundings = replace(work.bench.surroundings, collection=Choking())
+    work.run(timedelta(minutes=1))
+    logs.close()
+    lines = (tmp_path / "ingest.log").read_text().splitlines()
+    assert [spoiled in line for line in lines] == [False]
+    assert {one.meter_id for one in work.bench.deliveries()} == {work.bench.simulated.meters[1].meter_id}

@@ -184,7 +184,7 @@ def test_a_worker_that_lost_its_lease_in_its_sleep_stores_nothing(database: OtDa
         result = await meters.read(bundle)
         held = type("Held", (), {"bundle": bundle, "until": NOW, "session": None})()
         asleep._held.add(held)
-        await asleep._save([type("Ended", (), {"held": held, "result": result})()])
+        await asleep._save([type("Ended", (), {"held": held, "result": result, "not_kept": None})()])
 
     run_virtually(late, NOW)
     assert meters.kept == Counter()
@@ -216,8 +216,10 @@ def test_what_cannot_be_kept_takes_no_other_meter_with_it(database: OtDatabase) 
         await asyncio.gather(running, return_exceptions=True)
 
     run_virtually(until_three_are_done, NOW)
-    assert set(meters.kept) == {"M000", "M002", "M003"}
-    assert [done.bundle.meter_id for done in told if done.not_kept] == ["M001"]
+    assert meters.kept == {"M000": 1, "M002": 1, "M003": 1}
+    assert [done.bundle.meter_id for done in told if done.not_kept] == ["M001"] * AT_ONCE.attempts_max
+    (dead,) = database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
+    assert (dead.meter_id, dead.told) == ("M001", "no")
 
 
 def test_a_reader_that_has_a_defect_is_told_and_stops_nobody(database: OtDatabase) -> None:
@@ -301,3 +303,134 @@ def test_draining_with_a_failing_disk_raises(database: OtDatabase) -> None:
 
     with pytest.raises(StorageError, match="full"):
         run_virtually(drained, NOW)
+
+
+# ------------------------------------------------------------------ leases that are slow to come
+def test_a_lease_lasts_as_long_as_agreed_however_long_the_disk_was_waited_for(database: OtDatabase) -> None:
+    """A session of 30 s under a lease of 60 s, granted when the disk had kept us waiting for longer than that."""
+    meters = PretendedMeters(takes_s=30.0)
+    enqueue(database, 1)
+    waits = [90.0]
+
+    async def slow(work: Callable) -> object:
+        await asyncio.sleep(waits.pop() if waits else 0.0)
+        return work()
+
+    run_virtually(lambda clock: worker(database, meters, clock, disk=slow).run_until(asyncio.sleep(200)), NOW)
+    assert meters.kept == {"M000": 1}
+    assert meters.sessions == ["M000"], "the first lease was good for its session"
+
+
+def test_a_lease_that_ran_out_before_its_session_began_begins_none(database: OtDatabase) -> None:
+    """Somebody else may hold the meter by then."""
+
+    class Slow(PretendedMeters):
+        async def announce(self, bundles: Sequence[Bundle]) -> None:
+            if not self.sessions and bundles and not self.behind.pop("late", 0):
+                await asyncio.sleep(0)
+            elif bundles:
+                await asyncio.sleep(70)
+
+    class Unrenewable:
+        def __getattr__(self, name: str) -> object:
+            return getattr(database.jobs, name)
+
+        def renew(self, _leases: object, _until: object) -> frozenset:
+            raise StorageError("the disk is full")
+
+    meters, told = Slow(behind=Counter({"late": 1})), []
+    enqueue(database, 1)
+    terms = LeaseTerms("w1", retry=AT_ONCE)
+
+    async def story(clock: VirtualClock) -> None:
+        one = Worker(
+            Unrenewable(), meters, terms=lambda: terms, concurrency=1, clock=clock, disk=at_once,
+            chance=Random(1).random, on_done=told.append,
+        )  # fmt: skip
+        await one.run_until(asyncio.sleep(69))
+        assert meters.sessions == []
+
+    run_virtually(story, NOW)
+    assert [done.accepted for done in told] == [False]
+
+
+# ------------------------------------------------------------------ one meter's trouble is its own
+class Unknowable(PretendedMeters):
+    """A meter of which not even what is needed for its session can be fetched."""
+
+    async def announce(self, bundles: Sequence[Bundle]) -> None:
+        if any(one.meter_id == "M001" for one in bundles):
+            raise KeyError("no such profile")
+
+
+def test_a_meter_that_cannot_be_announced_takes_no_other_with_it(database: OtDatabase) -> None:
+    meters = Unknowable()
+    enqueue(database, 4)
+    run_virtually(lambda clock: worker(database, meters, clock).drain(), NOW)
+    assert set(meters.kept) == {"M000", "M002", "M003"}
+    (dead,) = database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
+    assert (dead.meter_id, "KeyError" in dead.told) == ("M001", True)
+
+
+def test_leases_whose_meters_could_not_be_announced_are_not_held_for_ever(database: OtDatabase) -> None:
+    class Failing(PretendedMeters):
+        async def announce(self, bundles: Sequence[Bundle]) -> None:
+            if bundles and not self.behind["mended"]:
+                raise StorageError("the disk is full")
+
+    meters = Failing()
+    enqueue(database, 1)
+
+    async def story(clock: VirtualClock) -> None:
+        async def mended() -> None:
+            await asyncio.sleep(1)
+            meters.behind["mended"] = 1
+            await asyncio.sleep(100)
+
+        await worker(database, meters, clock).run_until(mended())
+
+    run_virtually(story, NOW)
+    assert meters.sessions[:1] == ["M000"]
+
+
+def test_what_the_disk_chokes_on_is_a_dead_letter_of_its_own_meter(database: OtDatabase) -> None:
+    class Choking(PretendedMeters):
+        def keep(self, savings: Sequence[str]) -> None:
+            if "M001" in savings:
+                raise OverflowError("Python int too large to convert to SQLite INTEGER")
+            super().keep(savings)
+
+    meters = Choking()
+    enqueue(database, 4)
+    run_virtually(lambda clock: worker(database, meters, clock).drain(), NOW)
+    assert meters.kept == {"M000": 1, "M002": 1, "M003": 1}
+    (dead,) = database.job_book.find(JobQuery(states=frozenset({JobState.DEAD})))
+    assert (dead.meter_id, "OverflowError" in dead.told) == ("M001", True)
+
+
+# ------------------------------------------------------------------ here and now
+def now_for(database: OtDatabase, meter_id: str) -> Callable[[], list[str]]:
+    """Makes an on-demand job for the meter, in the transaction of its lease."""
+
+    def meters() -> list[str]:
+        database.jobs.enqueue([request(meter_id, key="now", priority=Priority.ON_DEMAND)], NOW)
+        return [meter_id]
+
+    return meters
+
+
+def test_one_meter_is_read_now_under_a_lease_and_nothing_else_is(database: OtDatabase) -> None:
+    meters = PretendedMeters()
+    enqueue(database, 3)
+    assert run_virtually(lambda clock: worker(database, meters, clock).do(now_for(database, "M001")), NOW)
+    assert meters.kept == {"M001": 1}
+    assert states(database) == {"done": 2, "waiting": 2}
+
+
+def test_a_meter_that_another_worker_holds_is_not_called_and_no_job_is_left(database: OtDatabase) -> None:
+    meters = PretendedMeters()
+    enqueue(database, 1)
+    assert database.jobs.lease(LeaseTerms("other"), 1, NOW)
+    assert not run_virtually(lambda clock: worker(database, meters, clock).do(now_for(database, "M000")), NOW)
+    assert meters.sessions == []
+    assert states(database) == {"leased": 1}

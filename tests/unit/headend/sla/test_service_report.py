@@ -1,5 +1,7 @@
 """Reports worked by hand: who counts, what is in time, what is still open, and the evidence against."""
 
+import csv
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -8,10 +10,11 @@ from io import StringIO
 import pytest
 
 from amity.domain.jobs import JobKind, JobState, Priority, Span
+from amity.headend.jobs.lacking import lacking_told
 from amity.headend.sla.definition import parse_service_level, preset
-from amity.headend.sla.evidence_file import write_evidence
+from amity.headend.sla.evidence_file import EvidenceFile
 from amity.headend.sla.records import JobRecord, completions_of
-from amity.headend.sla.report import Result, ServiceReport, report
+from amity.headend.sla.report import PERCENTILES, Result, ServiceReport, Verdict, report
 
 DAY = date(2026, 3, 28)  # the night after it loses an hour in London: 06:00 is 05:00Z, 24:00 is 23:00Z
 START, END = datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 3, 29, tzinfo=UTC)
@@ -93,7 +96,7 @@ def test_completeness_by_hand() -> None:
 
 
 def test_evidence_names_every_meter_that_counts_against() -> None:
-    against = [one for one in made(NIGHT).evidence if one.measure == "six"]
+    against = [one for one in made(NIGHT).against if one.measure == "six"]
     assert [(one.meter_id, one.due, one.done, one.why) for one in against] == [
         ("B", SIX, SIX, "late"),
         ("C", SIX, MIDNIGHT - SECOND, "late"),
@@ -101,14 +104,14 @@ def test_evidence_names_every_meter_that_counts_against() -> None:
         ("E", SIX, None, "nothing brought it"),
     ]
     told = profile("E", None, state=JobState.DEAD, told="no answer in time")
-    assert [one.why for one in made([*NIGHT, told]).evidence if one.meter_id == "E"] == ["no answer in time"] * 2
+    assert [one.why for one in made([*NIGHT, told]).against if one.meter_id == "E"] == ["no answer in time"] * 2
 
 
 def test_what_may_still_be_met_is_open_and_not_judged() -> None:
     early = made(NIGHT[:1], now=SIX - SECOND)
     six = result(early, "six")
     assert (six.met, six.open_, six.share, six.kept) == (1, 4, 1.0, None)
-    assert early.evidence == ()
+    assert early.against == ()
     assert result(made(NIGHT[:1], now=SIX), "six").open_ == 0
     assert result(made([], "", LATER), "six").share is None
 
@@ -151,7 +154,7 @@ def test_latency_by_hand() -> None:
     assert (latency.counted, latency.met, latency.excluded, latency.open_) == (13, 9, 1, 0)
     assert (latency.share, latency.kept) == (9 / 13, True)
     assert latency.percentiles() == {50: 5, 90: 25, 95: 25.001, 99: 25.001, 100: 25.001}
-    against = [(one.job_id, one.why) for one in made(records).evidence if one.measure == "25 s"]
+    against = [(one.by, one.why) for one in made(records).against if one.measure == "25 s"]
     assert against == [("d-9", "late"), ("d-20", "no answer"), ("d-21", "expired"), ("d-22", "not begun")]
 
 
@@ -168,18 +171,42 @@ def test_command_success_by_hand() -> None:
     assert (clocks.counted, clocks.met, clocks.open_, clocks.share, clocks.kept) == (4, 2, 1, 2 / 3, None)
 
 
+def written(records: Iterable[JobRecord], now: datetime = LATER) -> tuple[ServiceReport, str]:
+    held, file = list(records), StringIO()
+    groups = {meter: ("vowels", "=all") if meter in "AE" else ("=all",) for meter in "ABCDE"}
+    return report(LEVEL, DAY, groups, lambda: held, now, tell=EvidenceFile(file).write), file.getvalue()
+
+
 def test_evidence_as_csv_is_no_formula() -> None:
-    night = made([profile("=A", SIX)], ["=A"])  # type: ignore[arg-type]
-    file = StringIO()
-    write_evidence([replace_groups(one) for one in night.evidence], file)
-    assert file.getvalue().splitlines() == [
-        "measure,groups,day,meter,due,done,job,why",
-        "six,north,2026-03-28,'=A,2026-03-29T05:00:00Z,2026-03-29T05:00:00Z,p-=A,late",
+    _, text = written([profile("B", SIX)])
+    assert text.splitlines()[:3] == [
+        "measure,groups,day,meter,verdict,due,done,took_s,by,why",
+        "six,vowels;=all,2026-03-28,A,missed,2026-03-29T05:00:00Z,,,,nothing brought it",
+        "six,'=all,2026-03-28,B,missed,2026-03-29T05:00:00Z,2026-03-29T05:00:00Z,,p-B,late",
     ]
 
 
-def replace_groups(one: object) -> object:
-    return one._replace(groups=("north",))  # type: ignore[attr-defined]
+def test_an_auditor_computes_every_figure_again_from_the_evidence() -> None:
+    """With nothing but the file: counting lines, and sorting seconds."""
+    states = [JobState.DONE, JobState.DEAD, JobState.WAITING, JobState.CANCELLED]
+    commands = [on_demand(50 + n, 100, state, kind=JobKind.CLOCK_SET) for n, state in enumerate(states)]
+    asked = [on_demand(n, 7 * n) for n in range(9)] + [on_demand(20, None, JobState.WAITING)]
+    judged, text = written([*NIGHT, *asked, *commands])
+    lines = list(csv.DictReader(text.splitlines()))
+    for one in judged.results:
+        mine = [
+            line for line in lines
+            if line["measure"] == one.measure.name
+            and (one.group == "all" or one.group in line["groups"].removeprefix("'").split(";"))
+        ]  # fmt: skip
+        verdicts = Counter(line["verdict"] for line in mine)
+        decided = verdicts["met"] + verdicts["missed"]
+        assert one.share == (verdicts["met"] / decided if decided else None)
+        assert (one.open_, one.excluded) == (verdicts["open"], verdicts["excluded"])
+        took = sorted(float(line["took_s"]) for line in mine if line["took_s"])
+        assert one.percentiles() == {p: took[-(-p * len(took) // 100) - 1] for p in PERCENTILES if took}
+    assert {line["verdict"] for line in lines} == set(Verdict)
+    assert len({one.group for one in judged.results}) == 3
 
 
 def test_a_preset_judges_the_same_night_by_its_own_zone() -> None:
@@ -190,3 +217,41 @@ def test_a_preset_judges_the_same_night_by_its_own_zone() -> None:
         ("complete within 8 h", 2),
         ("complete by 24:00", 3),
     ]
+
+
+# ------------------------------------------------------------------ jobs that were done and did not bring all
+HOLE = Span(START + timedelta(hours=3), START + timedelta(hours=5))
+
+
+def gap(finished: datetime, span: Span = HOLE, told: str = "", name: str = "gap") -> JobRecord:
+    return profile("A", finished, job_id=name, span=span, told=told, started=finished - SECOND)
+
+
+def completion(*records: JobRecord) -> tuple[datetime | None, str]:
+    found = completions_of(records, Span(START, END), {JobKind.PROFILES})["A"]
+    return found.at, found.by
+
+
+def test_a_job_that_was_done_without_all_rows_does_not_make_the_day_complete() -> None:
+    read = profile("A", END + 60 * SECOND, told=lacking_told([HOLE]))
+    assert completion(read) == (None, "p-A")
+    later = END + timedelta(hours=1)
+    assert completion(gap(later), read) == (later, "gap")  # the day is complete when its hole is, whatever the order
+    still = Span(HOLE.end - timedelta(minutes=15), HOLE.end)
+    assert completion(read, gap(later, told=lacking_told([still]))) == (None, "gap")
+    last = later + timedelta(hours=1)
+    assert completion(read, gap(later, told=lacking_told([still])), gap(last, still, name="last")) == (last, "last")
+
+
+def test_a_hole_that_was_found_during_the_day_counts_and_one_of_another_day_does_not() -> None:
+    noon = START + timedelta(hours=12)
+    early = profile("A", noon, started=noon, job_id="noon", told=lacking_told([HOLE]))
+    read = profile("A", END + 60 * SECOND)
+    assert completion(early, read) == (None, "p-A")
+    other = Span(START - timedelta(hours=2), START)
+    assert completion(profile("A", noon, started=noon, job_id="noon", told=lacking_told([other])), read)[0] is not None
+
+
+def test_parts_alone_do_not_make_a_day() -> None:
+    found = completions_of([gap(END + SECOND)], Span(START, END), {JobKind.PROFILES})["A"]
+    assert (found.at, found.why) == (None, "only parts of it were read")

@@ -9,7 +9,9 @@ down_revision = "0013"
 
 def upgrade() -> None:
     """Make the tables, empty; of the pushes heard so far nothing is missing."""
-    op.add_column("push_counter", sa.Column("missing", sa.LargeBinary(), nullable=False, server_default=sa.text("''")))
+    nothing = "x''" if op.get_bind().dialect.name == "sqlite" else "''"  # in SQLite '' would be text, not octets
+    missing = sa.Column("missing", sa.LargeBinary(), nullable=False, server_default=sa.text(nothing))
+    op.add_column("push_counter", missing)
     op.create_table(
         "collector",
         *(sa.Column(name, sa.String(), nullable=False) for name in ("name", "fingerprint", "admission", "address")),

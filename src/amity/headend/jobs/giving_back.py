@@ -1,0 +1,39 @@
+"""What a session means for the jobs of its bundle: each is done, waits again, or has ended another way."""
+
+from datetime import datetime
+
+from amity.domain.jobs import Bundle, Job, JobKind, JobOutcome, JobState
+from amity.headend.jobs.ports import Finished
+from amity.headend.jobs.retry import RetryRules, after_failure, failure_of, rests_until, tries_left_behind
+from amity.headend.jobs.sessions import SessionResult
+from amity.headend.reader import defect
+from amity.kernel.backoff import Chance
+from amity.kernel.errors import AmityError, StorageError
+
+
+def finished_of(bundle: Bundle, result: SessionResult, now: datetime, rules: RetryRules, chance: Chance) -> Finished:
+    """What becomes of each job of a bundle after this session; those that wait again wait equally long."""
+    drawn = chance()
+    outcomes = tuple(_outcome(job, result, now, rules, lambda: drawn) for job in bundle.jobs)
+    failure = result.failure
+    rests = rests_until(bundle.lease, now, rules) if failure is not None and failure.tried else None
+    return Finished(bundle.lease, outcomes, tries_left_behind(bundle.lease, failure), rests)
+
+
+def failed_session(error: Exception) -> SessionResult:
+    """The result of a session that only brought this error; only what the disk refuses may pass by itself."""
+    return SessionResult(failure=failure_of(told_of(error), passing=isinstance(error, StorageError)))
+
+
+def told_of(error: Exception) -> AmityError:
+    """The error as it is told; what nobody foresaw is a defect."""
+    return error if isinstance(error, AmityError) else defect(error)
+
+
+def _outcome(job: Job, result: SessionResult, now: datetime, rules: RetryRules, chance: Chance) -> JobOutcome:
+    failure = result.failure or result.refused.get(job.job_id)
+    if failure is not None:
+        return after_failure(job, failure, now, rules, chance)
+    if result.behind and job.kind is JobKind.PROFILES and job.span is None:
+        return JobOutcome(job.job_id, JobState.WAITING, now, told="more of the past is to be read", afresh=True)
+    return JobOutcome(job.job_id, JobState.DONE, told=result.remarks.get(job.job_id, ""))

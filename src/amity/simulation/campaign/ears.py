@@ -1,0 +1,46 @@
+"""The meter's end of everything: whatever carried an APDU, here it is heard before the meter answers it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, cast
+
+from amity.devices.server import MeterAssociation, MeterServer
+
+Heard = Callable[[int, bytes], None]
+"""Told of each APDU that reaches a meter: from which client address, and its octets."""
+
+
+def overheard(server: MeterServer, heard: Heard) -> MeterServer:
+    """The same meter, and somebody who hears what is said to it."""
+    return cast("MeterServer", _Server(server, heard))
+
+
+class _Server:
+    """A `MeterServer` but for the associations that it opens."""
+
+    def __init__(self, server: MeterServer, heard: Heard) -> None:
+        self._server = server
+        self._heard = heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+    def open_association(self, client: int) -> "_Association":
+        """What a client talks to."""
+        return _Association(self._server.open_association(client), self._heard)
+
+
+class _Association:
+    """A `MeterAssociation` but for what it hears."""
+
+    def __init__(self, association: MeterAssociation, heard: Heard) -> None:
+        self._association = association
+        self._heard = heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._association, name)
+
+    def receive(self, octets: bytes, now: datetime) -> bytes | None:
+        """Answer one APDU."""
+        self._heard(self._association.client, octets)
+        return self._association.receive(octets, now)
