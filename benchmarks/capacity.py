@@ -4,19 +4,17 @@
   the one for each thousand values. One broker; a plan multiplies it.
 * What PostgreSQL does for it by `benchmarks.cluster` with two workers, and its log by how far that has moved.
 * A push by a cluster of real programs (`tests.services.cluster`) with meters that call its one node, confirmed.
-* Memory: of those programs, and of associations by a worker that holds hundreds of slow ones open.
-* Leases by `benchmarks.cluster --latency`: the highest rate of the rows that are named in docs/cluster.md.
+* Memory: of those programs; of a meter by `benchmarks.memory`, of an association by `benchmarks.associations`.
+* Leases a second by `benchmarks.jobs`.
 """
 
 import argparse
 import asyncio
-import multiprocessing
 import os
 import platform
 import statistics
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping
 from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
@@ -31,7 +29,7 @@ from sqlalchemy import text
 from amity.messaging.codec import ProtobufCodec
 from amity.storage.ot.database import open_shared_database
 from amity.usecases.capacity import parse_costs
-from benchmarks import cluster, meter_day, workload
+from benchmarks import associations, cluster, jobs, memory, meter_day, workload
 from benchmarks.processes import children, cpu_s, cpu_s_with_children, memory_octets
 from tests.services import cluster as services
 from tests.services import postgres
@@ -42,8 +40,9 @@ _CONCURRENCY = 64
 _CALLERS = 12  # one address may have only so many calls open that nobody has believed yet
 _PUSHES_EACH = range(96)
 _MEGA = 1_000_000
+_FLEETS = (20_000, 60_000)
+_ASSOCIATIONS, _THINKS_S = 500, 4.0
 _LEASE_WORKERS = 4
-_LEASE_SESSIONS = 512
 
 
 class Session(NamedTuple):
@@ -120,12 +119,12 @@ def pushes(count: int) -> tuple[dict[str, float], dict[str, float]]:
         costs = {name: 1000 * (after[name] - before[name]) / made for name in after}
         costs["wal_octets"] = (_log_position(stands.ot) - log) / made
         costs |= _octets_of_pushes(stands, made)
-        memory = {
+        held = {
             "headend_mb": memory_octets(stands.pid("node1")) / _MEGA,
             "mdm_mb": memory_octets(stands.pid("mdm")) / _MEGA,
             "broker_mb": max(_broker_octets(stands, name) for name in services.BROKERS) / _MEGA,
         }
-    return costs, memory
+    return costs, held
 
 
 def _spent(stands: services.Cluster, server: postgres.Server) -> dict[str, float]:
@@ -161,41 +160,32 @@ def _octets_of_pushes(stands: services.Cluster, made: int) -> dict[str, float]:
     return {"message_octets": octets, "database_octets": kept, "mdm_octets": mdm, "wire_octets": wire, "segments": 2}
 
 
-def association_octets(count: int) -> float:
-    """Of a worker that holds `count` open at its peak, beside what it had before; meters that think for long."""
-    least, most, over = [0], [0], threading.Event()
+def meter_octets() -> float:
+    """For each meter more that a head-end knows, once pushes made it look them up."""
+    few, many = (memory.measure(count).after_a_push for count in _FLEETS)
+    return (many - few) / (_FLEETS[1] - _FLEETS[0])
 
-    def look() -> None:
-        while not over.wait(0.2):
-            for child in multiprocessing.active_children():
-                held = memory_octets(child.pid or 0)
-                least[0], most[0] = min(least[0] or held, held) if most[0] else held, max(most[0], held)
 
-    watching = threading.Thread(target=look)
-    with postgres.server() as server, cluster.simulated(count, slow=1.0) as (document, pid):
-        setting = cluster.Setting(server.url, document, 0.0, count)
-        watching.start()
-        try:
-            cluster.measure(1, count, setting, server, pid)
-        finally:
-            over.set()
-            watching.join()
-    return (most[0] - least[0]) / count
+def association_octets() -> float:
+    """For each that is open, at the highest."""
+    made = associations.measure(_ASSOCIATIONS, _THINKS_S)
+    return made.grown_octets / made.open_at_once
 
 
 def leases_per_s(meters: int) -> float:
-    """Meters a second by workers that need not compute."""
-    return cluster.run("PostgreSQL", _LEASE_WORKERS, meters * _LEASE_WORKERS, 1.0, _LEASE_SESSIONS).meters_per_s
+    """Meters a second that one PostgreSQL leases out and takes back, in large batches."""
+    with postgres.server() as server:
+        return meters / jobs.measure(server.url, _LEASE_WORKERS, meters).took_s
 
 
 # ------------------------------------------------------------------ the document
 def document(few: Session, many: Session, count: int) -> str:
     """As TOML."""
-    lines, stored, (push, memory) = line_through(few, many), in_database(count), pushes(_CALLERS)
+    lines, stored, (push, held) = line_through(few, many), in_database(count), pushes(_CALLERS)
     lines["database_cpu_ms"] = (stored.cpu_ms, 0.0)
     lines["wal_octets"] = (stored.wal_octets, 0.0)
     lines["segments"] = (stored.segments, 0.0)
-    memory["association_octets"] = association_octets(300)
+    held |= {"meter_octets": meter_octets(), "association_octets": association_octets()}
     return "\n".join(
         [
             "# Measured. `python -m benchmarks.capacity` writes it; what it means: usecases/capacity.py.",
@@ -213,10 +203,10 @@ def document(few: Session, many: Session, count: int) -> str:
             *(f"{name} = {cost:.4g}" for name, cost in sorted(push.items())),
             "",
             "[memory]",
-            *(f"{name} = {size:.4g}" for name, size in sorted(memory.items())),
+            *(f"{name} = {size:.4g}" for name, size in sorted(held.items())),
             "",
             "[limits]",
-            f"leases_per_s = {leases_per_s(3000):.4g}",
+            f"leases_per_s = {leases_per_s(10_000):.4g}",
             "",
         ]
     )

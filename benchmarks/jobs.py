@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from amity.domain.jobs import JobKind, JobOutcome, JobRequest, JobState, Priority
 from amity.headend.jobs.ports import Finished, LeaseTerms
@@ -44,7 +45,16 @@ def main() -> None:
             _report("PostgreSQL", server.url, workers, meters)
 
 
-def _report(name: str, where: str, workers: int, meters: int) -> None:
+class Measured(NamedTuple):
+    """Seconds of a run; `cpu_s` is that of all workers."""
+
+    enqueue_s: float
+    took_s: float
+    cpu_s: float
+
+
+def measure(where: str, workers: int, meters: int) -> Measured:
+    """All meters leased and given back by so many processes."""
     with _opened(where) as database:
         enqueue_s = _enqueue(database, meters)
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
@@ -56,10 +66,14 @@ def _report(name: str, where: str, workers: int, meters: int) -> None:
         counts = database.job_book.counts(NOW).by_state
         if counts != {JobState.DONE: meters * JOBS_PER_METER}:
             raise SystemExit(f"not every job was done: {counts}")
-    jobs = meters * JOBS_PER_METER
+    return Measured(enqueue_s, took_s, cpu_s)
+
+
+def _report(name: str, where: str, workers: int, meters: int) -> None:
+    made, jobs = measure(where, workers, meters), meters * JOBS_PER_METER
     print(
-        f"{name:<12} {workers:>7} {jobs / enqueue_s:>9,.0f}/s {jobs / took_s:>8,.0f} {meters / took_s:>9,.0f}"
-        f" {1000 * cpu_s / meters:>19.3f}",
+        f"{name:<12} {workers:>7} {jobs / made.enqueue_s:>9,.0f}/s {jobs / made.took_s:>8,.0f}"
+        f" {meters / made.took_s:>9,.0f} {1000 * made.cpu_s / meters:>19.3f}",
         flush=True,
     )
 

@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from amity.headend.ports import PushClaim
 from amity.kernel.errors import ConfigurationError, StorageError
 from amity.storage.ot.database import OtDatabase, open_shared_database
 from amity.storage.ot.tables import metadata
@@ -119,3 +120,13 @@ def test_a_url_that_names_no_postgresql_is_refused_without_repeating_it(url: str
     with pytest.raises(ConfigurationError) as caught:
         open_postgres(url)
     assert url not in str(caught.value)
+
+
+def test_a_batch_of_pushes_moves_its_counters_as_in_sqlite(database: OtDatabase) -> None:
+    claims = [PushClaim("M1", 5, authenticated=True), PushClaim("M2", 9, authenticated=True, late=True)]
+    for refused in (False, True):
+        with database.push_counters.transaction():
+            refusals = database.push_counters.move_all(claims)
+        assert [one is not None for one in refusals] == [refused, refused]
+    older = [PushClaim("M2", 8, authenticated=True, late=True), PushClaim("M1", 4, authenticated=True)]
+    assert [one is None for one in database.push_counters.move_all(older)] == [True, False]

@@ -174,10 +174,10 @@ def _on_the_line(octets_per_s: float, segments_per_s: float) -> float:
 
 
 def _memory_gb(load: Load, costs: Costs, processes: int, associations: int) -> dict[str, float]:
-    """A meter that is not spoken with holds no memory: it is a row of the database."""
-    held = processes * costs.memory["headend_mb"] * _MEGA + associations * costs.memory["association_octets"]
+    """Each head-end process knows every meter; an association is held by one of them."""
+    process = costs.memory["headend_mb"] * _MEGA + load.meters * costs.memory["meter_octets"]
     return {
-        "headend": held / _GIGA,
+        "headend": (processes * process + associations * costs.memory["association_octets"]) / _GIGA,
         "broker": load.brokers * costs.memory["broker_mb"] * _MEGA / _GIGA,
         "mdm": costs.memory["mdm_mb"] * _MEGA / _GIGA,
     }

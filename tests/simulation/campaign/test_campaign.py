@@ -199,10 +199,10 @@ class LeasesHoldNobodyOff(Parts):
 
 PLANTED = {
     CountersReservedAfterUse: (Invariant.COUNTERS_SENT, 1),
-    CourierAcknowledgesEarly: (Invariant.WHOLE, 1),
-    ProgressMovesBeforeTheReadings: (Invariant.WHOLE, 1),
-    PushesAreNotCompared: (Invariant.PUSHES_ONCE, 1),
-    LeasesHoldNobodyOff: (Invariant.ONE_ASSOCIATION, 1),
+    CourierAcknowledgesEarly: (Invariant.WHOLE, 3),
+    ProgressMovesBeforeTheReadings: (Invariant.WHOLE, 3),
+    PushesAreNotCompared: (Invariant.PUSHES_ONCE, 4),
+    LeasesHoldNobodyOff: (Invariant.ONE_ASSOCIATION, 3),
 }
 
 

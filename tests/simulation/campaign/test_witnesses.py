@@ -85,7 +85,7 @@ def test_meters_behind_a_gateway_have_counters_of_their_own(witness: Witness, wi
 def test_a_confirmation_to_a_gateway_is_not_taken_for_one_under_the_key_of_the_meter_on_the_line(
     witness: Witness, wire: Wire
 ) -> None:
-    """It bears no prefix and the head-end's title alone: it was under the counter of a meter behind, with its own key."""
+    """It bears no prefix and the head-end's title alone; its counter may be of a meter behind, with its own key."""
     node = machine(witness, NODE)
     wire.sent(node, GATEWAY, wrapped(1, 1, request(1)), opened=False)
     wire.sent(node, GATEWAY, wrapped(1, 1, request(1, b"\x02" * 20)), opened=True)

@@ -245,7 +245,8 @@ def test_tries_without_an_answer_are_counted_by_the_utc_day(database: OtDatabase
         now += minutes(step)
         (bundle,) = database.jobs.lease(TERMS, 5, now)
         tries.append(bundle.lease.tries)
-        database.jobs.finish([done(bundle, JobState.WAITING, not_before=now)._replace(tries=0 if answered else bundle.lease.tries)], now)
+        again = done(bundle, JobState.WAITING, not_before=now)
+        database.jobs.finish([again._replace(tries=0 if answered else bundle.lease.tries)], now)
     assert tries == [1, 2, 3, 1, 1]
 
 

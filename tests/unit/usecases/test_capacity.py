@@ -20,7 +20,7 @@ COSTS = Costs(
         "segments": 2, "message_octets": 200,
         "database_octets": 300, "wal_octets": 400, "mdm_octets": 500,
     },
-    memory={"headend_mb": 100, "broker_mb": 50, "mdm_mb": 80, "association_octets": 50_000},
+    memory={"headend_mb": 100, "broker_mb": 50, "mdm_mb": 80, "meter_octets": 1000, "association_octets": 50_000},
     limits={"leases_per_s": 1000},
 )  # fmt: skip
 MILLION = Load(1_440_000, interval_minutes=5, channels=4, window_h=4, session_s=10, used=0.5)
@@ -56,7 +56,7 @@ def test_bandwidth_counts_headers() -> None:
 def test_memory_counts_processes_and_associations() -> None:
     made = plan(MILLION, COSTS)
     assert made.open_associations == 1000
-    assert made.memory_gb["headend"] == pytest.approx((100e6 + 1000 * 50_000) / 1e9)
+    assert made.memory_gb["headend"] == pytest.approx((100e6 + 1.44e6 * 1000 + 1000 * 50_000) / 1e9)
     assert made.memory_gb["broker"] == pytest.approx(0.15)
 
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 from amity.devices.server import MeterAssociation, MeterServer
+from amity.simulation.campaign.wire import apdus_in
+from amity.simulation.outgoing import Hearing
+from amity.simulation.pushes import Pusher
 
 Heard = Callable[[int, bytes], None]
 """Told of each APDU that reaches a meter: from which client address, and its octets."""
@@ -13,6 +17,11 @@ Heard = Callable[[int, bytes], None]
 def overheard(server: MeterServer, heard: Heard) -> MeterServer:
     """The same meter, and somebody who hears what is said to it."""
     return cast("MeterServer", _Server(server, heard))
+
+
+def overheard_pusher(pusher: Pusher, heard: Callable[[bytes], None]) -> Pusher:
+    """The same, and somebody who hears the confirmations: they are sealed with the counters of the requests."""
+    return cast("Pusher", _Pusher(pusher, heard))
 
 
 class _Server:
@@ -44,3 +53,24 @@ class _Association:
         """Answer one APDU."""
         self._heard(self._association.client, octets)
         return self._association.receive(octets, now)
+
+
+class _Pusher:
+    """A `Pusher` but for what it hears."""
+
+    def __init__(self, pusher: Pusher, heard: Callable[[bytes], None]) -> None:
+        self._pusher = pusher
+        self._heard = heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pusher, name)
+
+    def hearing(self, *, alarm: bool) -> Hearing | None:
+        """Who is asked whether an answer confirms a push."""
+        hears = self._pusher.hearing(alarm=alarm)
+        return None if hears is None else partial(self._hear, hears)
+
+    def _hear(self, hears: Hearing, octets: bytes) -> bool:
+        for apdu in apdus_in(octets):
+            self._heard(apdu)
+        return hears(octets)

@@ -19,7 +19,7 @@ from amity.headend.session import association_settings
 from amity.kernel.errors import AmityError
 from amity.kernel.time import Clock, epoch_s, from_epoch_s
 from amity.simulation.campaign.collector import Station
-from amity.simulation.campaign.ears import Heard, overheard
+from amity.simulation.campaign.ears import Heard, overheard, overheard_pusher
 from amity.simulation.campaign.machine import Machine, MachineClock
 from amity.simulation.campaign.network import Network
 from amity.simulation.campaign.settings import PORT, PUSH_HOST, TITLE, WorldSettings
@@ -209,7 +209,8 @@ class Field:
             confirmed=way.confirmed,
         )
         heard: Heard = partial(self._on_heard, meter.meter_id)
-        return overheard(server, heard), pusher
+        client = meter.profile.association.client
+        return overheard(server, heard), overheard_pusher(pusher, partial(heard, client))
 
 
 def _know_each_other(site: Site) -> None:

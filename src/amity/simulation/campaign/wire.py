@@ -79,7 +79,7 @@ class Wire:
             requests = self.requests.setdefault(host, [])
             if len(requests) < _RECORDED_MAX:
                 requests.append(octets)
-            if opened or self._meters[host] == 1:  # else nobody sees whose key it is
+            if opened or self._meters[host] == 1:  # else nobody sees here whose key it is; the meter's ears do
                 self._count_sent(host, octets, asked=opened)
         elif opened and sender.host in self._meters and len(self.pushes) < _RECORDED_MAX:
             self.pushes.append(Recorded(host, octets))
@@ -165,11 +165,15 @@ class _Held:
 
 def counted_in(octets: bytes) -> list[Counted]:
     """The protected APDUs in wrapper frames; none in anything else (HDLC, a relay link, answers)."""
+    return [found for one in apdus_in(octets) if (found := counted(one)) is not None]
+
+
+def apdus_in(octets: bytes) -> list[bytes]:
+    """What wrapper frames hold; nothing of what is none."""
     try:
-        frames = Reader().feed(octets)
+        return [frame.payload for frame in Reader().feed(octets)]
     except AmityError:
         return []
-    return [found for frame in frames if (found := counted(frame.payload)) is not None]
 
 
 def counted(payload: bytes) -> Counted | None:
