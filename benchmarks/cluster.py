@@ -29,7 +29,8 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from amity.domain.jobs import Bundle, JobKind, JobRequest, JobState, Priority, Span
+from amity.domain.jobs import Bundle, JobKind, JobRequest, JobState, Priority
+from amity.domain.spans import TimeSpan
 from amity.headend.jobs.meter_sessions import MeterSessions
 from amity.headend.jobs.ports import LeaseTerms
 from amity.headend.jobs.sessions import BundleReader, SessionResult
@@ -224,7 +225,7 @@ def _enqueue(database: OtDatabase, setting: Setting, meters: int) -> None:
     fleet, now = read_fleet_document(setting.document), SystemClock().now()
     database.endpoints.put(fleet.endpoints)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    yesterday = Span(midnight - _DAY, midnight)
+    yesterday = TimeSpan(midnight - _DAY, midnight)
     names = [one.meter_id for one in fleet.endpoints] or [f"M{number:07}" for number in range(meters)]
     requests = [
         JobRequest(

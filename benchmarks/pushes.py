@@ -5,7 +5,10 @@ last push is on the disk, and the CPU time of whoever takes them, all threads. E
 that what is kept of a meter (its association, its shape of push) is there, as it is in a head-end that has run for a
 quarter of an hour.
 Run: `python -m benchmarks.pushes [--meters 1000] [--rounds 10] [--over tcp,tcp-each,udp] [--auth none,hls-gmac]
-[--takers 1] [--json]`, or with `--profile` for one way and no table.
+[--takers 1] [--database URL] [--json]`, or with `--profile` for one way and no table.
+
+Several takers are so many head-end processes on one database, each with a port of its own, and the senders go round them
+as HAProxy does. What the machine can do if nothing else runs on it is cores / CPU seconds of a push.
 """
 
 import argparse
@@ -25,6 +28,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
@@ -45,7 +49,7 @@ from amity.runtime.system import SystemClock
 from amity.simulation.counters import MeterCounter, reservation_by_time
 from amity.simulation.fleet import FleetSettings, build_fleet, document_entry
 from amity.simulation.pushes import Pusher
-from amity.storage.ot.database import OtDatabase, open_database
+from amity.storage.ot.database import OtDatabase, open_database, open_shared_database
 from amity.storage.ot.keys import KeyFile
 from amity.transports.call import CallRules
 from amity.transports.caller_listener import CallerListener
@@ -76,13 +80,12 @@ class Load(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a taker is to do; the first takes the first pushes. All listen on one port if they are `several`."""
+    """What a taker is to do; the first takes the first pushes. The database is a file of the folder without a URL."""
 
     load: Load
     over: str
     folder: Path
-    port: int
-    several: bool
+    database: str
     is_first: bool
     profile: bool
 
@@ -111,6 +114,11 @@ class Measured:
     def per_second(self) -> float:
         """Pushes on the disk in a second of the wall clock."""
         return self.taken / self.seconds
+
+    @property
+    def by_cpu(self) -> float:
+        """Pushes in a second of as many cores as there are takers, if nothing else needed them."""
+        return 1000 * self.takers / self.cpu_ms
 
 
 def load_of(auth: str, meters: int, rounds: int) -> Load:
@@ -158,14 +166,14 @@ class Taker:
 
 async def take(asked: Connection, task: Task) -> None:
     """Take the first pushes by hand, listen, and tell how far it is whenever that is asked, until there is no more."""
-    database = open_database(task.folder / "ot.sqlite")
+    database = opened(task.folder, task.database)
     taker = Taker(task.folder, database)
     if task.is_first:
         callers = [Certified(str(one["logical_device_name"])) for one in task.load.document]
         frames = map(decode_datagram, task.load.first)
         await asyncio.gather(*map(taker.pushes.take, frames, callers))
     door = taker.door(task.over)
-    asked.send(await door.start(HOST, task.port))
+    asked.send(await door.start(HOST, 0))
     while await asyncio.to_thread(asked.recv):
         asked.send(Told(taker.pushes.taken, cpu_s(), dict(taker.pushes.parking.counts)))
     await door.close()
@@ -190,24 +198,32 @@ def cpu_s() -> float:
 
 
 # ------------------------------------------------------------------ one run
-def measure(over: str, auth: str, load: Load, folder: Path, *, takers: int, profile: bool) -> Measured:
-    """One run against an empty database."""
+def opened(folder: Path, url: str) -> OtDatabase:
+    """The database that all takers share."""
+    return open_shared_database(url) if url else open_database(folder / "ot.sqlite")
+
+
+def measure(over: str, auth: str, load: Load, folder: Path, wanted: argparse.Namespace) -> Measured:
+    """One run against a database that knows nothing of these meters."""
     provision = read_fleet_document(load.document)
     KeyFile(folder / "keys.json").put(provision.secrets)
-    database = open_database(folder / "ot.sqlite")
+    database = opened(folder, wanted.database)
     database.endpoints.put(provision.endpoints)
     database.close()
-    spawn, ends, processes, port = get_context("spawn"), [], [], 0
-    for number in range(takers):
+    spawn = get_context("spawn")
+    ends: list[Connection] = []
+    processes: list[SpawnProcess] = []
+    ports: list[int] = []
+    for number in range(wanted.takers):
         mine, theirs = spawn.Pipe()
-        task = Task(load, over, folder, port, takers > 1, number == 0, profile)
+        task = Task(load, over, folder, wanted.database, number == 0, wanted.profile)
         processes.append(spawn.Process(target=taking, args=(theirs, task)))
         processes[-1].start()
         theirs.close()
-        port = mine.recv()
+        ports.append(mine.recv())
         ends.append(mine)
     start = told_by(ends)
-    sender = spawn.Process(target=send, args=(over, port, load.rounds))
+    sender = spawn.Process(target=send, args=(over, ports, load.rounds))
     sender.start()
     seconds, end = until_quiet(ends, start, load.pushes)
     sender.terminate()
@@ -218,7 +234,7 @@ def measure(over: str, auth: str, load: Load, folder: Path, *, takers: int, prof
     taken = end.taken - start.taken
     if end.parked:
         print(end.parked, file=sys.stderr)
-    return Measured(over, auth, takers, load.pushes, taken, seconds, 1000 * (end.cpu_s - start.cpu_s) / taken)
+    return Measured(over, auth, wanted.takers, load.pushes, taken, seconds, 1000 * (end.cpu_s - start.cpu_s) / taken)
 
 
 def until_quiet(ends: Sequence[Connection], start: Told, wanted: int) -> tuple[float, Told]:
@@ -255,7 +271,7 @@ def runs(wanted: argparse.Namespace) -> list[Measured]:
             if over == "udp" and auth == "none":
                 continue
             with TemporaryDirectory() as folder:
-                one = measure(over, auth, load, Path(folder), takers=wanted.takers, profile=wanted.profile)
+                one = measure(over, auth, load, Path(folder), wanted)
             measured.append(one)
     return measured
 
@@ -268,6 +284,7 @@ def main() -> None:
     parser.add_argument("--over", default="tcp,tcp-each,udp")
     parser.add_argument("--auth", default="none,hls-gmac")
     parser.add_argument("--takers", type=int, default=1)
+    parser.add_argument("--database", default="", help="of PostgreSQL, instead of a file")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--profile", action="store_true")
     wanted = parser.parse_args()
@@ -275,12 +292,12 @@ def main() -> None:
     if wanted.json:
         print(json.dumps([asdict(one) | {"per_second": one.per_second, "bar": BAR} for one in measured]))
         return
-    print(f"over       keys       takers   taken    of        a second   ms CPU each   bar {BAR} a second")
+    print(f"over       keys       takers   taken    of        a second   ms CPU each   a second by CPU   bar {BAR}")
     for one in measured:
         met = "met" if one.per_second >= BAR else "missed"
         print(
             f"{one.over:10} {one.auth:10} {one.takers:<8} {one.taken:<8} {one.sent:<9} {one.per_second:<10.0f}"
-            f" {one.cpu_ms:<13.3f} {met}"
+            f" {one.cpu_ms:<13.3f} {one.by_cpu:<17.0f} {met}"
         )
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from amity.domain.collection import Outcome
+from amity.domain.spans import EpochSpan
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, from_epoch_s, isoformat
-from amity.usecases.calendar import Span
 from amity.usecases.completeness import completeness_of
 from amity.usecases.grid import INTERVAL_S
 from amity.usecases.ports import Database
@@ -55,7 +55,7 @@ def summarise(
     first: datetime, last: datetime, seconds: float,
 ) -> Summary:  # fmt: skip
     """Compare the store with what healthy meters must have given for the quarter hours in [first, last)."""
-    span = Span(_floor(first), _floor(last))
+    span = EpochSpan(_floor(first), _floor(last))
     meter_ids = [str(entry["logical_device_name"]) for entry in fleet]
     healthy = [str(entry["logical_device_name"]) for entry in fleet if not entry["faults"]]
     completeness = completeness_of(database, meter_ids, _IMPORT, span)

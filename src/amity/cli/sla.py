@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from amity.cli.jobs import AsJson, Configuration, Directory
-from amity.domain.jobs import Span
-from amity.headend.sla.definition import ServiceLevel, parse_service_level, preset, preset_names, zone_of
+from amity.domain.spans import TimeSpan
+from amity.headend.sla.definition import ServiceLevel, parse_service_level, preset, preset_names
 from amity.headend.sla.evidence_file import EvidenceFile
 from amity.headend.sla.groups import GroupBy, groups_by, named_group, whole_fleet
 from amity.headend.sla.read_day import ReadDay
@@ -23,7 +23,7 @@ from amity.headend.sla.records import Completion
 from amity.headend.sla.report import Result, ServiceReport, Tell
 from amity.headend.sla.report import report as judge
 from amity.kernel.errors import ConfigurationError, StorageError
-from amity.kernel.time import isoformat
+from amity.kernel.time import isoformat, time_zone
 from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
 from amity.runtime.metrics_sla import write_sla_metrics
@@ -110,7 +110,7 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
     _print(made, as_json=as_json)
 
 
-def _by_deliveries(folder: Folder, day: Span) -> dict[str, Completion]:
+def _by_deliveries(folder: Folder, day: TimeSpan) -> dict[str, Completion]:
     if not folder.it_database.exists():
         raise ConfigurationError(
             f"there is no {folder.it_database}: deliveries are kept by the MDM side",
@@ -139,7 +139,7 @@ def _level(name: str, file: Path | None, zone: str) -> ServiceLevel:
             "give either --preset or --file", next_step=f"the presets are {', '.join(preset_names())}"
         )
     level = preset(name) if file is None else _read(file)
-    return replace(level, zone=zone_of(zone, "--zone")) if zone else level
+    return replace(level, zone=time_zone(zone, "--zone")) if zone else level
 
 
 def _read(file: Path) -> ServiceLevel:

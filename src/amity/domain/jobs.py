@@ -8,6 +8,8 @@ from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
+from amity.domain.spans import TimeSpan
+
 Network = IPv4Network | IPv6Network
 
 
@@ -70,18 +72,6 @@ _PATIENCE: Final = {
 }
 
 
-class Span(NamedTuple):
-    """A half-open stretch of time, in UTC."""
-
-    start: datetime
-    end: datetime
-
-    def common(self, other: "Span") -> "Span | None":
-        """What lies in both, None for nothing."""
-        start, end = max(self.start, other.start), min(self.end, other.end)
-        return Span(start, end) if start < end else None
-
-
 class Place(NamedTuple):
     """What a meter shares with others on the way to it; empty where it shares nothing of that kind."""
 
@@ -109,7 +99,7 @@ class JobRequest:
     requested_by: str = ""
     reason: str = ""
     correlation_id: str = ""
-    span: Span | None = None
+    span: TimeSpan | None = None
     place: Place = NOWHERE
 
     @property
@@ -133,7 +123,7 @@ class Job:
     requested_by: str = ""
     reason: str = ""
     correlation_id: str = ""
-    span: Span | None = None
+    span: TimeSpan | None = None
     attempts: int = 0
     worker: str = ""
     started_at: datetime | None = None

@@ -20,7 +20,7 @@ from amity.devices.readout import (
     read_registers,
     stamp_range,
 )
-from amity.domain.jobs import Span
+from amity.domain.spans import TimeSpan
 from amity.headend.plan import BILLING_PROFILE, Plan
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
@@ -134,7 +134,7 @@ class MeterConversation:
         first, last = stamp_range(start - period, until, rules)
         return (yield from self._profile_rows(rules.obis, first, last, rules.access))
 
-    def _stretches(self, spans: Sequence[Span]) -> Conversation[tuple[ProfileReadout | None, ...]]:
+    def _stretches(self, spans: Sequence[TimeSpan]) -> Conversation[tuple[ProfileReadout | None, ...]]:
         read: list[ProfileReadout | None] = []
         for span in spans:
             rows = yield from self._optional(self._load_profile(*span))

@@ -8,8 +8,8 @@ from typing import Final
 from amity.devices.profiles import DeviceProfile
 from amity.devices.readout import ProfileReadout, RegisterReadout
 from amity.domain.collection import Outcome
-from amity.domain.jobs import Span
 from amity.domain.readings import Int64Column
+from amity.domain.spans import TimeSpan
 from amity.headend.conversation import MeterReadout
 from amity.headend.jobs.gaps import gaps_of_channel
 from amity.headend.mapping import CosemObject, Place
@@ -41,8 +41,8 @@ class Digest:
     incomplete: bool = False
     behind: bool = False
     unmapped: Progress = field(default_factory=Progress)
-    missing: list[Span] = field(default_factory=list)
-    lacking: list[Span] = field(default_factory=list)
+    missing: list[TimeSpan] = field(default_factory=list)
+    lacking: list[TimeSpan] = field(default_factory=list)
 
     @property
     def outcome(self) -> Outcome:
@@ -105,9 +105,11 @@ class Digester:
         plan, rows = self._plan, readout.load_profile
         if rows is None or plan.intervals_from is None or plan.intervals_until is None:
             return None
-        span = Span(plan.intervals_from, plan.intervals_until)
+        span = TimeSpan(plan.intervals_from, plan.intervals_until)
         starts = self._normalised(rows, span, digest, suspect_clock=suspect_clock)
-        digest.missing = self._judge(starts, digest, Span(span.start, self._settled(span.end, readout.clock_offset_s)))
+        digest.missing = self._judge(
+            starts, digest, TimeSpan(span.start, self._settled(span.end, readout.clock_offset_s))
+        )
         if plan.lost is not None:
             digest.incomplete = True
             digest.lacking.append(plan.lost)
@@ -132,7 +134,7 @@ class Digester:
             if rows is not None:
                 self._judge(self._normalised(rows, span, digest, suspect_clock=suspect_clock), digest, span)
 
-    def _normalised(self, rows: ProfileReadout, span: Span, digest: Digest, *, suspect_clock: bool) -> Int64Column:
+    def _normalised(self, rows: ProfileReadout, span: TimeSpan, digest: Digest, *, suspect_clock: bool) -> Int64Column:
         """The starts of the intervals of the span for which there is a row."""
         starts = self._normaliser.load_profile(
             self._decoded(rows), from_s=epoch_s(span.start), until_s=epoch_s(span.end), suspect_clock=suspect_clock
@@ -143,7 +145,7 @@ class Digester:
             digest.unmapped = replace(digest.unmapped, intervals_until=earlier)
         return starts
 
-    def _judge(self, starts: Int64Column, digest: Digest, span: Span) -> list[Span]:
+    def _judge(self, starts: Int64Column, digest: Digest, span: TimeSpan) -> list[TimeSpan]:
         """The stretches without a row. A meter that is met for the first time may be younger than what was asked."""
         period_s = self._profile.load_profile.capture_period_s
         young = self._plan.meets_unknown_past and len(starts)
@@ -155,7 +157,7 @@ class Digester:
         digest.incomplete = True
         digest.remarks.append(f"{missing} of {expected} intervals are missing in the meter's load profile")
         until = from_epoch_s(first_s + expected * period_s)
-        gaps = gaps_of_channel(starts, Span(from_epoch_s(first_s), until), period_s)
+        gaps = gaps_of_channel(starts, TimeSpan(from_epoch_s(first_s), until), period_s)
         digest.lacking += gaps
         return gaps
 

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Final
 
 from amity.devices.profiles import DeviceProfile, Form
-from amity.domain.jobs import Span
+from amity.domain.spans import TimeSpan
 from amity.headend.ports import Progress
 from amity.kernel.obis import Obis
 from amity.kernel.time import SECONDS_PER_DAY, epoch_s, from_epoch_s
@@ -32,7 +32,7 @@ class Wanted:
     """What one session is asked for: of the parts what is new, and stretches of the load profile that are missing."""
 
     parts: frozenset[Part] = frozenset({Part.REGISTERS, Part.INTERVALS, Part.EVENTS})
-    stretches: tuple[Span, ...] = ()
+    stretches: tuple[TimeSpan, ...] = ()
 
 
 EVERYTHING: Final = Wanted()
@@ -71,8 +71,8 @@ class Plan:
     events_after: datetime | None
     meets_unknown_past: bool
     more_past: bool
-    stretches: tuple[Span, ...] = ()
-    lost: Span | None = None
+    stretches: tuple[TimeSpan, ...] = ()
+    lost: TimeSpan | None = None
 
 
 def make_plan(
@@ -94,7 +94,9 @@ def make_plan(
         meets_unknown_past=known_until is None,
         more_past=with_intervals and until < newest_end,
         stretches=tuple(_ended(wanted.stretches, profile.load_profile.capture_period_s, newest_end)),
-        lost=Span(known_until, start) if with_intervals and known_until is not None and known_until < start else None,
+        lost=TimeSpan(known_until, start)
+        if with_intervals and known_until is not None and known_until < start
+        else None,
     )
 
 
@@ -105,12 +107,12 @@ def _registers(profile: DeviceProfile, parts: frozenset[Part]) -> tuple[tuple[in
     return tuple(one for one in known if one[1] == TOTAL_IMPORT) if Part.TOTAL in parts else ()
 
 
-def _ended(stretches: Iterable[Span], period_s: int, newest_end: datetime) -> Iterator[Span]:
+def _ended(stretches: Iterable[TimeSpan], period_s: int, newest_end: datetime) -> Iterator[TimeSpan]:
     """The intervals that begin in them and have ended, as spans on the grid."""
     for one in stretches:
         start, end = _floor(one.start, period_s), min(_floor(one.end, period_s), newest_end)
         if start < end:
-            yield Span(start, end)
+            yield TimeSpan(start, end)
 
 
 def _intervals(

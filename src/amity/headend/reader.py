@@ -9,7 +9,7 @@ from typing import Final
 from amity.devices.client import AssociationSettings, InvocationCounterError
 from amity.devices.profiles import DeviceProfile
 from amity.domain.collection import Delivery
-from amity.domain.jobs import Span
+from amity.domain.spans import TimeSpan
 from amity.headend.conversation import KnownLayouts, MeterReadout
 from amity.headend.counter_bank import CounterBank
 from amity.headend.digest import Digester
@@ -51,8 +51,8 @@ class Collected:
     error: AmityError | None = None
     unsolicited: tuple[bytes, ...] = ()
     heard: Heard | None = None
-    missing: tuple[Span, ...] = ()
-    lacking: tuple[Span, ...] = ()
+    missing: tuple[TimeSpan, ...] = ()
+    lacking: tuple[TimeSpan, ...] = ()
 
 
 class MeterReader:

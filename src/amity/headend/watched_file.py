@@ -51,6 +51,11 @@ class WatchedFile(Generic[Content]):
             self.refusal = refusal
             self.content = parse(_read(self._good_path), self._good_path.name)
 
+    @property
+    def name(self) -> str:
+        """What the file is called, without its folder."""
+        return self._path.name
+
     def poll(self) -> bool:
         """Look whether the file changed; True when another content came into force."""
         stamp = _stamp(self._path)

@@ -2,6 +2,9 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from amity.kernel.errors import ConfigurationError
 
 SECONDS_PER_DAY = 86_400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,3 +49,14 @@ def date_of(day_number: int) -> date:
 def isoformat(instant: datetime) -> str:
     """`2026-11-20T06:15:00Z`, the one way an instant is printed; microseconds only where there are some."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def time_zone(name: str, where: str = "") -> ZoneInfo:
+    """The time zone of that IANA name; raise ConfigurationError, with `where` it stands, for none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: the name of a folder of zones
+        raise ConfigurationError(
+            f"{where}: there is no time zone {name!r}" if where else f"there is no time zone {name!r}",
+            next_step="use an IANA name, like Europe/Vienna or UTC",
+        ) from error

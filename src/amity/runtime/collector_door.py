@@ -21,7 +21,7 @@ from amity.protocols.relay.peer import Peer
 from amity.runtime.folder import Folder
 from amity.runtime.job_work import worker_name
 from amity.runtime.peers import allow_list
-from amity.runtime.relay_files import RelayFilesWatch, relay_files
+from amity.runtime.relay_files import RelayFiles, relay_files
 from amity.runtime.settings import HeadendSettings
 from amity.storage.ot.database import OtDatabase
 from amity.transports.relay_listener import RelayListener
@@ -84,11 +84,11 @@ class CollectorDoor:
         listener = RelayListener(server_context(relay_files(folder)), greet, allows=allows)
         port = await listener.start(settings.collector_host, settings.collector_port)
         _log().info("listening for collectors", port=port)
-        watch = RelayFilesWatch(
-            folder, surroundings.clock, lambda files: listener.use(server_context(files)), lambda: listener.peers
+        files = RelayFiles(
+            folder, surroundings.clock, lambda new: listener.use(server_context(new)), lambda: listener.peers
         )
         watches = [
-            asyncio.create_task(watch.run()),
+            asyncio.create_task(files.watch().run()),
             asyncio.create_task(_tell_of_callers(listener)),
             asyncio.create_task(_prune_for_ever(surroundings, database)),
             asyncio.create_task(_hear_who_called(called, pushes, lines)),

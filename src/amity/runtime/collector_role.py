@@ -28,7 +28,7 @@ from amity.protocols.relay.peer import Peer
 from amity.runtime.folder import Folder
 from amity.runtime.peers import allow_list
 from amity.runtime.readiness import stands
-from amity.runtime.relay_files import RelayFilesWatch, relay_files
+from amity.runtime.relay_files import RelayFiles, relay_files
 from amity.runtime.settings import CollectorSettings, Settings
 from amity.runtime.system import SystemClock, random_octets
 from amity.security.private_files import write_private
@@ -104,7 +104,7 @@ class _Collector:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._intake.run())
                 tasks.create_task(self._forwarder.run())
-                tasks.create_task(RelayFilesWatch(self._folder, SystemClock(), self._use, self._peers).run())
+                tasks.create_task(RelayFiles(self._folder, SystemClock(), self._use, self._peers).watch().run())
                 tasks.create_task(self._report_for_ever())
                 tasks.create_task(self._write_status_for_ever())
                 for headend in self._rules.headends:

@@ -33,10 +33,10 @@ from amity.messaging.codec import ProtobufCodec, join
 from amity.runtime.broker_place import broker_access, broker_folder
 from amity.runtime.call_doors import CallDoors
 from amity.runtime.collector_door import CollectorDoor
-from amity.runtime.event_watch import EventTableWatch
+from amity.runtime.file_watch import FileWatch
 from amity.runtime.folder import Folder
+from amity.runtime.headend_files import look_at_event_tables, look_at_mapping
 from amity.runtime.job_work import JobWork, Ways
-from amity.runtime.mapping_watch import MappingWatch
 from amity.runtime.meter_defaults import EndpointsWithDefaults, default_profile
 from amity.runtime.metrics import new_registry, serving_metrics
 from amity.runtime.metrics_collectors import CollectorLinks
@@ -144,8 +144,8 @@ async def _headend(
     }
     watches = [
         asyncio.create_task(_tell_of_trouble(troubles)),
-        asyncio.create_task(MappingWatch(surroundings.mappings).run()),
-        asyncio.create_task(EventTableWatch(surroundings.events).run()),
+        asyncio.create_task(FileWatch("mapping", lambda: look_at_mapping(surroundings.mappings)).run()),
+        asyncio.create_task(FileWatch("event tables", lambda: look_at_event_tables(surroundings.events)).run()),
     ]
     try:
         async with door.open(folder, settings.headend, surroundings, database, listener, lines):

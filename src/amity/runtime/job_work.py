@@ -29,7 +29,9 @@ from amity.headend.surroundings import Surroundings
 from amity.kernel.backoff import Backoff
 from amity.kernel.errors import AmityError, ConfigurationError, StorageError
 from amity.kernel.time import SECONDS_PER_DAY
+from amity.runtime.file_watch import FileWatch
 from amity.runtime.folder import Folder
+from amity.runtime.headend_files import look_at_schedules
 from amity.runtime.logs import CORRELATION
 from amity.runtime.meter_defaults import EndpointsWithDefaults
 from amity.runtime.schedule_file import ScheduleFile
@@ -38,7 +40,6 @@ from amity.runtime.traces import session_traces
 from amity.storage.ot.database import OtDatabase
 
 DEFAULT_SCHEDULE: Final = "default"
-_LOOK_EVERY_S: Final = 1.0
 _TIDY_EVERY_S: Final = 60.0
 _TRIES_A_DAY: Final = 24
 _BREAKS: Final = Backoff(base_s=30.0, limit_s=900.0)
@@ -81,6 +82,7 @@ class JobWork:
         self._on_done = on_done
         self._ways = ways
         self._schedules = ScheduleFile(folder.schedules, folder.last_good_schedules)
+        self._watch = FileWatch("schedules", lambda: look_at_schedules(self._schedules, otherwise=DEFAULT_SCHEDULE))
         self._name = worker_name()
         self._states = WholeStates(
             database.meter_states, EndpointsWithDefaults(database.endpoints, surroundings.profile_of)
@@ -124,8 +126,8 @@ class JobWork:
 
     @property
     def last_error(self) -> AmityError | None:
-        """Why work is held up, or an edit of schedules.toml refused; None while all is well."""
-        return self._worker.last_error or self._scheduler.last_error or self._schedules.refusal
+        """Why work is held up; None while all is well."""
+        return self._worker.last_error or self._scheduler.last_error
 
     @property
     def open_sessions(self) -> int:
@@ -177,7 +179,7 @@ class JobWork:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._worker.run())
             tasks.create_task(self._scheduler.run())
-            tasks.create_task(self._look_for_ever())
+            tasks.create_task(self._watch.run())
             tasks.create_task(self._follow_ways_for_ever())
             tasks.create_task(self._tidy_for_ever())
 
@@ -210,14 +212,6 @@ class JobWork:
         if self._traces is not None:
             self._traces.jobs(done, self._surroundings.clock.now())
         _tell_of_trouble(done)
-
-    async def _look_for_ever(self) -> None:
-        """Edits of the file are told once; a refusal is told as trouble until it is mended."""
-        log: structlog.stdlib.BoundLogger = structlog.get_logger("headend")
-        while True:
-            if self._schedules.poll():
-                log.info("schedules in force", names=[one.name for one in self._plan.schedules] or [DEFAULT_SCHEDULE])
-            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _follow_ways_for_ever(self) -> None:
         """What waited for a collector or a line is done once that is there; now and then all of them are gone through.

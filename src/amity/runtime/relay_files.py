@@ -1,6 +1,5 @@
 """The files that the link between head-end and collector needs, in the folder of certificates, on both sides alike."""
 
-import asyncio
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ import structlog
 
 from amity.kernel.errors import AmityError
 from amity.kernel.time import Clock
+from amity.runtime.file_watch import FileWatch, Sight
 from amity.runtime.folder import Folder
 from amity.security.private_files import check_private
 from amity.transports.relay_peer import RelayPeer
@@ -20,6 +20,7 @@ KEY: Final = "ami_service.key"
 AUTHORITIES: Final = "ca.crt"
 REVOKED: Final = "ca.crl"
 LOOK_EVERY_S: Final = 10.0
+_LOG: Final = "certificates"
 
 
 def relay_files(folder: Folder) -> TlsFiles:
@@ -36,10 +37,10 @@ def relay_files(folder: Folder) -> TlsFiles:
     return TlsFiles(place / CERTIFICATE, key, place / AUTHORITIES, revoked if revoked.exists() else None)
 
 
-class RelayFilesWatch:
-    """Looks again and again: other files are used from then on, and who no longer counts is cut off.
+class RelayFiles:
+    """Those in use: other files are used from the look on that finds them, and who no longer counts is cut off.
 
-    Files that cannot be used change nothing; it is told once what is the matter with them.
+    Files that cannot be used change nothing.
     """
 
     def __init__(
@@ -48,29 +49,27 @@ class RelayFilesWatch:
         clock: Clock,
         use: Callable[[TlsFiles], None],
         peers: Callable[[], Iterable[RelayPeer]],
-        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._folder = folder
         self._clock = clock
         self._use = use
         self._peers = peers
-        self._look_every_s = look_every_s
         files = relay_files(folder)
         self._seen = _as_they_are(files)
         self._standing = Standing(files)
-        self._told = ""
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            await asyncio.sleep(self._look_every_s)
-            try:
-                self._renew()
-            except AmityError as error:
-                if str(error) != self._told:
-                    _log().error("certificates not renewed", reason=error.lines())
-                self._told = str(error)
-            self._cut_off()
+    def watch(self, every_s: float = LOOK_EVERY_S) -> FileWatch:
+        """Looks again and again, and tells what became of the files."""
+        return FileWatch("certificates", self._look, log=_LOG, every_s=every_s)
+
+    def _look(self) -> Sight:
+        refusals = {}
+        try:
+            self._renew()
+        except AmityError as error:
+            refusals[self._folder.certificates.name] = "; ".join(error.lines())
+        self._cut_off()
+        return Sight(self._seen, str(self._folder.certificates), refusals)
 
     def _renew(self) -> None:
         files = relay_files(self._folder)
@@ -79,8 +78,7 @@ class RelayFilesWatch:
             return
         self._standing = Standing(files)
         self._use(files)
-        self._seen, self._told = now, ""
-        _log().info("certificates renewed", folder=str(self._folder.certificates))
+        self._seen = now
 
     def _cut_off(self) -> None:
         now = self._clock.now()
@@ -98,5 +96,5 @@ def _as_they_are(files: TlsFiles) -> list[tuple[int, int, int]]:
 
 
 def _log() -> structlog.stdlib.BoundLogger:
-    log: structlog.stdlib.BoundLogger = structlog.get_logger("certificates")
+    log: structlog.stdlib.BoundLogger = structlog.get_logger(_LOG)
     return log

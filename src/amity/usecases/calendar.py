@@ -1,31 +1,13 @@
 """Local days of the town as half-open spans of epoch seconds; a day of 23 or 25 hours is one too."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from amity.kernel.errors import ConfigurationError, RequestError
+from amity.domain.spans import EpochSpan
+from amity.kernel.errors import RequestError
 from amity.kernel.time import epoch_s
 
 KEPT_FROM, KEPT_UNTIL = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-
-
-class Span(NamedTuple):
-    """[start_s, end_s) in epoch seconds."""
-
-    start_s: int
-    end_s: int
-
-
-def zone(name: str) -> ZoneInfo:
-    """The time zone of that name; raise ConfigurationError when there is none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigurationError(
-            f"{name!r} is not a time zone",
-            next_step="name it as the IANA database does, for example Europe/Vienna",
-        ) from error
 
 
 def kept_instant(instant: datetime) -> datetime:
@@ -39,9 +21,9 @@ def kept_instant(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
-def local_day(day: date, timezone: ZoneInfo) -> Span:
+def local_day(day: date, timezone: ZoneInfo) -> EpochSpan:
     """From local midnight to the next local midnight."""
-    return Span(_midnight_s(day, timezone), _midnight_s(day + timedelta(days=1), timezone))
+    return EpochSpan(_midnight_s(day, timezone), _midnight_s(day + timedelta(days=1), timezone))
 
 
 def local_date(instant: datetime, timezone: ZoneInfo) -> date:

@@ -7,8 +7,8 @@ import numpy as np
 
 from amity.domain.blocks import Stage
 from amity.domain.readings import Quality
+from amity.domain.spans import EpochSpan
 from amity.kernel.obis import Obis
-from amity.usecases.calendar import Span
 from amity.usecases.grid import read_grid
 from amity.usecases.ports import Database
 
@@ -26,7 +26,9 @@ class Completeness:
         return self.measured >= self.expected
 
 
-def completeness_of(database: Database, meter_ids: Iterable[str], obis: Obis, span: Span) -> dict[str, Completeness]:
+def completeness_of(
+    database: Database, meter_ids: Iterable[str], obis: Obis, span: EpochSpan
+) -> dict[str, Completeness]:
     """Of each meter, what it measured itself (estimates do not count); a meter without the channel has 0."""
     channels = [channel for channel in database.blocks.channels() if channel.obis == obis]
     grid = read_grid(database.blocks, Stage.RAW, channels, span)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.readings import Int64Column, Quality, QualityColumn
+from amity.domain.spans import EpochSpan
 from amity.kernel.time import utc_day
-from amity.usecases.calendar import Span
 from amity.usecases.ports import BlockStore
 
 INTERVAL_S = 900  # the town is looked at in quarter hours
@@ -40,7 +40,7 @@ class Grid:
         due: NDArray[np.bool_] = starts < (until_s // steps * steps)[:, np.newaxis]
         return due
 
-    def part(self, span: Span) -> "Grid":
+    def part(self, span: EpochSpan) -> "Grid":
         """The slots that lie in `span`; raise ValueError when it starts before this grid."""
         first = (span.start_s - self.start_s) // self.interval_s
         if first < 0:
@@ -51,7 +51,7 @@ class Grid:
 
 
 def read_grid(
-    blocks: BlockStore, stage: Stage, channels: Sequence[Channel], span: Span, interval_s: int = INTERVAL_S
+    blocks: BlockStore, stage: Stage, channels: Sequence[Channel], span: EpochSpan, interval_s: int = INTERVAL_S
 ) -> Grid:
     """Read the channels over `span`, whose ends lie on the grid of `interval_s` (which divides a day).
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from amity.domain.jobs import Span
+from amity.domain.spans import TimeSpan
 from amity.headend.sla.definition import ServiceLevel, preset
 from amity.headend.sla.read_day import ReadDay
 from amity.headend.sla.records import Completion
@@ -43,7 +43,7 @@ def _left_out(level: ServiceLevel) -> tuple[str, ...]:
     return (f"only the head-end knows of jobs (`amity sla report`): {', '.join(jobs)}",) if jobs else ()
 
 
-def completions_by_deliveries(database: Database, day: Span) -> dict[str, Completion]:
+def completions_by_deliveries(database: Database, day: TimeSpan) -> dict[str, Completion]:
     """Of each meter with channels of intervals: when the last of its day had come, None where some never did.
 
     Whatever brought them counts, at the time at which it was stored: a session, a push, a late look for a gap.

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from amity.domain.blocks import Channel, Stage
 from amity.domain.registry import Town, Transformer
+from amity.domain.spans import EpochSpan
 from amity.kernel.errors import NotFoundError
 from amity.kernel.obis import Obis
-from amity.kernel.time import epoch_s, from_epoch_s
-from amity.usecases.calendar import Span, local_date, local_day, zone
+from amity.kernel.time import epoch_s, from_epoch_s, time_zone
+from amity.usecases.calendar import local_date, local_day
 from amity.usecases.condition import Condition, condition_of
 from amity.usecases.grid import INTERVAL_S, Grid, read_grid
 from amity.usecases.happenings import correlated
@@ -78,7 +79,7 @@ class _Measured:
 
     imported: Grid
     exported: Grid
-    due: Span
+    due: EpochSpan
     known_until_s: int
 
 
@@ -97,7 +98,7 @@ def town_overview(services: Services) -> TownOverview:
     """Gather the overview; raise NotFoundError before the first provisioning."""
     database, now = services.database, services.clock.now()
     town = registered_town(database)
-    timezone = zone(town.timezone)
+    timezone = time_zone(town.timezone)
     measured = _measure(database, town, now, timezone)
     states = {state.meter_id: state for state in database.deliveries.states()}
     meters = tuple(_meters_on_map(town, states))
@@ -126,7 +127,7 @@ def town_overview(services: Services) -> TownOverview:
 
 def _measure(database: Database, town: Town, now: datetime, timezone: ZoneInfo) -> _Measured:
     today = local_date(now, timezone)
-    span = Span(
+    span = EpochSpan(
         local_day(today - timedelta(days=DAYS_BACK), timezone).start_s // INTERVAL_S * INTERVAL_S,
         local_day(today, timezone).end_s,
     )
@@ -137,7 +138,7 @@ def _measure(database: Database, town: Town, now: datetime, timezone: ZoneInfo) 
     since_s = known_since_s(imported)
     start_s = span.start_s if since_s is None else since_s
     end_s = epoch_s(now - PATIENCE) // INTERVAL_S * INTERVAL_S if channels else start_s
-    return _Measured(imported, exported, Span(start_s, max(start_s, end_s)), known_until_s(imported, epoch_s(now)))
+    return _Measured(imported, exported, EpochSpan(start_s, max(start_s, end_s)), known_until_s(imported, epoch_s(now)))
 
 
 def _fits(channel: Channel) -> bool:
@@ -163,7 +164,7 @@ def _days(measured: _Measured, meters: int, today: date, timezone: ZoneInfo) -> 
 
 def _completeness(day: date, measured: _Measured, meters: int, timezone: ZoneInfo) -> DayCompleteness:
     whole = local_day(day, timezone)
-    span = Span(max(whole.start_s, measured.due.start_s), max(whole.start_s, min(whole.end_s, measured.due.end_s)))
+    span = EpochSpan(max(whole.start_s, measured.due.start_s), max(whole.start_s, min(whole.end_s, measured.due.end_s)))
     if span.end_s <= span.start_s:
         return DayCompleteness(day, 0, 0, 0)
     part = measured.imported.part(span)

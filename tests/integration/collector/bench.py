@@ -29,7 +29,7 @@ from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.messaging.codec import ProtobufCodec
 from amity.runtime.folder import Folder
-from amity.runtime.relay_files import RelayFilesWatch, relay_files
+from amity.runtime.relay_files import RelayFiles, relay_files
 from amity.runtime.settings import CollectorSettings, Settings, dump
 from amity.runtime.system import SystemClock
 from amity.storage.ot.database import OtDatabase, open_database
@@ -108,7 +108,7 @@ class Headend:
         def use(files: TlsFiles) -> None:
             self.listener.use(server_context(files))
 
-        watch = RelayFilesWatch(self.root, SystemClock(), use, lambda: self.listener.peers, 0.05)
+        watch = RelayFiles(self.root, SystemClock(), use, lambda: self.listener.peers).watch(0.05)
         self._watching = asyncio.create_task(watch.run())
 
     def _serving(self, name: str) -> ConnectedCollector:

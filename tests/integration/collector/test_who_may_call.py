@@ -13,8 +13,9 @@ from amity.kernel.errors import AmityError, SecurityError, TransportError
 from amity.kernel.time import Clock
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.messages import Message
+from amity.runtime.file_watch import FileWatch
 from amity.runtime.folder import Folder
-from amity.runtime.relay_files import RelayFilesWatch, relay_files
+from amity.runtime.relay_files import RelayFiles, relay_files
 from amity.transports.relay_dialer import Destination, dial
 from amity.transports.relay_listener import RelayListener
 from amity.transports.relay_peer import RelayPeer
@@ -244,14 +245,13 @@ def session_of(peer: RelayPeer) -> ssl.SSLSession:
     return session
 
 
-def watch(door: Door, files: Folder, clock: Clock | None = None) -> RelayFilesWatch:
-    return RelayFilesWatch(
+def watch(door: Door, files: Folder, clock: Clock | None = None) -> FileWatch:
+    return RelayFiles(
         files,
         clock or CountingClock(),
         lambda new: door.listener.use(server_context(new)),
         lambda: door.listener.peers,
-        0.02,
-    )
+    ).watch(0.02)
 
 
 # ------------------------------------------------------------------ what a collector believes

@@ -13,6 +13,7 @@ import pytest
 
 from amity.domain.blocks import Channel, Stage
 from amity.domain.readings import Quality
+from amity.domain.spans import EpochSpan
 from amity.kernel.obis import Obis
 from amity.kernel.time import SECONDS_PER_DAY
 from amity.messaging.codec import ProtobufCodec
@@ -21,7 +22,6 @@ from amity.runtime.settings import HeadendSettings, Settings, dump
 from amity.simulation.fleet import Fleet
 from amity.simulation.meter import SimulatedMeter
 from amity.storage.it.database import ItDatabase, open_database
-from amity.usecases.calendar import Span
 from amity.usecases.completeness import completeness_of
 from tests.integration.demo.running_demo import RunningDemo, running_demo, wait_for
 
@@ -44,7 +44,7 @@ def battered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     slow = Settings(headend=HeadendSettings(concurrency=2, poll_interval_s=5, request_timeout_s=1.0, attempts=1))
     (folder / "amity.toml").write_text(dump(slow))
     end_s = int(time.time()) // 900 * 900
-    span = Span(end_s - 3 * SECONDS_PER_DAY + 3600, end_s)  # a quarter hour may end while the demo starts
+    span = EpochSpan(end_s - 3 * SECONDS_PER_DAY + 3600, end_s)  # a quarter hour may end while the demo starts
     with running_demo(folder, "--meters", str(METERS), "--seed", "11") as demo:
         for part in KILLED:
             time.sleep(chance.uniform(0.1, 1.2))
@@ -124,7 +124,7 @@ def _healthy(fleet: Fleet) -> list[SimulatedMeter]:
     return [meter for meter in fleet.meters if not meter.kinds and not meter.happenings.outages]
 
 
-def _all_complete(database: ItDatabase, fleet: Fleet, span: Span) -> bool:
+def _all_complete(database: ItDatabase, fleet: Fleet, span: EpochSpan) -> bool:
     meter_ids = [meter.meter_id for meter in _healthy(fleet)]
     return all(one.whole for one in completeness_of(database, meter_ids, IMPORT, span).values())
 

@@ -5,13 +5,14 @@ from datetime import timedelta
 
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventKind, MeterEvent
-from amity.domain.jobs import JobKind, JobOutcome, JobState, Priority, Span
+from amity.domain.jobs import JobKind, JobOutcome, JobState, Priority
+from amity.domain.spans import TimeSpan
 from amity.headend.jobs.ports import Finished, LeaseTerms
 from amity.headend.ports import Progress
 from amity.headend.sla.records import JobRecord
 from amity.headend.urgency import Urgency
 from amity.storage.ot.database import OtDatabase
-from amity.storage.ot.measures import JobQueue, OutboxLane
+from amity.storage.ot.measures import JobQueue, Leases, OutboxLane
 from tests.unit.headend.jobs.requests import NOW, request
 
 MINUTE = timedelta(minutes=1)
@@ -29,7 +30,7 @@ def end(database: OtDatabase, at: object, **outcome: str) -> None:
 
 def test_the_log_has_jobs_as_they_went(database: OtDatabase) -> None:
     assert database.job_log.begins() is None
-    span = Span(NOW - MINUTE, NOW)
+    span = TimeSpan(NOW - MINUTE, NOW)
     asked = request("M1", JobKind.PROFILES, span=span, not_before=NOW + MINUTE)
     (job_id,) = database.jobs.enqueue([asked], NOW)
     waiting = JobRecord(job_id, "M1", JobKind.PROFILES, Priority.SCHEDULED, JobState.WAITING, NOW + MINUTE, span=span)
@@ -64,7 +65,8 @@ def test_what_waits_is_counted_by_priority_and_lane(database: OtDatabase) -> Non
         JobQueue(Priority.ON_DEMAND, 1, 1),
         JobQueue(Priority.SCHEDULED, 3, 2),
     ]
-    assert len(database.jobs.lease(LeaseTerms("w"), 2, NOW)) == database.measures.leases() == 2
+    leased = database.jobs.lease(LeaseTerms("w"), 2, NOW)
+    assert database.measures.leases() == Leases(2, oldest=NOW, first_end=min(one.lease.until for one in leased))
     end(database, NOW, state=JobState.DEAD)
     assert database.measures.dead_letters() == 1
 

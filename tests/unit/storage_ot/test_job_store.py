@@ -10,17 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amity.domain.jobs import (
-    Firing,
-    Job,
-    JobKind,
-    JobOutcome,
-    JobRequest,
-    JobState,
-    Place,
-    Priority,
-    Span,
-)
+from amity.domain.jobs import Firing, Job, JobKind, JobOutcome, JobRequest, JobState, Place, Priority
+from amity.domain.spans import TimeSpan
 from amity.headend.jobs.ports import Finished, JobQuery, LeaseTerms
 from amity.headend.jobs.retry import RetryRules
 from amity.headend.jobs.throttle import Limit, ThrottleRules
@@ -48,7 +39,7 @@ def jobs(database: OtDatabase, **query: object) -> dict[str, Job]:
 
 # ------------------------------------------------------------------ taking in
 def test_what_is_enqueued_comes_out_as_it_was_asked_for(database: OtDatabase) -> None:
-    span = Span(NOW - minutes(60), NOW)
+    span = TimeSpan(NOW - minutes(60), NOW)
     asked = request(
         "M1",
         JobKind.PROFILES,
@@ -120,7 +111,7 @@ def test_what_runs_does_not_do_what_is_asked_meanwhile(database: OtDatabase) -> 
 
 
 def test_stretches_of_the_past_are_coalesced_only_when_they_are_the_same(database: OtDatabase) -> None:
-    one, other = Span(NOW - minutes(60), NOW), Span(NOW - minutes(90), NOW)
+    one, other = TimeSpan(NOW - minutes(60), NOW), TimeSpan(NOW - minutes(90), NOW)
     ids = database.jobs.enqueue(
         [
             request("M1", JobKind.PROFILES, span=span, key=key)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from amity.domain.blocks import Block, Channel, Stage
 from amity.domain.readings import Quality, ReadingType
+from amity.domain.spans import EpochSpan
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
-from amity.kernel.time import epoch_s
+from amity.kernel.time import epoch_s, time_zone
 from amity.kernel.units import Unit
-from amity.usecases.calendar import Span, local_day, zone
+from amity.usecases.calendar import local_day
 from amity.usecases.grid import Grid, read_grid
 from amity.usecases.load import completeness, day_load, gaps, known_since_s, known_until_s, late_meters
 from tests.unit.usecases.memory_database import MemoryBlocks
@@ -46,7 +47,7 @@ def stored(interval_s: int, values: list[int], qualities: list[int] | None = Non
 
 
 def read(blocks: MemoryBlocks, channels: Sequence[Channel], first: int = 0, slots: int = 96) -> Grid:
-    return read_grid(blocks, Stage.FINAL, channels, Span(START + first * 900, START + (first + slots) * 900))
+    return read_grid(blocks, Stage.FINAL, channels, EpochSpan(START + first * 900, START + (first + slots) * 900))
 
 
 def test_a_span_that_cuts_days_in_the_middle_is_read_slot_by_slot():
@@ -80,7 +81,7 @@ def test_channels_of_any_resolution_are_added_in_watt_hours(exponent: int, value
 
 def test_a_part_before_the_grid_is_refused():
     with pytest.raises(ValueError, match="before the grid"):
-        grid_of([[M] * 4]).part(Span(START - 900, START))
+        grid_of([[M] * 4]).part(EpochSpan(START - 900, START))
 
 
 def test_the_load_counts_known_values_and_leaves_out_questionable_ones():
@@ -133,19 +134,19 @@ def test_data_are_known_until_half_of_the_meters_have_them_and_never_from_the_fu
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 1, 1), 24)])
 def test_a_local_day_has_the_hours_that_the_clock_change_leaves(day: date, hours: int):
-    span = local_day(day, zone("Europe/Vienna"))
+    span = local_day(day, time_zone("Europe/Vienna"))
     assert span.end_s - span.start_s == hours * 3600
-    assert span.start_s == epoch_s(datetime(day.year, day.month, day.day, tzinfo=zone("Europe/Vienna")))
+    assert span.start_s == epoch_s(datetime(day.year, day.month, day.day, tzinfo=time_zone("Europe/Vienna")))
 
 
 @pytest.mark.parametrize("name", ["Europe/Nowhere", "", "../etc/passwd"])
 def test_a_time_zone_that_is_none_is_a_configuration_error(name: str):
     with pytest.raises(ConfigurationError, match="time zone"):
-        zone(name)
+        time_zone(name)
 
 
 def test_midnight_of_the_next_day_is_not_24_hours_later_on_a_long_day():
-    first, second = (local_day(date(2026, 10, 25) + timedelta(days=i), zone("Europe/Vienna")) for i in (0, 1))
+    first, second = (local_day(date(2026, 10, 25) + timedelta(days=i), time_zone("Europe/Vienna")) for i in (0, 1))
     assert first.end_s == second.start_s
 
 

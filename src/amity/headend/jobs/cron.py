@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import time_zone
 
 _DAYS_AHEAD_MAX: Final = 366 * 9
 """29 February comes again after eight years at the latest (around 1900 and 2100)."""
@@ -137,18 +138,8 @@ def parse_cron(expression: str, zone: str) -> Cron:
         weekdays=frozenset(day % 7 for day in weekdays),
         either_day=not (words[2].startswith("*") or words[4].startswith("*")),
         elapsed=words[1].startswith("*"),
-        zone=zone_of(zone),
+        zone=time_zone(zone),
     )
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Raise ConfigurationError for a name that the time zone database does not have."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigurationError(
-            f"there is no time zone {name!r}", next_step="use an IANA name, like Europe/Berlin or UTC"
-        ) from None
 
 
 def _values(of: _Field, word: str) -> frozenset[int]:

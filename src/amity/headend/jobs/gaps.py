@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amity.domain.jobs import Span
 from amity.domain.readings import Int64Column
+from amity.domain.spans import TimeSpan, united
 from amity.kernel.time import epoch_s, from_epoch_s
 
 
@@ -27,25 +27,25 @@ class BackfillRules:
 class Backfill(NamedTuple):
     """What to ask for, oldest first, and what the meter no longer holds."""
 
-    ranges: tuple[Span, ...]
-    lost: tuple[Span, ...]
+    ranges: tuple[TimeSpan, ...]
+    lost: tuple[TimeSpan, ...]
 
 
-def gaps_of_channel(starts: Int64Column, window: Span, period_s: int) -> list[Span]:
+def gaps_of_channel(starts: Int64Column, window: TimeSpan, period_s: int) -> list[TimeSpan]:
     """The stretches of the window without an interval. `starts`: int64[n], epoch seconds, increasing, on the grid."""
     first, end = epoch_s(window.start), epoch_s(window.end)
     inside = starts[(starts >= first) & (starts < end)]
     edges = np.concatenate(([first - period_s], inside, [end]))
     (before,) = np.nonzero(np.diff(edges) > period_s)
     return [
-        Span(from_epoch_s(int(edges[index]) + period_s), from_epoch_s(int(edges[index + 1])))
+        TimeSpan(from_epoch_s(int(edges[index]) + period_s), from_epoch_s(int(edges[index + 1])))
         for index in before
         if edges[index] + period_s < edges[index + 1]
     ]
 
 
 def backfill(
-    missing: Iterable[Span], *, period_s: int, entries_max: int, now: datetime, rules: BackfillRules
+    missing: Iterable[TimeSpan], *, period_s: int, entries_max: int, now: datetime, rules: BackfillRules
 ) -> Backfill:
     """The fewest ranges on the grid of `period_s` that hold everything missing that a meter can still have.
 
@@ -54,18 +54,18 @@ def backfill(
     """
     period = timedelta(seconds=period_s)
     newest_end = from_epoch_s(epoch_s(now) // period_s * period_s)
-    held = Span(newest_end - entries_max * period, newest_end)
-    wanted = list(_united(_on_grid(missing, period_s), timedelta(0)))
+    held = TimeSpan(newest_end - entries_max * period, newest_end)
+    wanted = list(united(_on_grid(missing, period_s), timedelta(0)))
     reachable = [part for span in wanted if (part := span.common(held))]
-    lost = [part for span in wanted if (part := span.common(Span(span.start, held.start)))]
-    bridged = _united(reachable, rules.bridge * period)
+    lost = [part for span in wanted if (part := span.common(TimeSpan(span.start, held.start)))]
+    bridged = united(reachable, rules.bridge * period)
     return Backfill(tuple(piece for span in bridged for piece in _pieces(span, rules.span_max)), tuple(lost))
 
 
-def _on_grid(spans: Iterable[Span], period_s: int) -> list[Span]:
+def _on_grid(spans: Iterable[TimeSpan], period_s: int) -> list[TimeSpan]:
     """Widened to whole intervals."""
     return sorted(
-        Span(
+        TimeSpan(
             from_epoch_s(epoch_s(span.start) // period_s * period_s),
             from_epoch_s(-(-_ceil_s(span.end) // period_s) * period_s),
         )
@@ -78,23 +78,8 @@ def _ceil_s(instant: datetime) -> int:
     return epoch_s(instant) + (instant.microsecond > 0)
 
 
-def _united(ordered: Iterable[Span], bridge: timedelta) -> Iterator[Span]:
-    """Spans in order of their starts, joined where they overlap or are no more than `bridge` apart."""
-    open_span: Span | None = None
-    for span in ordered:
-        if open_span is None:
-            open_span = span
-        elif span.start <= open_span.end + bridge:
-            open_span = Span(open_span.start, max(open_span.end, span.end))
-        else:
-            yield open_span
-            open_span = span
-    if open_span is not None:
-        yield open_span
-
-
-def _pieces(span: Span, most: timedelta) -> Iterator[Span]:
+def _pieces(span: TimeSpan, most: timedelta) -> Iterator[TimeSpan]:
     start = span.start
     while start < span.end:
-        yield Span(start, min(start + most, span.end))
+        yield TimeSpan(start, min(start + most, span.end))
         start += most

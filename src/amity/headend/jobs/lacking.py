@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from amity.domain.jobs import Span
+from amity.domain.spans import TimeSpan
 from amity.kernel.time import isoformat
 
 _WORDS: Final = "the meter had no rows for "
@@ -17,34 +17,20 @@ _SPANS_MAX: Final = 16
 _SPAN: Final = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+Z)/(\d{4}-\d\d-\d\dT[\d:.]+Z)", re.ASCII)
 
 
-def lacking_told(spans: Iterable[Span]) -> str:
+def lacking_told(spans: Iterable[TimeSpan]) -> str:
     """Words of a job's `told`; empty for nothing. Beyond 16 stretches the last one told reaches to the end of all."""
     found = sorted(spans)
     if len(found) > _SPANS_MAX:
-        found = [*found[: _SPANS_MAX - 1], Span(found[_SPANS_MAX - 1].start, max(one.end for one in found))]
+        found = [*found[: _SPANS_MAX - 1], TimeSpan(found[_SPANS_MAX - 1].start, max(one.end for one in found))]
     told = _BETWEEN.join(f"{isoformat(one.start)}/{isoformat(one.end)}" for one in found)
     return _WORDS + told if told else ""
 
 
-def lacking_of(told: str) -> tuple[Span, ...]:
+def lacking_of(told: str) -> tuple[TimeSpan, ...]:
     """The stretches in the words of a job that was done; none in any other words."""
     return tuple(_spans(told)) if told.startswith(_WORDS) else ()
 
 
-def _spans(told: str) -> Iterator[Span]:
+def _spans(told: str) -> Iterator[TimeSpan]:
     for start, end in _SPAN.findall(told):
-        yield Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
-
-
-def without(spans: Iterable[Span], taken: Span) -> list[Span]:
-    """What is left of the spans outside of `taken`."""
-    parts = (
-        part for one in spans
-        for part in (Span(one.start, min(one.end, taken.start)), Span(max(one.start, taken.end), one.end))
-    )  # fmt: skip
-    return [part for part in parts if part.start < part.end]
-
-
-def within(spans: Iterable[Span], frame: Span) -> list[Span]:
-    """What of the spans lies inside of `frame`."""
-    return [part for one in spans if (part := one.common(frame)) is not None]
+        yield TimeSpan(datetime.fromisoformat(start), datetime.fromisoformat(end))

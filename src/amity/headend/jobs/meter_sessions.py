@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
-from amity.domain.jobs import Bundle, Job, JobKind, JobRequest, Lease, Priority, Span
+from amity.domain.jobs import Bundle, Job, JobKind, JobRequest, Lease, Priority
+from amity.domain.spans import TimeSpan, within
 from amity.headend.counter_bank import CHUNK
 from amity.headend.fitting import fitting
 from amity.headend.jobs.clock_policy import ClockAction, ClockBands
 from amity.headend.jobs.clock_session import ClockMove, ClockStep
 from amity.headend.jobs.gaps import BackfillRules, backfill
-from amity.headend.jobs.lacking import lacking_told, within
+from amity.headend.jobs.lacking import lacking_told
 from amity.headend.jobs.ports import MeterStates
 from amity.headend.jobs.retry import Failure, failure_of
 from amity.headend.jobs.sessions import SessionResult
@@ -202,7 +203,7 @@ class MeterSessions:
         failure = None if error is None else failure_of(error, passing=worth_retrying(error))
         return SessionResult(failure=failure, behind=collected.behind, saving=saving, kept=remember)
 
-    def _made_up(self, endpoint: Endpoint, missing: Sequence[Span]) -> tuple[JobRequest, ...]:
+    def _made_up(self, endpoint: Endpoint, missing: Sequence[TimeSpan]) -> tuple[JobRequest, ...]:
         """A later look for what the meter had no row for: once for each stretch, as long as the meter can have it."""
         if not missing:
             return ()
@@ -242,7 +243,7 @@ def correlation_of(jobs: Sequence[Job]) -> str:
     return ",".join(dict.fromkeys(job.correlation_id for job in jobs if job.correlation_id))
 
 
-def _remarks(jobs: Iterable[Job], lacking: Sequence[Span]) -> dict[str, str]:
+def _remarks(jobs: Iterable[Job], lacking: Sequence[TimeSpan]) -> dict[str, str]:
     """Of each job that reads intervals what the meter did not have of those that it asked for."""
     found = {}
     for job in jobs:

@@ -32,6 +32,7 @@ from zoneinfo import ZoneInfo
 
 from amity.domain.jobs import JobKind, Priority
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import time_zone
 
 _HOURS_MAX: Final = 24 * 31
 _SECONDS_MAX: Final = 86_400 * 31
@@ -208,18 +209,8 @@ class _Keys:
         return minutes
 
     def zone(self) -> ZoneInfo:
-        return zone_of(self.text("zone"), self._where)
+        return time_zone(self.text("zone"), self._where)
 
     def finish(self) -> None:
         for key in self._left:
             raise self.refusal(key, "there is no such key")
-
-
-def zone_of(name: str, where: str) -> ZoneInfo:
-    """An IANA time zone; raise ConfigurationError when there is none of this name."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ConfigurationError(
-            f"{where}: {name!r} is no time zone", next_step="write it like Europe/London"
-        ) from error

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from amity.domain.jobs import Span
+from amity.domain.spans import TimeSpan
 from amity.headend.sla.definition import Measure
 
 _MINUTES_PER_DAY: Final = 24 * 60
@@ -19,9 +19,9 @@ class ReadDay:
     zone: ZoneInfo
 
     @property
-    def span(self) -> Span:
+    def span(self) -> TimeSpan:
         """From its midnight to the next, in UTC."""
-        return Span(self._midnight(0), self._midnight(1))
+        return TimeSpan(self._midnight(0), self._midnight(1))
 
     def due(self, measure: Measure) -> datetime:
         """The last instant (excluded) at which the day's readings are in time by this measure of completeness.

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from amity.domain.jobs import JobKind, JobState, Priority, Span
-from amity.headend.jobs.lacking import lacking_of, lacking_told, within, without
+from amity.domain.jobs import JobKind, JobState, Priority
+from amity.domain.spans import TimeSpan, within, without
+from amity.headend.jobs.lacking import lacking_of, lacking_told
 
 
 class JobRecord(NamedTuple):
@@ -20,7 +21,7 @@ class JobRecord(NamedTuple):
     asked_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    span: Span | None = None
+    span: TimeSpan | None = None
     told: str = ""
 
     @property
@@ -31,11 +32,11 @@ class JobRecord(NamedTuple):
         return self.finished_at - self.asked_at
 
     @property
-    def lacking(self) -> tuple[Span, ...]:
+    def lacking(self) -> tuple[TimeSpan, ...]:
         """Of what a job that was done read, the stretches for which the meter had no rows."""
         return lacking_of(self.told) if self.state is JobState.DONE else ()
 
-    def reads(self, day: Span) -> bool:
+    def reads(self, day: TimeSpan) -> bool:
         """True when the job, done, asked for all that was still unread of that day.
 
         One without a span reads up to now and is not done before it has: it counts when it began after the day.
@@ -46,7 +47,7 @@ class JobRecord(NamedTuple):
             return self.span.start <= day.start and day.end <= self.span.end and day.end <= self.started_at
         return self.started_at >= day.end
 
-    def touches(self, day: Span) -> bool:
+    def touches(self, day: TimeSpan) -> bool:
         """True when the job, done, changes what is known of that day: it read all of it, a part, or found a hole."""
         if self.state is not JobState.DONE or self.finished_at is None:
             return False
@@ -74,7 +75,7 @@ class Completion(NamedTuple):
     why: str = ""
 
 
-def completions_of(records: Iterable[JobRecord], day: Span, kinds: Collection[JobKind]) -> dict[str, Completion]:
+def completions_of(records: Iterable[JobRecord], day: TimeSpan, kinds: Collection[JobKind]) -> dict[str, Completion]:
     """By meter: the job with which the last interval of the day had come, else the last word on why none did."""
     found: dict[str, Completion] = {}
     touching: dict[str, list[JobRecord]] = defaultdict(list)
@@ -88,9 +89,9 @@ def completions_of(records: Iterable[JobRecord], day: Span, kinds: Collection[Jo
     return found | {meter: _completion(jobs, day) for meter, jobs in touching.items()}
 
 
-def _completion(jobs: Iterable[JobRecord], day: Span) -> Completion:
+def _completion(jobs: Iterable[JobRecord], day: TimeSpan) -> Completion:
     """Job after job as they were done: all of the day was asked for, and no hole that one found is left."""
-    asked, holes, last = False, list[Span](), Completion(None, "", "only parts of it were read")
+    asked, holes, last = False, list[TimeSpan](), Completion(None, "", "only parts of it were read")
     for one in sorted(jobs, key=lambda job: (job.finished_at or day.end, job.job_id)):
         asked = asked or one.reads(day)
         if one.span is not None:

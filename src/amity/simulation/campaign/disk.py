@@ -72,9 +72,8 @@ class Workshop:
     """
 
     def __init__(self) -> None:
-        base = _MEMORY if _MEMORY.is_dir() else Path(tempfile.gettempdir())
-        _sweep(base)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
+        sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_base()))
         self._at_exit = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         open_ot_database(self._template(Zone.OT)).close()
         open_it_database(self._template(Zone.IT)).close()
@@ -100,10 +99,6 @@ class Workshop:
         """Remove everything."""
         for engine in self._engines.values():
             engine.dispose()
-        self.remove()
-
-    def remove(self) -> None:
-        """Remove the files, whoever still has them open."""
         self._at_exit()
 
     def _template(self, zone: Zone) -> Path:
@@ -116,12 +111,23 @@ class Workshop:
         return engine
 
 
-def _sweep(base: Path) -> None:
-    """Remove what processes have left that were killed."""
-    for folder in base.glob(f"{_PREFIX}*"):
+def sweep() -> None:
+    """Remove what processes have left that are no more."""
+    for folder in _base().glob(f"{_PREFIX}*"):
         number = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if number.isdecimal() and not Path("/proc", number).exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_own() -> None:
+    """Remove the files of this process, also while it still writes some."""
+    while folders := list(_base().glob(f"{_PREFIX}{os.getpid()}-*")):
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _base() -> Path:
+    return _MEMORY if _MEMORY.is_dir() else Path(tempfile.gettempdir())
 
 
 def _limit(connection: Connection) -> None:

@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Final
 
-from amity.simulation.campaign.disk import Workshop
+from amity.simulation.campaign.disk import Workshop, remove_own, sweep
 from amity.simulation.campaign.settings import settings_of
 from amity.simulation.campaign.telling import Verdict, tell
 
@@ -52,6 +52,7 @@ def _processes(number: int) -> Iterator[Executor]:
         ours.close()
         pool.shutdown(wait=True)
         lifeline.close()
+        sweep()
 
 
 # ------------------------------------------------------------------ in the processes
@@ -59,19 +60,19 @@ def _begin(lifeline: Connection) -> None:
     """Be ready for the first seed; what is there now stays, and need not be looked through for garbage."""
     global _workshop  # noqa: PLW0603 - one for each process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the campaign, which then lets go of us
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     _workshop = Workshop()
-    threading.Thread(target=_end_with, args=(lifeline, _workshop), daemon=True).start()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_CYCLES_LEFT, _GENERATIONS, _GENERATIONS)
 
 
-def _end_with(lifeline: Connection, workshop: Workshop) -> None:
+def _end_with(lifeline: Connection) -> None:
     """Wait until the campaign is over or gone."""
     try:
         lifeline.recv_bytes()
     except (EOFError, OSError):
-        workshop.remove()
+        remove_own()
         os._exit(0)
 
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from amity.domain.jobs import JobKind, JobRequest, Priority, Span
+from amity.domain.jobs import JobKind, JobRequest, Priority
+from amity.domain.spans import TimeSpan
 from amity.kernel.errors import AmityError
 from amity.simulation.campaign.attacker import replay_pushes, replay_session
 from amity.simulation.campaign.broker import HOST as BROKER_HOST
@@ -205,7 +206,7 @@ class Troubles:
         world, chance = self._world, Random(event.whom)
         now = world.clock.now()
         some = chance.sample(world.field.meters, min(_SOME_MAX, len(world.field.meters)))
-        span = Span(now - timedelta(hours=2), now - timedelta(hours=1)) if event.how < _HALF else None
+        span = TimeSpan(now - timedelta(hours=2), now - timedelta(hours=1)) if event.how < _HALF else None
         requests = [
             JobRequest(
                 one.meter_id, JobKind.PROFILES, Priority.ON_DEMAND, now,

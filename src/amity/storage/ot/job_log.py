@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import case, func, or_, select
 
-from amity.domain.jobs import JobKind, JobState, Priority, Span
+from amity.domain.jobs import JobKind, JobState, Priority
+from amity.domain.spans import TimeSpan
 from amity.headend.sla.records import JobRecord
 from amity.storage.ot.job_tables import job
 from amity.storage.transactions import Transactions
@@ -58,6 +59,6 @@ def _record(row: Mapping[Any, Any]) -> JobRecord:
         max(row["created_at"], row["not_before"]),
         row["started_at"],
         row["finished_at"],
-        Span(start, end) if start is not None and end is not None else None,
+        TimeSpan(start, end) if start is not None and end is not None else None,
         row["told"] or "",
     )

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, type_coerce
 
-from amity.domain.jobs import Job, JobKind, JobRequest, JobState, Priority, Span
+from amity.domain.jobs import Job, JobKind, JobRequest, JobState, Priority
+from amity.domain.spans import TimeSpan
 from amity.kernel.time import EPOCH
 from amity.storage.columns import MICROSECOND, Instant, microseconds
 from amity.storage.ot.job_tables import job
@@ -52,7 +53,7 @@ def job_of(row: Mapping[Any, Any]) -> Job:
         requested_by=row["requested_by"],
         reason=row["reason"],
         correlation_id=row["correlation_id"],
-        span=Span(start, end) if start is not None and end is not None else None,
+        span=TimeSpan(start, end) if start is not None and end is not None else None,
         attempts=row["attempts"],
         worker=row["worker"],
         started_at=_instant(row["started_at"]),

@@ -6,7 +6,7 @@ from nicegui import Client
 from starlette.concurrency import run_in_threadpool
 
 from amity.domain.collection import Outcome
-from amity.usecases.calendar import zone
+from amity.kernel.time import time_zone
 from amity.usecases.collection import collection_overview
 from amity.usecases.services import Services
 from amity.usecases.town import registered_town
@@ -50,7 +50,7 @@ def _layout(regions: Mapping[str, Html]) -> Html:
 
 def _regions(services: Services, chosen: Outcome | None) -> dict[str, Html]:
     overview = collection_overview(services, chosen)
-    timezone = zone(registered_town(services.database).timezone)
+    timezone = time_zone(registered_town(services.database).timezone)
     return {"filters": collection.filters(overview, chosen), "table": collection.table(overview, timezone)}
 
 

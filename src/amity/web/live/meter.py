@@ -7,8 +7,8 @@ from nicegui import Client
 from starlette.concurrency import run_in_threadpool
 
 from amity.kernel.obis import Obis
-from amity.kernel.time import from_epoch_s
-from amity.usecases.calendar import local_date, local_day, zone
+from amity.kernel.time import from_epoch_s, time_zone
+from amity.usecases.calendar import local_date, local_day
 from amity.usecases.meters import MeterDetail, meter_detail
 from amity.usecases.readings import Readings, newest_day, read_channel
 from amity.usecases.services import Services
@@ -48,7 +48,7 @@ class _Desk:
         self._services = services
         self._detail = detail
         self._view = view
-        self._timezone = zone(detail.timezone)
+        self._timezone = time_zone(detail.timezone)
 
     def regions(self) -> dict[str, Html]:
         """Everything, read anew."""
@@ -107,7 +107,7 @@ def _view(wanted: dict[str, str], detail: MeterDetail, services: Services) -> Vi
     channels = {str(channel.obis): channel for channel in detail.channels}
     standard = str(IMPORT) if str(IMPORT) in channels or not channels else next(iter(channels))
     obis = wanted["channel"] if wanted.get("channel") in channels else standard
-    today = local_date(services.clock.now(), zone(detail.timezone))
+    today = local_date(services.clock.now(), time_zone(detail.timezone))
     begin = today if detail.row.registered else newest_day(services, channels[obis], today)
     asked = wanted.get("day", "")
     view = View(obis, _day(asked, begin), _days(wanted.get("days", "")))

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from nicegui import Client
 from starlette.concurrency import run_in_threadpool
 
-from amity.usecases.calendar import zone
+from amity.kernel.time import time_zone
 from amity.usecases.condition import Condition
 from amity.usecases.meters import MeterQuery, list_meters
 from amity.usecases.services import Services
@@ -45,7 +45,7 @@ async def open_meters(client: Client, services: Services, text: str, condition: 
 
 def _regions(services: Services, query: MeterQuery) -> dict[str, Html]:
     found = list_meters(services, query)
-    timezone = zone(registered_town(services.database).timezone)
+    timezone = time_zone(registered_town(services.database).timezone)
     table = meters.table(found, query, services.clock.now(), timezone)
     return {"filters": meters.filters(found, query), "table": table}
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from amity.kernel.time import from_epoch_s
-from amity.usecases.calendar import zone
+from amity.kernel.time import from_epoch_s, time_zone
 from amity.usecases.condition import Condition
 from amity.usecases.issues import Issue, Severity
 from amity.usecases.load import DayLoad, Gap
@@ -39,7 +38,7 @@ def layout(regions: Mapping[str, Html]) -> Html:
 
 def content(town: TownOverview) -> dict[str, Html]:
     """The markup of every region."""
-    timezone = zone(town.timezone)
+    timezone = time_zone(town.timezone)
     return {
         "headline": _headline(town, timezone),
         "tiles": _tiles(town, timezone),

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amity.domain.jobs import Span
+from amity.domain.spans import TimeSpan
 from amity.headend.jobs.gaps import BackfillRules, backfill, gaps_of_channel
 from amity.kernel.time import epoch_s, from_epoch_s
 from tests.unit.headend.jobs.requests import NOW
@@ -21,11 +21,13 @@ def back(slots: float) -> datetime:
     return END - timedelta(seconds=slots * PERIOD)
 
 
-def span(first: float, last: float) -> Span:
-    return Span(back(first), back(last))
+def span(first: float, last: float) -> TimeSpan:
+    return TimeSpan(back(first), back(last))
 
 
-def asked(*missing: Span, rules: BackfillRules = NO_BRIDGE, entries_max: int = 1000) -> tuple[list[Span], list[Span]]:
+def asked(
+    *missing: TimeSpan, rules: BackfillRules = NO_BRIDGE, entries_max: int = 1000
+) -> tuple[list[TimeSpan], list[TimeSpan]]:
     found = backfill(missing, period_s=PERIOD, entries_max=entries_max, now=NOW, rules=rules)
     return list(found.ranges), list(found.lost)
 
@@ -76,7 +78,7 @@ def test_everything_that_can_be_had_is_asked_for_once(
     rules = BackfillRules(bridge, timedelta(seconds=piece * PERIOD))
     ranges, lost = asked(*missing, rules=rules, entries_max=entries)
 
-    def slots(spans: list[Span]) -> list[int]:
+    def slots(spans: list[TimeSpan]) -> list[int]:
         return [slot for one in spans for slot in range(epoch_s(one.start) // PERIOD, epoch_s(one.end) // PERIOD)]
 
     newest = epoch_s(END) // PERIOD

@@ -9,7 +9,8 @@ import pytest
 
 from amity.devices.interface_classes import Role
 from amity.domain.collection import Outcome
-from amity.domain.jobs import JobKind, JobState, Priority, Span
+from amity.domain.jobs import JobKind, JobState, Priority
+from amity.domain.spans import TimeSpan
 from amity.headend.counter_bank import CHUNK
 from amity.headend.jobs.clock_policy import ClockBands
 from amity.headend.jobs.lacking import lacking_of
@@ -77,7 +78,7 @@ async def test_the_words_of_all_who_asked_are_on_the_delivery_the_most_urgent_fi
 
 async def test_a_stretch_that_is_made_up_has_the_word_of_its_job(make_bench: Callable) -> None:
     bench = make_bench(1)
-    span = Span(NOW - timedelta(hours=5), NOW - timedelta(hours=4))
+    span = TimeSpan(NOW - timedelta(hours=5), NOW - timedelta(hours=4))
     enqueue(bench, JobKind.PROFILES, correlation_id="gap", span=span)
     await drain(bench)
     (one,) = bench.deliveries()
@@ -139,7 +140,7 @@ async def test_a_stretch_that_is_missing_is_made_up_and_nothing_else(make_bench:
     enqueue(bench, JobKind.PROFILES)
     await drain(bench)
     standing = bench.database.collection.standings()
-    span = Span(NOW.replace(hour=1, minute=0, second=0), NOW.replace(hour=2, minute=0, second=0))
+    span = TimeSpan(NOW.replace(hour=1, minute=0, second=0), NOW.replace(hour=2, minute=0, second=0))
     enqueue(bench, JobKind.PROFILES, span=span, key="gap")
     await drain(bench)
     again = bench.deliveries()[-1]
@@ -267,7 +268,7 @@ async def test_every_kind_reads_only_what_it_names(make_bench: Callable) -> None
 async def test_several_stretches_and_registers_come_over_one_association(make_bench: Callable) -> None:
     bench = make_bench(1)
     at = NOW.replace(minute=0, second=0)
-    spans = [Span(at.replace(hour=hour), at.replace(hour=hour, minute=30)) for hour in (1, 3)]
+    spans = [TimeSpan(at.replace(hour=hour), at.replace(hour=hour, minute=30)) for hour in (1, 3)]
     for span in spans:
         enqueue(bench, JobKind.PROFILES, span=span, key=str(span))
     enqueue(bench, JobKind.REGISTERS)

@@ -9,7 +9,8 @@ from io import StringIO
 
 import pytest
 
-from amity.domain.jobs import JobKind, JobState, Priority, Span
+from amity.domain.jobs import JobKind, JobState, Priority
+from amity.domain.spans import TimeSpan
 from amity.headend.jobs.lacking import lacking_told
 from amity.headend.sla.definition import parse_service_level, preset
 from amity.headend.sla.evidence_file import EvidenceFile
@@ -119,19 +120,19 @@ def test_what_may_still_be_met_is_open_and_not_judged() -> None:
 def test_the_first_job_that_brings_the_day_counts() -> None:
     later = profile("A", SIX + SECOND, job_id="late")
     for records in ([later, NIGHT[0]], [NIGHT[0], later]):
-        assert completions_of(records, Span(START, END), {JobKind.PROFILES})["A"].at == SIX - SECOND
+        assert completions_of(records, TimeSpan(START, END), {JobKind.PROFILES})["A"].at == SIX - SECOND
 
 
 @pytest.mark.parametrize(
     ("span", "brings"),
     [
-        (Span(START, END), True),
-        (Span(START - SECOND, END + SECOND), True),
-        (Span(START + SECOND, END), False),
-        (Span(START, END - SECOND), False),
+        (TimeSpan(START, END), True),
+        (TimeSpan(START - SECOND, END + SECOND), True),
+        (TimeSpan(START + SECOND, END), False),
+        (TimeSpan(START, END - SECOND), False),
     ],
 )
-def test_a_stretch_that_was_made_up_counts_when_it_holds_the_whole_day(span: Span, brings: bool) -> None:
+def test_a_stretch_that_was_made_up_counts_when_it_holds_the_whole_day(span: TimeSpan, brings: bool) -> None:
     assert result(made([profile("A", SIX - SECOND, span=span)]), "six").met == brings
 
 
@@ -220,15 +221,15 @@ def test_a_preset_judges_the_same_night_by_its_own_zone() -> None:
 
 
 # ------------------------------------------------------------------ jobs that were done and did not bring all
-HOLE = Span(START + timedelta(hours=3), START + timedelta(hours=5))
+HOLE = TimeSpan(START + timedelta(hours=3), START + timedelta(hours=5))
 
 
-def gap(finished: datetime, span: Span = HOLE, told: str = "", name: str = "gap") -> JobRecord:
+def gap(finished: datetime, span: TimeSpan = HOLE, told: str = "", name: str = "gap") -> JobRecord:
     return profile("A", finished, job_id=name, span=span, told=told, started=finished - SECOND)
 
 
 def completion(*records: JobRecord) -> tuple[datetime | None, str]:
-    found = completions_of(records, Span(START, END), {JobKind.PROFILES})["A"]
+    found = completions_of(records, TimeSpan(START, END), {JobKind.PROFILES})["A"]
     return found.at, found.by
 
 
@@ -237,7 +238,7 @@ def test_a_job_that_was_done_without_all_rows_does_not_make_the_day_complete() -
     assert completion(read) == (None, "p-A")
     later = END + timedelta(hours=1)
     assert completion(gap(later), read) == (later, "gap")  # the day is complete when its hole is, whatever the order
-    still = Span(HOLE.end - timedelta(minutes=15), HOLE.end)
+    still = TimeSpan(HOLE.end - timedelta(minutes=15), HOLE.end)
     assert completion(read, gap(later, told=lacking_told([still]))) == (None, "gap")
     last = later + timedelta(hours=1)
     assert completion(read, gap(later, told=lacking_told([still])), gap(last, still, name="last")) == (last, "last")
@@ -248,10 +249,10 @@ def test_a_hole_that_was_found_during_the_day_counts_and_one_of_another_day_does
     early = profile("A", noon, started=noon, job_id="noon", told=lacking_told([HOLE]))
     read = profile("A", END + 60 * SECOND)
     assert completion(early, read) == (None, "p-A")
-    other = Span(START - timedelta(hours=2), START)
+    other = TimeSpan(START - timedelta(hours=2), START)
     assert completion(profile("A", noon, started=noon, job_id="noon", told=lacking_told([other])), read)[0] is not None
 
 
 def test_parts_alone_do_not_make_a_day() -> None:
-    found = completions_of([gap(END + SECOND)], Span(START, END), {JobKind.PROFILES})["A"]
+    found = completions_of([gap(END + SECOND)], TimeSpan(START, END), {JobKind.PROFILES})["A"]
     assert (found.at, found.why) == (None, "only parts of it were read")
