@@ -7,8 +7,8 @@ quarter of an hour.
 Run: `python -m benchmarks.pushes [--meters 1000] [--rounds 10] [--over tcp,tcp-each,udp] [--auth none,hls-gmac]
 [--takers 1] [--database URL] [--json]`, or with `--profile` for one way and no table.
 
-Several takers are so many head-end processes on one database, each with a port of its own, and the senders go round them
-as HAProxy does. What the machine can do if nothing else runs on it is cores / CPU seconds of a push.
+Several takers are so many head-end processes on one database, each with a port of its own, and the senders go round
+them as HAProxy does. "A second by CPU" is what so many cores can do if nothing else runs on them.
 """
 
 import argparse

@@ -23,6 +23,7 @@ from tests.unit.headend.jobs.test_worker import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_log_and_measures import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_store import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_ot_collection import *  # noqa: F403 - as above
+from tests.unit.storage_ot.test_ot_schema import check_what_was_lacking, database_before_lacking
 from tests.unit.storage_ot.test_workers_are_killed import *  # noqa: F403 - as above
 
 
@@ -71,6 +72,14 @@ def test_nodes_that_start_together_migrate_once(server_url: str) -> None:
         opened = list(threads.map(lambda _: open_shared_database(url), range(4)))
     for one in opened:
         one.close()
+
+
+def test_what_jobs_told_before_there_was_a_column_for_it_is_still_what_they_lack(server_url: str) -> None:
+    with open_postgres(server_url).connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_lacking"))
+    url = server_url.replace("/postgres?", "/before_lacking?")
+    database_before_lacking(open_postgres(url))
+    check_what_was_lacking(open_shared_database(url))
 
 
 def test_a_server_that_is_not_there_is_a_storage_error(tmp_path: object) -> None:

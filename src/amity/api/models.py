@@ -8,14 +8,15 @@ from pydantic_core import PydanticCustomError
 
 from amity.domain.blocks import Channel
 from amity.domain.collection import Outcome
-from amity.domain.events import EventClass, Severity, event_id
+from amity.domain.events import EventClass, Severity
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
 from amity.kernel.time import from_epoch_s
 from amity.kernel.units import Unit
 from amity.usecases.condition import Condition
+from amity.usecases.happenings import CorrelatedEvent
 from amity.usecases.meters import MeterRow
-from amity.usecases.ports import StoredEvent, VeeException
+from amity.usecases.ports import VeeException
 
 
 def _obis(text: str) -> Obis:
@@ -121,12 +122,12 @@ class EventModel(BaseModel):
     pushed: bool
 
     @classmethod
-    def of(cls, stored: StoredEvent) -> "EventModel":
+    def of(cls, stored: CorrelatedEvent) -> "EventModel":
         """From a use case."""
         event = stored.event
         return cls(
-            event_id=(own := event_id(stored.meter_id, event)),
-            happening=stored.happening or own,
+            event_id=stored.event_id,
+            happening=stored.happening,
             meter_id=stored.meter_id,
             kind=event.kind,
             event_class=event.event_class,

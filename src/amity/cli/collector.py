@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any
@@ -15,14 +14,12 @@ from amity.cli.options import address
 from amity.headend.collectors.ports import Admission, KnownCollector
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
+from amity.runtime.databases import head_end_of
 from amity.runtime.folder import Folder
-from amity.runtime.installation import find_installation
-from amity.runtime.ot_database import open_ot_database
 from amity.runtime.supervisor import until_told_to_stop
 from amity.simulation.network.medium import ways
 from amity.simulation.network.presets import preset, presets
 from amity.simulation.network.proxy import ShapingProxy, Target
-from amity.storage.ot.database import OtDatabase
 
 _FINGERPRINT_SHOWN = 16
 _MEASURED = {"rtt_ms": "round trip {} ms", "rssi_dbm": "signal {} dBm", "ratio": "{} : 1 on the wire"}
@@ -39,7 +36,7 @@ collector_app = typer.Typer(help="Collectors: who may serve, and how they do.", 
 @collector_app.command("list")
 def list_collectors(configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
     """At the head-end: every collector that ever called, what was decided of it, and how its link does."""
-    with _database(configuration, directory) as database:
+    with head_end_of(configuration, directory) as database:
         known = database.collectors.all()
     if as_json:
         print(json.dumps([_document(one) for one in known], ensure_ascii=False))
@@ -136,19 +133,9 @@ def _in_words(document: dict[str, Any]) -> Iterator[str]:
 def _decide(
     name: str, fingerprint: str, admission: Admission, configuration: Path | None, directory: Path | None
 ) -> None:
-    with _database(configuration, directory) as database:
+    with head_end_of(configuration, directory) as database:
         known = database.collectors.decide(name, fingerprint, admission)
     print(f"collector {known.name} with key {known.fingerprint[:_FINGERPRINT_SHOWN]} is {known.admission}")
-
-
-@contextmanager
-def _database(configuration: Path | None, directory: Path | None) -> Iterator[OtDatabase]:
-    folder, settings = find_installation(configuration, directory)
-    database = open_ot_database(folder, settings.headend)
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def _document(one: KnownCollector) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from amity.headend.plan import ReadingRules
 from amity.headend.provisioning import read_fleet_document
 from amity.kernel.time import isoformat
 from amity.messaging.access import load_or_create_passwords
-from amity.messaging.codec import ProtobufCodec
+from amity.runtime.databases import it_services
 from amity.runtime.folder import Folder
 from amity.runtime.headend_role import read_fleet_once
 from amity.runtime.logs import configure_logs
@@ -31,11 +31,9 @@ from amity.runtime.provisioning import provision_fleet
 from amity.runtime.roles import ONE_MACHINE, Role
 from amity.runtime.settings import HeadendSettings, Settings
 from amity.runtime.supervisor import Program, Supervisor, until_told_to_stop
-from amity.runtime.system import SystemClock, random_octets
+from amity.runtime.system import SystemClock
 from amity.simulation.faults import FaultKind, demo_mix
 from amity.simulation.fleet import Fleet, FleetSettings, build_fleet, document_entry
-from amity.storage.it.database import ItDatabase
-from amity.storage.it.database import open_database as open_it_database
 from amity.usecases.login import LINK_LIFETIME, offer_link
 from amity.usecases.provision import provision
 from amity.usecases.services import Services
@@ -59,15 +57,15 @@ class Utility:
     async def live(self, *, as_json: bool) -> None:
         """Run until told to stop."""
         fleet, began = fleet_of(self.story), SystemClock().now()
-        with _provisioned(self.folder, self.settings.headend, fleet, self.story) as database:
+        with _provisioned(self.folder, self.settings.headend, fleet, self.story) as services:
             async with self._supervised(*self.programs()):
                 await self._until_listening(self.settings.web.port, "the console")
-                self._tell_the_way_in(database, fleet, as_json=as_json)
+                self._tell_the_way_in(services, fleet, as_json=as_json)
                 watching = (
-                    asyncio.create_task(self._watch_first_round(database, len(fleet.meters), began)),
+                    asyncio.create_task(self._watch_first_round(services, len(fleet.meters), began)),
                     asyncio.create_task(self._tell_complaints()),
                 )
-                with self._new_link_on_enter(database, as_json=as_json):
+                with self._new_link_on_enter(services, as_json=as_json):
                     await until_told_to_stop(watch_stdin=False)
                 for task in watching:
                     task.cancel()
@@ -86,19 +84,21 @@ class Utility:
             outcomes[delivery.meter_id] = delivery.outcome
             self.display.advanced(len(outcomes), _note(outcomes))
 
-        with _provisioned(self.folder, self.settings.headend, fleet, self.story) as database:
+        with _provisioned(self.folder, self.settings.headend, fleet, self.story) as services:
             async with self._supervised(self._simulator(push=False), self._role(Role.BROKER), self._role(Role.MDM)):
                 await self._until_listening(self.settings.broker.port, "the broker")
                 await self._until_listening(_last_listening_port(document), "the simulator")
                 self.display.beginning("reading", len(fleet.meters))
                 try:
                     await read_fleet_once(self.folder, self.settings, tell, Asker("demo", f"once/{isoformat(began)}"))
-                    await self._until_stored(database, set(outcomes), began)
+                    await self._until_stored(services, set(outcomes), began)
                 finally:
                     self.display.ended()
             first = began - timedelta(days=self.settings.headend.backfill_days)
             last = began - ReadingRules().settle
-            return summarise(database, fleet.town.name, document, outcomes, first, last, time.monotonic() - started)
+            return summarise(
+                services.database, fleet.town.name, document, outcomes, first, last, time.monotonic() - started
+            )
 
     # -------------------------------------------------------------- processes
     @asynccontextmanager
@@ -145,29 +145,29 @@ class Utility:
                 self.display.said(complaint)
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _watch_first_round(self, database: ItDatabase, meters: int, since: datetime) -> None:
+    async def _watch_first_round(self, services: Services, meters: int, since: datetime) -> None:
         """Move a bar until every meter was tried once since the demo was started."""
         self.display.beginning("first round", meters)
         try:
             tried: Mapping[str, Outcome] = {}
             while len(tried) < meters:
                 await asyncio.sleep(_LOOK_EVERY_S)
-                states = await asyncio.to_thread(database.deliveries.states)
+                states = await asyncio.to_thread(services.database.deliveries.states)
                 tried = {state.meter_id: state.outcome for state in states if state.collected_at >= since}
                 self.display.advanced(len(tried), _note(tried))
         finally:
             self.display.ended()
         self.display.said(f"first round done: {_note(tried)}")
 
-    async def _until_stored(self, database: ItDatabase, meter_ids: set[str], since: datetime) -> None:
+    async def _until_stored(self, services: Services, meter_ids: set[str], since: datetime) -> None:
         async def stored() -> bool:
-            states = await asyncio.to_thread(database.deliveries.states)
+            states = await asyncio.to_thread(services.database.deliveries.states)
             return meter_ids <= {state.meter_id for state in states if state.collected_at >= since}
 
         await until(stored, "the store to take every delivery", logs=self.folder.logs, limit_s=_STORING_S_MAX)
 
-    def _tell_the_way_in(self, database: ItDatabase, fleet: Fleet, *, as_json: bool) -> None:
-        links = [self._link(database, person) for person in _PEOPLE]
+    def _tell_the_way_in(self, services: Services, fleet: Fleet, *, as_json: bool) -> None:
+        links = [self._link(services, person) for person in _PEOPLE]
         until = SystemClock().now() + LINK_LIFETIME
         self.display.links(fleet.town.name, len(fleet.meters), links, until, str(self.folder.root))
         if as_json:
@@ -185,12 +185,11 @@ class Utility:
     def _console(self) -> str:
         return f"http://{self.settings.web.host}:{self.settings.web.port}"
 
-    def _link(self, database: ItDatabase, person: str) -> str:
-        services = Services(database, database.logins, ProtobufCodec(), SystemClock(), random_octets)
+    def _link(self, services: Services, person: str) -> str:
         return f"{self._console}/login?token={offer_link(services, person).secret}"
 
     @contextlib.contextmanager
-    def _new_link_on_enter(self, database: ItDatabase, *, as_json: bool) -> Iterator[None]:
+    def _new_link_on_enter(self, services: Services, *, as_json: bool) -> Iterator[None]:
         """Only where a person sits: on a terminal."""
         if as_json or not sys.stdin.isatty():
             yield
@@ -199,7 +198,7 @@ class Utility:
 
         def pressed() -> None:
             if sys.stdin.readline():
-                self.display.said(f"open once  {self._link(database, _PEOPLE[0])}")
+                self.display.said(f"open once  {self._link(services, _PEOPLE[0])}")
             else:
                 loop.remove_reader(sys.stdin)
 
@@ -225,14 +224,14 @@ def _document(fleet: Fleet, story: Story) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _provisioned(folder: Folder, settings: HeadendSettings, fleet: Fleet, story: Story) -> Iterator[ItDatabase]:
-    """Registry, endpoints and keys are in place before anybody reads; gives the IT database."""
+def _provisioned(folder: Folder, settings: HeadendSettings, fleet: Fleet, story: Story) -> Iterator[Services]:
+    """Registry, endpoints and keys are in place before anybody reads; gives what the IT side's use cases work with."""
     wanted = read_fleet_document(_document(fleet, story))
     provision_fleet(folder, settings, wanted)
     load_or_create_passwords(folder.broker)
-    with contextlib.closing(open_it_database(folder.it_database)) as database:
-        provision(fleet.town, database)
-        yield database
+    with it_services(folder) as services:
+        provision(fleet.town, services.database)
+        yield services
 
 
 def _last_listening_port(document: Sequence[Mapping[str, Any]]) -> int:

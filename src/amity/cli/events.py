@@ -1,8 +1,7 @@
 """`amity events`: what meters said on their own, which codes nobody knows, and what a code means."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,14 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from amity.cli.jobs import AsJson, Configuration, Directory
-from amity.domain.events import EventClass, Severity, event_id
+from amity.domain.events import EventClass, Severity
 from amity.headend.event_catalogue import EventTables, parse_table
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
+from amity.runtime.databases import it_services_here
 from amity.runtime.installation import find_installation
-from amity.storage.it.database import ItDatabase, open_database
-from amity.usecases.happenings import correlated, outages_of
-from amity.usecases.ports import EventQuery, StoredEvent
+from amity.usecases.findings import events_of, unnamed_codes
+from amity.usecases.happenings import CorrelatedEvent, outages_of
+from amity.usecases.ports import EventQuery
+from amity.usecases.services import Services
 
 events_app = typer.Typer(help="What meters said on their own.", no_args_is_help=True)
 
@@ -35,8 +36,8 @@ def list_events(
 ) -> None:
     """Events and alarms as the MDM side has them, the newest first."""
     query = EventQuery(meter or None, frozenset(event_class or ()), frozenset(severity or ()), limit)
-    with _it_database(configuration, directory) as database:
-        found = [document(one) for one in correlated(database.deliveries.events_of(query))]
+    with _services(configuration, directory) as services:
+        found = [document(one) for one in events_of(services, query)]
     shown = found if as_json else [{**one, "told by": _tellings(one, found)} for one in found if one["leads"]]
     _print(shown, ("at", "meter", "severity", "class", "text", "told by", "pushed"), as_json=as_json)
 
@@ -56,8 +57,8 @@ def list_outages(
     as_json: AsJson = False,
 ) -> None:
     """Losses of power with their returns, the newest first; without an end it lasts, or its end was not told."""
-    with _it_database(configuration, directory) as database:
-        outages = outages_of(database, meter or None, limit=limit)
+    with _services(configuration, directory) as services:
+        outages = outages_of(services.database, meter or None, limit=limit)
     found = [
         {
             "meter": one.meter_id,
@@ -74,8 +75,8 @@ def list_outages(
 @events_app.command()
 def unknown(configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
     """Codes that no table knows: write them into a table of your own."""
-    with _it_database(configuration, directory) as database:
-        codes = database.deliveries.unnamed_codes()
+    with _services(configuration, directory) as services:
+        codes = unnamed_codes(services)
     found = [
         {
             "profile": one.profile, "log": one.log, "code": one.code, "events": one.events, "meters": one.meters,
@@ -127,27 +128,17 @@ def check(file: Annotated[Path, typer.Argument(help="A table to try before it is
     print(f"{file} is right: {len(table.meanings)} codes for {', '.join(table.profiles)}")
 
 
-@contextmanager
-def _it_database(configuration: Path | None, directory: Path | None) -> Iterator[ItDatabase]:
+def _services(configuration: Path | None, directory: Path | None) -> AbstractContextManager[Services]:
     folder, _ = find_installation(configuration, directory)
-    if not folder.it_database.exists():
-        raise ConfigurationError(
-            f"there is no {folder.it_database}: events are kept by the MDM side",
-            next_step="ask on the machine that runs `amity serve --roles mdm`",
-        )
-    database = open_database(folder.it_database)
-    try:
-        yield database
-    finally:
-        database.close()
+    return it_services_here(folder, next_step="ask on the machine that runs `amity serve --roles mdm`")
 
 
-def document(stored: StoredEvent) -> dict[str, Any]:
+def document(stored: CorrelatedEvent) -> dict[str, Any]:
     """An event as JSON values."""
     event = stored.event
     return {
-        "event": event_id(stored.meter_id, event),
-        "happening": stored.happening or event_id(stored.meter_id, event),
+        "event": stored.event_id,
+        "happening": stored.happening,
         "leads": stored.leads,
         "meter": stored.meter_id,
         "at": isoformat(event.at),

@@ -1,7 +1,6 @@
 """`amity import FILE --dir D`: interval readings from a file into the store, validated, with a report."""
 
 import json
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,11 +12,10 @@ from rich.table import Table
 
 from amity.cli.errors import exit_status, report
 from amity.kernel.errors import AmityError
+from amity.runtime.databases import it_services
 from amity.runtime.folder import Folder
-from amity.runtime.system import SystemClock
 from amity.storage.files.interval_rows import Label
 from amity.storage.files.low_carbon_london import read_file
-from amity.storage.it.database import open_database
 from amity.usecases.import_readings import Imported, ImportedMeter, import_readings
 
 _ROWS_SHOWN = 20
@@ -34,8 +32,8 @@ def import_file(
         with Console(stderr=True, quiet=as_json).status(f"reading {file.name}") as status:
             readings = read_file(file, interval_label)
             status.update(f"storing and validating {readings.rows:,} rows of {len(readings.meters)} meters")
-            with closing(open_database(Folder(directory).it_database)) as database:
-                imported = import_readings(readings, database, SystemClock())
+            with it_services(Folder(directory)) as services:
+                imported = import_readings(readings, services.database, services.clock)
     except AmityError as error:
         report(error, as_json=as_json)
         raise typer.Exit(exit_status(error)) from error

@@ -3,8 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,19 +11,19 @@ from typing import Annotated, Any, Final
 import typer
 
 from amity.domain.jobs import Job, JobKind, JobRequest, JobState, Priority
-from amity.headend.jobs.ports import JobQuery, place_of
+from amity.headend.jobs.ports import JobBook, JobQuery, place_of
 from amity.headend.ports import Endpoint
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
-from amity.runtime.installation import find_installation
-from amity.runtime.ot_database import open_ot_database
+from amity.runtime.databases import head_end_of
 from amity.runtime.system import SystemClock
-from amity.storage.ot.database import OtDatabase
 
 _KEY_OCTETS: Final = 8
 _LOOK_EVERY_S: Final = 0.2
 _NOT_DONE_STATUS: Final = 3
 _ID_SHOWN: Final = 10
+_TOLD_TOO: Final = "lacking"
+"""For programs: people read it in the words of `told`."""
 _ALIVE: Final = frozenset({JobState.WAITING, JobState.LEASED})
 _WANTED: Final = _ALIVE | {JobState.DEAD}
 
@@ -46,7 +45,7 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """Jobs that wait, run, or were given up: the dead letters are what a person has to look at."""
-    with _database(configuration, directory) as database:
+    with head_end_of(configuration, directory) as database:
         query = JobQuery(meter, frozenset(state) if state else frozenset(_WANTED), limit)
         _print_jobs(database.job_book.find(query), as_json=as_json)
         if not as_json:
@@ -67,7 +66,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Jobs that ended, the newest first."""
-    with _database(configuration, directory) as database:
+    with head_end_of(configuration, directory) as database:
         ended = frozenset(JobState) - _ALIVE
         _print_jobs(database.job_book.find(JobQuery(meter, ended, limit)), as_json=as_json)
 
@@ -75,7 +74,7 @@ def history(
 @jobs_app.command()
 def show(job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
     """All about one job: who wanted it and why, how it went, what to do next."""
-    with _database(configuration, directory) as database:
+    with head_end_of(configuration, directory) as database:
         _print_job(database.job_book.job(job), as_json=as_json)
 
 
@@ -84,7 +83,7 @@ def retry(
     job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False
 ) -> None:
     """Let a job that ended wait again, ahead of what is scheduled."""
-    with _database(configuration, directory) as database:
+    with head_end_of(configuration, directory) as database:
         _print_job(database.job_book.retry(job, SystemClock().now()), as_json=as_json)
 
 
@@ -93,7 +92,7 @@ def discard(
     job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False
 ) -> None:
     """Cancel a job that waits, runs or was given up; who did it is kept."""
-    with _database(configuration, directory) as database:
+    with head_end_of(configuration, directory) as database:
         _print_job(database.job_book.discard(job, getuser(), SystemClock().now()), as_json=as_json)
 
 
@@ -107,7 +106,7 @@ def read_by_job(
     as_json: AsJson = False,
 ) -> None:
     """Have the running head-end read a meter ahead of everything scheduled. Exit status 3: not done (yet)."""
-    with _database(configuration, directory) as database:
+    with head_end_of(configuration, directory) as database:
         known = database.meter_states.of([meter])
         if meter not in known:
             raise ConfigurationError(
@@ -115,7 +114,7 @@ def read_by_job(
             )
         wanted = _requests(known[meter][0], kind or [JobKind.REGISTERS], reason)
         ids = list(dict.fromkeys(database.jobs.enqueue(wanted, wanted[0].not_before)))
-        done = [_ended(database, job_id, wait_s) for job_id in ids]
+        done = [_ended(database.job_book, job_id, wait_s) for job_id in ids]
     for job in done:
         _print_job(job, as_json=as_json)
     if any(job.state is JobState.WAITING and not job.attempts for job in done) and not as_json:
@@ -135,24 +134,14 @@ def _requests(endpoint: Endpoint, kinds: list[JobKind], reason: str) -> list[Job
     ]  # fmt: skip
 
 
-def _ended(database: OtDatabase, job_id: str, wait_s: float) -> Job:
+def _ended(book: JobBook, job_id: str, wait_s: float) -> Job:
     """The job when it ended, or as it is after so long."""
     until = time.monotonic() + wait_s
-    job = database.job_book.job(job_id)
+    job = book.job(job_id)
     while not job.state.ended and time.monotonic() < until:
         time.sleep(_LOOK_EVERY_S)
-        job = database.job_book.job(job_id)
+        job = book.job(job_id)
     return job
-
-
-@contextmanager
-def _database(configuration: Path | None, directory: Path | None) -> Iterator[OtDatabase]:
-    folder, settings = find_installation(configuration, directory)
-    database = open_ot_database(folder, settings.headend)
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 # ------------------------------------------------------------------ printing
@@ -173,6 +162,7 @@ def document(job: Job) -> dict[str, Any]:
         "attempts": job.attempts,
         "worker": job.worker,
         "told": job.told,
+        "lacking": [f"{isoformat(one.start)}/{isoformat(one.end)}" for one in job.lacking],
         "next": job.remedy,
         "done_by": job.coalesced_into,
     }
@@ -184,7 +174,7 @@ def _print_job(job: Job, *, as_json: bool) -> None:
         print(json.dumps(facts))
         return
     for name, value in facts.items():
-        if value is not None and value != "":
+        if value not in (None, "", []) and name != _TOLD_TOO:
             print(f"{name:>13}  {' to '.join(value) if isinstance(value, list) else value}")
 
 

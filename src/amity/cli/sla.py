@@ -19,18 +19,16 @@ from amity.headend.sla.definition import ServiceLevel, parse_service_level, pres
 from amity.headend.sla.evidence_file import EvidenceFile
 from amity.headend.sla.groups import GroupBy, groups_by, named_group, whole_fleet
 from amity.headend.sla.read_day import ReadDay
-from amity.headend.sla.records import Completion
+from amity.headend.sla.records import Completion, JobLog
 from amity.headend.sla.report import Result, ServiceReport, Tell
 from amity.headend.sla.report import report as judge
 from amity.kernel.errors import ConfigurationError, StorageError
 from amity.kernel.time import isoformat, time_zone
+from amity.runtime.databases import it_services_here, open_ot_database
 from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
 from amity.runtime.metrics_sla import write_sla_metrics
-from amity.runtime.ot_database import open_ot_database
 from amity.runtime.system import SystemClock
-from amity.storage.it.database import open_database
-from amity.storage.ot.database import OtDatabase
 from amity.usecases.sla import completions_by_deliveries
 
 
@@ -104,20 +102,16 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
             made = judge(
                 level, wanted, groups, lambda: database.job_log.since(span.start), now, completions=known, tell=tell
             )
-        made = replace(made, remarks=_remarks(database, made, judge_of, not groups))
+        made = replace(made, remarks=_remarks(database.job_log, made, judge_of, not groups))
     if metrics is not None:
         write_sla_metrics(made, metrics)
     _print(made, as_json=as_json)
 
 
 def _by_deliveries(folder: Folder, day: TimeSpan) -> dict[str, Completion]:
-    if not folder.it_database.exists():
-        raise ConfigurationError(
-            f"there is no {folder.it_database}: deliveries are kept by the MDM side",
-            next_step="judge by --completeness jobs here, or ask `GET /api/v1/sla` there",
-        )
-    with closing(open_database(folder.it_database)) as database:
-        return completions_by_deliveries(database, day)
+    elsewhere = "judge by --completeness jobs here, or ask `GET /api/v1/sla` where it is"
+    with it_services_here(folder, next_step=elsewhere) as services:
+        return completions_by_deliveries(services.database, day)
 
 
 @contextmanager
@@ -156,8 +150,8 @@ def _day(text: str) -> date:
         raise ConfigurationError(f"--date {text!r} is no day", next_step="write it like 2026-11-19") from None
 
 
-def _remarks(database: OtDatabase, made: ServiceReport, by: Judge, no_meters: bool) -> tuple[str, ...]:
-    start, begins = ReadDay(made.day, made.level.zone).span.start, database.job_log.begins()
+def _remarks(log: JobLog, made: ServiceReport, by: Judge, no_meters: bool) -> tuple[str, ...]:
+    start, begins = ReadDay(made.day, made.level.zone).span.start, log.begins()
     remarks = [_JUDGED_BY[by]] + (["no meter is known: add some first"] if no_meters else [])
     if begins is None or begins > start:
         kept = "is empty" if begins is None else f"begins at {isoformat(begins)}"

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import typer
@@ -17,13 +16,12 @@ from amity.headend.jobs.ports import JobQuery
 from amity.kernel.errors import AmityError, NotFoundError
 from amity.kernel.time import isoformat
 from amity.messaging.codec import ProtobufCodec
+from amity.runtime.databases import it_services, open_ot_database
 from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
 from amity.runtime.logs import CORRELATION
-from amity.runtime.ot_database import open_ot_database
 from amity.runtime.settings import HeadendSettings
-from amity.storage.it.database import open_database
-from amity.storage.ot.database import OtDatabase
+from amity.usecases.collection import committed_at
 
 _LINE: Final = re.compile(rf"timestamp=(?P<at>\S+) (?P<rest>.*\b{CORRELATION}=(?P<words>\S+).*)")
 _METER: Final = re.compile(r"\bmeter=(\S+)")
@@ -89,13 +87,18 @@ class _Look(NamedTuple):
 
 def _head_end(folder: Folder, settings: HeadendSettings, word: str, look: _Look) -> tuple[list[Step], list[str]]:
     """What jobs and deliveries tell, and the names of the messages in which it crossed."""
+    codec = ProtobufCodec()
     with closing(open_ot_database(folder, settings)) as database:
         jobs = database.job_book.find(JobQuery(correlation_id=word))
         steps = [step for job in jobs for step in _job_steps(job)]
-        deliveries = list(_deliveries(database, word, look.meters | {job.meter_id for job in jobs}, look.since))
-    for delivery, sent in deliveries:
-        steps += _delivery_steps(delivery, sent=sent, frames=look.frames)
-    return steps, [delivery.message_id for delivery, _ in deliveries]
+        message_ids = []
+        for meter_id in sorted(look.meters | {job.meter_id for job in jobs}):
+            for kept in database.kept_deliveries.of(meter_id, look.since):
+                delivery = codec.decode(kept.body)
+                if word in delivery.correlation_id.split(",") or word == delivery.session_id:
+                    steps += _delivery_steps(delivery, sent=kept.sent, frames=look.frames)
+                    message_ids.append(delivery.message_id)
+    return steps, message_ids
 
 
 def _job_steps(job: Job) -> Iterator[Step]:
@@ -106,17 +109,6 @@ def _job_steps(job: Job) -> Iterator[Step]:
     if job.finished_at is not None:
         told = f"; {job.told}" if job.told else ""
         yield Step(job.finished_at, "job", f"{job.state} after {job.attempts} attempts: {named}{told}")
-
-
-def _deliveries(
-    database: OtDatabase, word: str, meters: Iterable[str], since: datetime
-) -> Iterator[tuple[Delivery, bool]]:
-    codec = ProtobufCodec()
-    for meter_id in sorted(meters):
-        for kept in database.kept_deliveries.of(meter_id, since):
-            delivery = codec.decode(kept.body)
-            if word in delivery.correlation_id.split(",") or word == delivery.session_id:
-                yield delivery, kept.sent
 
 
 def _delivery_steps(delivery: Delivery, *, sent: bool, frames: bool) -> Iterator[Step]:
@@ -141,12 +133,11 @@ def _octets(one: Exchange, *, frames: bool) -> str:
 # ------------------------------------------------------------------ the MDM side
 def _commits(folder: Folder, message_ids: list[str]) -> Iterator[Step]:
     """When the MDM side had them, where it is on this machine."""
-    path: Path = folder.it_database
-    if not message_ids or not path.exists():
+    if not message_ids or not folder.it_database.exists():
         return
     try:
-        with closing(open_database(path)) as database:
-            found = database.commits.at(message_ids)
+        with it_services(folder) as services:
+            found = committed_at(services, message_ids)
     except AmityError as error:
         yield Step(datetime.now(UTC), "mdm", f"cannot be asked: {error.what}")
         return

@@ -110,7 +110,10 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it is stored. `attempts` counts the leases so far; `told` and `remedy` speak of the last failure."""
+    """A job as it is stored. `attempts` counts the leases so far; `told` and `remedy` speak of the last failure.
+
+    `lacking` are the stretches that a job that is done asked for and the meter did not have.
+    """
 
     job_id: str
     meter_id: str
@@ -131,6 +134,7 @@ class Job:
     told: str = ""
     remedy: str = ""
     coalesced_into: str = ""
+    lacking: tuple[TimeSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,7 @@ class JobOutcome:
     told: str = ""
     remedy: str = ""
     afresh: bool = False
+    lacking: tuple[TimeSpan, ...] = ()
 
 
 # ------------------------------------------------------------------ schedules

@@ -1,10 +1,12 @@
 """Who hears meters that call in: pushes are taken, names become lines, the silent are asked, all others are parked."""
 
 import asyncio
-from typing import Final, Protocol
+from contextlib import suppress
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 
-from amity.devices.client import AssociationSettings, Authentication, Ports, associate, release
-from amity.devices.client.conversation import Conversation, converse
+from amity.devices.client import AssociationSettings, Authentication, Ports, Session, associate, release
+from amity.devices.client.conversation import LISTEN, Conversation, Unanswered, converse
 from amity.devices.readout import read_logical_device_name
 from amity.devices.server import PUBLIC_CLIENT
 from amity.headend.called_lines import CalledLine, CalledLines
@@ -13,12 +15,14 @@ from amity.headend.ports import Channel, Endpoint
 from amity.headend.push_listener import PushListener
 from amity.headend.push_senders import Opened, UnknownSenderError
 from amity.headend.routes import CallsIn, Route, WrapperLink
+from amity.headend.silent_callers import SilentCallers
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, RemoteProtocolError
 from amity.protocols.wrapper.frame import Frame
 
 _MANAGEMENT_DEVICE: Final = 1
 _ASKED_AT_ONCE: Final = 32
+_RELEASE_TIMEOUT_S: Final = 3.0
 _HEX_TITLE: Final = 16
 _TITLE_OCTETS: Final = 8
 _UNKNOWN_ROUTE: Final = Route(WrapperLink(CallsIn()))
@@ -41,6 +45,11 @@ class Caller(CalledLine, Protocol):
         ...
 
 
+class _Asked(NamedTuple):
+    name: str
+    let_go: bool
+
+
 class CallDesk:
     """Implements `transports.call.CallDesk`."""
 
@@ -48,6 +57,7 @@ class CallDesk:
         self._pushes = pushes
         self._lines = lines
         self._surroundings = surroundings
+        self._silent = SilentCallers(lines, surroundings.chance)
         self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     async def said(self, call: Caller, frame: Frame) -> bytes | None:
@@ -63,25 +73,24 @@ class CallDesk:
 
     async def named(self, call: Caller, name: str) -> None:
         """Somebody says a meter's name or system title; heartbeats say it again and again."""
-        try:
-            endpoint = await self._called(name, call.peer)
-        except AmityError as error:
-            self._pushes.park(call.peer, name.encode("ascii", "replace"), error)
-            call.distrust()
-            return
-        self._lines.claim(call, endpoint.meter_id, proven=False)
-        call.trust()
+        await self._recognised(call, name)
 
     async def silent(self, call: Caller) -> None:
-        """Ask for the logical device name, as anybody may (client 16, no authentication)."""
+        """Ask for the logical device name, as anybody may (client 16, no authentication), unless it is remembered."""
+        remembered = self._silent.remembered(call)
+        if remembered is not None:
+            await self._recognised(call, remembered)
+            return
         async with self._asking:
             try:
-                name = await self._asked(call)
+                asked = await self._asked(call)
             except AmityError as error:
                 self._pushes.park(call.peer, b"", _told_nothing(call.peer, error))
                 call.hang_up()
                 return
-        await self.named(call, name)
+        endpoint = await self._recognised(call, asked.name)
+        if endpoint is not None and not asked.let_go:
+            self._silent.kept_hold(call, endpoint.meter_id)
 
     def garbled(self, call: Caller, octets: bytes, error: RemoteProtocolError) -> None:
         """What came is none of DLMS."""
@@ -89,9 +98,22 @@ class CallDesk:
 
     def gone(self, call: Caller) -> None:
         """The connection has ended."""
+        self._silent.gone(call, proven=self._lines.is_proven(call))
         self._lines.gone(call)
 
     # -------------------------------------------------------------- who it is
+    async def _recognised(self, call: Caller, name: str) -> Endpoint | None:
+        """The meter whose line this is now, None when it is nobody's."""
+        try:
+            endpoint = await self._called(name, call.peer)
+        except AmityError as error:
+            self._pushes.park(call.peer, name.encode("ascii", "replace"), error)
+            call.distrust()
+            return None
+        self._lines.claim(call, endpoint.meter_id, proven=False)
+        call.trust()
+        return endpoint
+
     async def _called(self, name: str, peer: str) -> Endpoint:
         """The meter of this name that may be on this line.
 
@@ -117,27 +139,38 @@ class CallDesk:
             )
         return endpoint
 
-    async def _asked(self, call: Caller) -> str:
+    async def _asked(self, call: Caller) -> _Asked:
         rules = self._surroundings.session
         channel = await call.open(_UNKNOWN_ROUTE, PUBLIC_CLIENT, _MANAGEMENT_DEVICE, rules.connect_timeout_s)
         try:
-            return await converse(
-                _name_of(self._surroundings), lambda apdu: _exchange(channel, apdu, rules.request_timeout_s)
-            )
+            exchange = partial(_exchange, channel, rules.request_timeout_s)
+            session, name = await converse(_name_of(self._surroundings), exchange)
+            return _Asked(name, let_go=await _let_go(session, channel))
         finally:
             await channel.close()
 
 
-async def _exchange(channel: Channel, apdu: bytes, timeout_s: float) -> bytes:
+async def _exchange(channel: Channel, timeout_s: float, apdu: bytes) -> bytes:
     return await channel.exchange(apdu, timeout_s)
 
 
-def _name_of(surroundings: Surroundings) -> Conversation[str]:
+def _name_of(surroundings: Surroundings) -> Conversation[tuple[Session, str]]:
     settings = AssociationSettings(authentication=Authentication.NONE)
     session = yield from associate(settings, Ports(surroundings.random_octets, _no_counter))
-    name = yield from read_logical_device_name(session)
-    yield from release(session)
-    return name
+    return session, (yield from read_logical_device_name(session))
+
+
+async def _let_go(session: Session, channel: Channel) -> bool:
+    """Release; whether the meter confirmed it. Its name holds whatever it says to this, or does not say."""
+    with suppress(AmityError):
+        return await converse(release(session), partial(_unless_silent, channel))
+    return False
+
+
+async def _unless_silent(channel: Channel, apdu: bytes) -> bytes:
+    """No octets when nothing comes: some meters ignore a release, and their line is in step all the same."""
+    await channel.exchange(Unanswered(apdu), _RELEASE_TIMEOUT_S)
+    return await channel.exchange(LISTEN, _RELEASE_TIMEOUT_S)
 
 
 def _no_counter() -> int:

@@ -69,9 +69,8 @@ class CalledLines:
         return {meter_id: claims[0].proven for meter_id, claims in self._claims.items()}
 
     def claim(self, line: CalledLine, meter_id: str, *, proven: bool) -> None:
-        """This line is that meter's, as somebody on it said or `proven`. It is one meter's for as long as it stands."""
-        known = self._meter_of.setdefault(line, meter_id)
-        if known != meter_id:
+        """This line is that meter's, as somebody on it said or `proven`; it is one meter's for as long as it stands."""
+        if line.ended or self._meter_of.setdefault(line, meter_id) != meter_id:
             return
         was_here = meter_id in self._claims
         claims = self._claims.setdefault(meter_id, [])
@@ -93,6 +92,11 @@ class CalledLines:
             self._claims[meter_id] = claims
         else:
             del self._claims[meter_id]
+
+    def is_proven(self, line: CalledLine) -> bool:
+        """Whether the meter whose line this is proved itself on it."""
+        claims = self._claims.get(self._meter_of.get(line, ""), ())
+        return any(one.proven for one in claims if one.line is line)
 
     def line_of(self, meter_id: str) -> CalledLine | None:
         """The line to read this meter over, None when it has not called."""

@@ -102,7 +102,7 @@ class PushListener:
 
     async def sender(self, title_or_name: bytes | str) -> Endpoint | None:
         """The meter of this system title or name, None when there is none in the fleet."""
-        return await self._senders.find(title_or_name)
+        return await self._senders.known.find(title_or_name)
 
     async def confirmation(self, opened: Opened, frame: Frame) -> bytes | None:
         """What goes back to the sender of a push that was kept, None where he waits for nothing."""

@@ -1,21 +1,19 @@
 """Who sent a push, and whether to believe it: known senders, their keys, counters that only go up."""
 
-import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from amity.devices.freshness import Received
 from amity.devices.message_security import MessageSecurity, sender_of
 from amity.devices.notification_intake import confirmation
-from amity.devices.settings import AssociationSettings, Ciphering, Protection
+from amity.devices.settings import Ciphering, Protection
 from amity.headend.callers import Caller
 from amity.headend.heard_counters import HeardCounters
 from amity.headend.ports import Endpoint
+from amity.headend.push_known import KnownSenders
 from amity.headend.push_readings import Content, Notification, PushReader
-from amity.headend.session import association_settings
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, SecurityError
 from amity.protocols.dlms import apdu
@@ -29,7 +27,6 @@ from amity.protocols.dlms.apdu import (
 
 _WITH_HLS_ALONE: Final = Protection.AUTHENTICATED
 """A meter whose associations are not ciphered still has keys: what it pushes under them carries a tag."""
-_LOOKED_AGAIN_AFTER: Final = timedelta(seconds=10)
 _NUMBER_MAX: Final = (1 << 63) - 1
 _COUNTERS_PER_ANSWER: Final = 2
 """One for the signature, one for the ciphering."""
@@ -106,15 +103,12 @@ class Signatures:
 
 
 class Senders:
-    """The meters that may push, by system title and by name."""
+    """Opens what the meters of the fleet push."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._known: dict[bytes | str, Endpoint] = {}
-        self._settings: dict[str, AssociationSettings] = {}
-        self._looked_at: datetime | None = None
-        self._looking = asyncio.Lock()
         self._reader = PushReader()
+        self.known = KnownSenders(surroundings)
 
     async def open(self, payload: bytes, caller: Caller) -> Opened:
         """Open one APDU that this caller pushed.
@@ -125,9 +119,12 @@ class Senders:
             RemoteProtocolError: it does not decode.
         """
         message = apdu.decode(payload)
-        if isinstance(message, Protected):
-            return await self._open_protected(payload, message)
-        return await self._open_plain(payload, _notification(message), caller)
+        try:
+            return await self._open(payload, message, caller)
+        except (UnknownSenderError, SecurityError, ConfigurationError):
+            if not await self.known.looked_again():
+                raise
+        return await self._open(payload, message, caller)
 
     async def confirmation(self, opened: Opened) -> bytes | None:
         """What goes back to the sender of a push that was kept, protected in kind; None where he wants nothing.
@@ -143,9 +140,14 @@ class Senders:
         conversation.numbers.extend(range(first, first + _COUNTERS_PER_ANSWER))
         return conversation.security.seal(plain)
 
+    async def _open(self, payload: bytes, message: object, caller: Caller) -> Opened:
+        if isinstance(message, Protected):
+            return await self._open_protected(payload, message)
+        return await self._open_plain(payload, _notification(message), caller)
+
     async def _open_protected(self, payload: bytes, message: Protected) -> Opened:
         sender = sender_of(message)
-        endpoint = await self.find(sender)
+        endpoint = await self.known.find(sender)
         if endpoint is None:
             title = sender.hex() or "none"
             raise UnknownSenderError(f"a push came from system title {title}, which no meter of the fleet has")
@@ -161,7 +163,7 @@ class Senders:
         return Opened(endpoint, plain, notification, content, number, tagged, conversation, received.signed)
 
     def _conversation(self, endpoint: Endpoint, message: Protected, received: Received) -> Conversation:
-        settings = self._association(endpoint)
+        settings = self.known.association(endpoint).settings
         if settings.protector is None:
             raise UnknownSenderError(
                 f"a protected push came in the name of meter {endpoint.meter_id}, which has no keys"
@@ -185,16 +187,13 @@ class Senders:
         return Conversation(security, numbers)
 
     async def _open_plain(self, payload: bytes, notification: Notification, caller: Caller) -> Opened:
-        """A plain push proves nothing: it is taken only from meters without keys, and where they themselves speak.
-
-        Keys for HLS alone are keys too: what such a meter pushes it can protect.
-        """
+        """A plain push proves nothing: it is taken only from meters without keys, and where they themselves speak."""
         content = self._reader.read(notification)
         name = content.meter_named or ""
-        endpoint = await self.find(name)
+        endpoint = await self.known.find(name)
         if endpoint is None:
             raise UnknownSenderError(f"a push came in the name of {name or 'nobody'}, which no meter of the fleet has")
-        if self._has_keys(endpoint):
+        if self.known.association(endpoint).has_keys:
             raise SecurityError(
                 f"an unprotected push came in the name of meter {endpoint.meter_id}, which has keys",
                 next_step="somebody may be in between; look where it came from",
@@ -202,36 +201,6 @@ class Senders:
         if not await caller.speaks_for(endpoint):
             raise UnknownSenderError(f"an unprotected push in the name of meter {endpoint.meter_id} came from {caller}")
         return Opened(endpoint, payload, notification, content)
-
-    async def find(self, title_or_name: bytes | str) -> Endpoint | None:
-        """A sender that is not known may have been provisioned since; the disk is asked now and then only."""
-        async with self._looking:  # pushes that come together wait for the same look
-            if title_or_name not in self._known and self._may_look_again():
-                await self._look()
-        return self._known.get(title_or_name)
-
-    def _may_look_again(self) -> bool:
-        return self._looked_at is None or self._surroundings.clock.now() - self._looked_at >= _LOOKED_AGAIN_AFTER
-
-    async def _look(self) -> None:
-        endpoints = await self._surroundings.disk(self._surroundings.endpoints.all)
-        self._looked_at = self._surroundings.clock.now()
-        self._settings.clear()
-        self._known = {one.meter_id: one for one in endpoints}
-        self._known.update({one.system_title: one for one in endpoints if one.system_title})
-
-    def _has_keys(self, endpoint: Endpoint) -> bool:
-        settings, secrets = self._association(endpoint), self._surroundings.keys.secrets(endpoint.meter_id)
-        return settings.ciphered or (settings.authentication.hls and bool(secrets.guek or secrets.meter_signing))
-
-    def _association(self, endpoint: Endpoint) -> AssociationSettings:
-        settings = self._settings.get(endpoint.meter_id)
-        if settings is None:
-            surroundings = self._surroundings
-            profile, secrets = surroundings.profile_of(endpoint.profile), surroundings.keys.secrets(endpoint.meter_id)
-            settings = association_settings(endpoint, profile, secrets, surroundings.system_title)
-            self._settings[endpoint.meter_id] = settings
-        return settings
 
 
 def _notification(message: object) -> Notification:

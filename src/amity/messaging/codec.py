@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -33,6 +34,8 @@ EXCHANGES_OCTETS_MAX: Final = 64 * 1024 * 1024
 _ZSTD_LEVEL: Final = 1
 """Half of a session's octets are ciphertext: at level 3 it is 0.1 % smaller, for a third more time."""
 _NANOS_PER_MICRO: Final = 1000
+_KEPT: Final = 4096
+"""Types and instants at hand: those of one hour are the same in an entire fleet."""
 _OUTCOMES: Final = {int(pb.Outcome.Value(f"OUTCOME_{outcome.name}")): outcome for outcome in Outcome}
 
 
@@ -137,7 +140,9 @@ def _pack_exchanges(exchanges: Sequence[Exchange]) -> bytes:
     return _PACKER.pack(message.SerializeToString(deterministic=True))
 
 
+@lru_cache(_KEPT)
 def _type_message(reading_type: ReadingType) -> pb.ReadingType:
+    """A message that is put into another is copied: nobody changes this one."""
     return pb.ReadingType(
         obis=bytes(reading_type.obis),
         unit=reading_type.unit,
@@ -201,7 +206,9 @@ def _unknown_message(unknown: UnknownObject) -> pb.UnknownObject:
     )
 
 
+@lru_cache(_KEPT)
 def _timestamp(instant: datetime) -> Timestamp:
+    """As with types: copied into whatever holds it."""
     since = instant - EPOCH
     return Timestamp(seconds=since.days * SECONDS_PER_DAY + since.seconds, nanos=since.microseconds * _NANOS_PER_MICRO)
 

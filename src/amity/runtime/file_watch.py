@@ -1,4 +1,4 @@
-"""Files that may be edited while a role runs, looked at on a timer: whoever edits one reads at once what became of it."""
+"""Files that may be edited while a role runs, looked at on a timer: whoever edits one reads what became of it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ class FileWatch:
         self, what: str, look: Callable[[], Sight], *, log: str = "headend", every_s: float = LOOK_EVERY_S
     ) -> None:
         """`look` takes edits over and says what it found, `what` those files are called in the log."""
-        self._what = what
+        self._refused, self._in_force = f"{what} refused", f"{what} in force"
         self._look = look
         self._log = log
         self._every_s = every_s
@@ -47,7 +47,7 @@ class FileWatch:
         told, now = self._told, self._look()
         for file, reason in now.refusals.items():
             if told.refusals.get(file) != reason:
-                log.error(f"{self._what} refused", file=file, reason=reason, in_force=now.in_force)
+                log.error(self._refused, file=file, reason=reason, in_force=now.in_force)
         if now.content != told.content or told.refusals.keys() - now.refusals.keys():
-            log.info(f"{self._what} in force", in_force=now.in_force)
+            log.info(self._in_force, in_force=now.in_force)
         self._told = now

@@ -20,6 +20,7 @@ from amity.headend.delivery import Courier
 from amity.headend.event_catalogue import EventTables
 from amity.headend.jobs.on_demand import Asker
 from amity.headend.jobs.sessions import OnSession
+from amity.headend.jobs.ways import Ways
 from amity.headend.jobs.worker import OnDone
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
@@ -33,15 +34,15 @@ from amity.messaging.codec import ProtobufCodec, join
 from amity.runtime.broker_place import broker_access, broker_folder
 from amity.runtime.call_doors import CallDoors
 from amity.runtime.collector_door import CollectorDoor
+from amity.runtime.databases import open_ot_database
 from amity.runtime.file_watch import FileWatch
 from amity.runtime.folder import Folder
 from amity.runtime.headend_files import look_at_event_tables, look_at_mapping
-from amity.runtime.job_work import JobWork, Ways
+from amity.runtime.job_work import JobWork
 from amity.runtime.meter_defaults import EndpointsWithDefaults, default_profile
 from amity.runtime.metrics import new_registry, serving_metrics
 from amity.runtime.metrics_collectors import CollectorLinks
 from amity.runtime.metrics_headend import HeadendState, SessionMetrics
-from amity.runtime.ot_database import open_ot_database
 from amity.runtime.profile_folder import catalogue_of
 from amity.runtime.readiness import stands
 from amity.runtime.session_logs import LoggedCollection, SessionLogs

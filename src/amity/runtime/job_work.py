@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -22,6 +22,7 @@ from amity.headend.jobs.ports import LeaseTerms, MeterStates, place_of
 from amity.headend.jobs.retry import RetryRules
 from amity.headend.jobs.scheduler import Scheduler
 from amity.headend.jobs.sessions import OnSession
+from amity.headend.jobs.ways import Ways, WaysFollowed
 from amity.headend.jobs.worker import Done, OnDone, Worker
 from amity.headend.ports import Endpoint, Standing
 from amity.headend.reader import Collected
@@ -44,16 +45,6 @@ _TIDY_EVERY_S: Final = 60.0
 _TRIES_A_DAY: Final = 24
 _BREAKS: Final = Backoff(base_s=30.0, limit_s=900.0)
 """Between tries of a job for which nobody waits: what ails a line is seldom over in seconds."""
-_WAYS_EVERY_S: Final = 5.0
-_ALL_WAYS_EVERY: Final = 12
-_PUT_OFF_MAX: Final = 256
-
-
-class Ways(NamedTuple):
-    """Who is with this node now: meters that opened a line, collectors that are connected."""
-
-    meters: frozenset[str] = frozenset()
-    collectors: frozenset[str] = frozenset()
 
 
 class JobWork:
@@ -80,7 +71,6 @@ class JobWork:
         self._traces = session_traces()
         self._tell = tell if self._traces is None else self._traces.tracing(tell)
         self._on_done = on_done
-        self._ways = ways
         self._schedules = ScheduleFile(folder.schedules, folder.last_good_schedules)
         self._watch = FileWatch("schedules", lambda: look_at_schedules(self._schedules, otherwise=DEFAULT_SCHEDULE))
         self._name = worker_name()
@@ -105,6 +95,9 @@ class JobWork:
             chance=surroundings.chance,
         )
         self._worker = make_worker(sessions, terms=self._terms, on_done=self._tell_of_end)
+        self._followed = WaysFollowed(
+            ways, database.called_in, self._worker, clock=surroundings.clock, disk=surroundings.disk
+        )
         self._on_demand = OnDemand(
             database.jobs,
             database.job_book,
@@ -136,18 +129,7 @@ class JobWork:
 
     async def called_in(self, meter_id: str) -> None:
         """A meter is on the line of this node: what waited for it is done here, before a node without it tries."""
-        await self._take([meter_id])
-
-    async def _take(self, meter_ids: Sequence[str]) -> None:
-        now, called_in = self._surroundings.clock.now(), self._database.called_in
-
-        def due() -> Sequence[str]:
-            for meter_id in meter_ids:
-                called_in.due_now(meter_id, now)
-            return meter_ids
-
-        with suppress(AmityError):  # told by whoever reads; the jobs come to their turn all the same
-            await self._worker.take(due)
+        await self._followed.called_in(meter_id)
 
     async def read_now(self, meter_id: str, asker: Asker) -> Delivery:
         """Everything of one meter, at once; what it brought waits in the outbox.
@@ -180,7 +162,7 @@ class JobWork:
             tasks.create_task(self._worker.run())
             tasks.create_task(self._scheduler.run())
             tasks.create_task(self._watch.run())
-            tasks.create_task(self._follow_ways_for_ever())
+            tasks.create_task(self._followed.run())
             tasks.create_task(self._tidy_for_ever())
 
     async def _begin_default(self) -> None:
@@ -212,30 +194,6 @@ class JobWork:
         if self._traces is not None:
             self._traces.jobs(done, self._surroundings.clock.now())
         _tell_of_trouble(done)
-
-    async def _follow_ways_for_ever(self) -> None:
-        """What waited for a collector or a line is done once that is there; now and then all of them are gone through.
-
-        A node without the way may have taken a meter's jobs, and put them off, while another had it all the time.
-        """
-        before, looks = Ways(), 0
-        while True:
-            ways = self._ways()
-            new = Ways(ways.meters - before.meters, ways.collectors - before.collectors)
-            before, looks = ways, looks + 1
-            await self._follow(ways if looks % _ALL_WAYS_EVERY == 0 else new)
-            await asyncio.sleep(_WAYS_EVERY_S)
-
-    async def _follow(self, ways: Ways) -> None:
-        clock, called_in = self._surroundings.clock, self._database.called_in
-        while any(ways):
-            try:
-                meter_ids = await self._surroundings.disk(lambda: called_in.put_off(*ways, clock.now(), _PUT_OFF_MAX))
-            except StorageError:  # told by whoever reads
-                return
-            await self._take(meter_ids)
-            if len(meter_ids) < _PUT_OFF_MAX:
-                return
 
     async def _tidy_for_ever(self) -> None:
         log: structlog.stdlib.BoundLogger = structlog.get_logger("headend")

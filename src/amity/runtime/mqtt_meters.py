@@ -10,9 +10,9 @@ import structlog
 from amity.kernel.errors import AmityError
 from amity.messaging.nats_server import BrokerFolder, NatsServer
 from amity.runtime.broker_place import broker_folder
+from amity.runtime.databases import open_ot_database
 from amity.runtime.folder import Folder
 from amity.runtime.mqtt_files import mqtt_door
-from amity.runtime.ot_database import open_ot_database
 from amity.runtime.settings import Settings
 
 _LOOK_EVERY_S: Final = 10.0

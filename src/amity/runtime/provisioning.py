@@ -9,9 +9,9 @@ from amity.devices.settings import SYSTEM_TITLE_OCTETS
 from amity.headend.provisioning import Provision, read_fleet_document
 from amity.headend.session import association_settings
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.databases import open_ot_database
 from amity.runtime.folder import Folder
 from amity.runtime.meter_defaults import DEFAULT_PROFILE, default_profile
-from amity.runtime.ot_database import open_ot_database
 from amity.runtime.profile_folder import catalogue_of
 from amity.runtime.settings import HeadendSettings
 from amity.storage.ot.keys import KeyFile

@@ -9,12 +9,10 @@ import uvicorn
 
 from amity.api.app import create_app
 from amity.kernel.errors import TransportError
-from amity.messaging.codec import ProtobufCodec
+from amity.runtime.databases import it_services
 from amity.runtime.folder import Folder
 from amity.runtime.readiness import stands
 from amity.runtime.settings import Settings, WebSettings
-from amity.runtime.system import SystemClock, random_octets
-from amity.storage.it.database import open_database
 from amity.usecases.services import Services
 from amity.web.console import attach
 
@@ -25,9 +23,12 @@ _BACKLOG = 128
 async def run_web(folder: Folder, settings: Settings) -> None:
     """Serve API and console until cancelled."""
     listening = _listening(settings.web)
-    database = open_database(folder.it_database)
-    services = Services(database, database.logins, ProtobufCodec(), SystemClock(), random_octets)
-    app = create_app(services, allowed_hosts=settings.web.allowed_hosts)
+    with it_services(folder) as services:
+        await _serve(services, settings.web, listening)
+
+
+async def _serve(services: Services, settings: WebSettings, listening: socket.socket) -> None:
+    app = create_app(services, allowed_hosts=settings.allowed_hosts)
     attach(app, services)
     server = _Server(
         uvicorn.Config(
@@ -46,8 +47,6 @@ async def run_web(folder: Folder, settings: Settings) -> None:
         server.should_exit = True
         await task
         raise
-    finally:
-        database.close()
 
 
 class _Server(uvicorn.Server):

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -97,3 +97,8 @@ def _trouble_first(row: MeterRow) -> tuple[int, int, str, str]:
     if not row.state.outcome.answered:
         return 0, -row.state.failures_in_a_row, *place
     return (2 if any(_told(row)) else 3), 0, *place
+
+
+def committed_at(services: Services, message_ids: Collection[str]) -> Mapping[str, datetime]:
+    """When each of these messages of the head-end was committed here; one that was not is not named."""
+    return services.database.deliveries.committed_at(message_ids)

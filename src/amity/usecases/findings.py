@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from amity.domain.blocks import Channel
-from amity.usecases.happenings import correlated
-from amity.usecases.ports import EventQuery, StoredEvent, VeeException
+from amity.usecases.happenings import CorrelatedEvent, correlated
+from amity.usecases.ports import EventQuery, UnnamedCode, VeeException
 from amity.usecases.services import Services
 
 
@@ -17,11 +17,11 @@ def open_findings(
     return [(finding, channels.get(finding.channel_id)) for finding in found]
 
 
-def recent_events(services: Services, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
-    """Entries of event logs and alarms of one meter or of all."""
-    return correlated(services.database.deliveries.events(meter_id, limit=limit))
-
-
-def events_of(services: Services, query: EventQuery) -> Sequence[StoredEvent]:
+def events_of(services: Services, query: EventQuery) -> Sequence[CorrelatedEvent]:
     """Entries of event logs and alarms that a person asks for, newest first."""
     return correlated(services.database.deliveries.events_of(query))
+
+
+def unnamed_codes(services: Services) -> Sequence[UnnamedCode]:
+    """Codes in event logs that no table knows."""
+    return services.database.deliveries.unnamed_codes()

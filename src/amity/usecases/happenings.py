@@ -2,11 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from amity.domain.events import EventClass, MeterEvent, event_id
 from amity.domain.happenings import Outage, happenings, outages
 from amity.usecases.ports import Database, EventQuery, StoredEvent
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelatedEvent(StoredEvent):
+    """An event among others: `happening` is the id of the one that tells the same thing best, maybe its own."""
+
+    happening: str
+
+    @property
+    def leads(self) -> bool:
+        """False for one more telling of what another event tells better."""
+        return self.happening == self.event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +29,8 @@ class MeterOutage:
     outage: Outage
 
 
-def correlated(events: Sequence[StoredEvent]) -> tuple[StoredEvent, ...]:
-    """The same in the same order, each with the id of the event that tells its happening best (`happening`).
+def correlated(events: Sequence[StoredEvent]) -> tuple[CorrelatedEvent, ...]:
+    """The same in the same order, each with the event that tells its happening best.
 
     Only what is among `events` is found together.
     """
@@ -27,7 +39,7 @@ def correlated(events: Sequence[StoredEvent]) -> tuple[StoredEvent, ...]:
         for one in happenings(told):
             leader = event_id(meter_id, one.event)
             best.update((event_id(meter_id, telling), leader) for telling in one.tellings)
-    return tuple(replace(one, happening=best[event_id(one.meter_id, one.event)]) for one in events)
+    return tuple(CorrelatedEvent(one.meter_id, one.event, best[one.event_id]) for one in events)
 
 
 def outages_of(database: Database, meter_id: str | None = None, *, limit: int = 200) -> Sequence[MeterOutage]:

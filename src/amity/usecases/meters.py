@@ -17,8 +17,8 @@ from amity.domain.readings import RegisterReading, UnknownObject
 from amity.domain.registry import Meter, Town, Transformer, UsagePoint
 from amity.kernel.errors import NotFoundError, RequestError
 from amity.usecases.condition import Condition, condition_of
-from amity.usecases.happenings import correlated
-from amity.usecases.ports import CollectionState, StoredEvent, VeeException
+from amity.usecases.happenings import CorrelatedEvent, correlated
+from amity.usecases.ports import CollectionState, VeeException
 from amity.usecases.services import Services
 from amity.usecases.town import registered_town
 
@@ -99,7 +99,7 @@ class MeterDetail:
     timezone: str
     channels: tuple[Channel, ...]
     registers: tuple[RegisterReading, ...]
-    events: tuple[StoredEvent, ...]
+    events: tuple[CorrelatedEvent, ...]
     findings: tuple[VeeException, ...]
     unknown: tuple[UnknownObject, ...]
 

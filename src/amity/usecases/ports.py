@@ -61,19 +61,15 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event with the meter it came from; `happening` is the id of the event that tells the same thing best.
-
-    Empty where nobody looked (see usecases/happenings.py): then it stands for itself.
-    """
+    """An event with the meter it came from."""
 
     meter_id: str
     event: MeterEvent
-    happening: str = ""
 
     @property
-    def leads(self) -> bool:
-        """False for one more telling of what another event tells better."""
-        return self.happening in {"", event_id(self.meter_id, self.event)}
+    def event_id(self) -> str:
+        """The same whatever told it."""
+        return event_id(self.meter_id, self.event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +262,10 @@ class DeliveryStore(Protocol):
 
     def events_of(self, query: EventQuery) -> Sequence[StoredEvent]:
         """The events of a query, newest first."""
+        ...
+
+    def committed_at(self, message_ids: Collection[str]) -> Mapping[str, datetime]:
+        """When each of these messages that is stored was committed."""
         ...
 
     def unnamed_codes(self, *, limit: int = 200) -> Sequence[UnnamedCode]:

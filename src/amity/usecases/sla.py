@@ -2,16 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
 
 from amity.domain.spans import TimeSpan
-from amity.headend.sla.definition import ServiceLevel, preset
+from amity.headend.sla.definition import MeasureKind, ServiceLevel, preset
 from amity.headend.sla.read_day import ReadDay
 from amity.headend.sla.records import Completion
-from amity.headend.sla.report import ServiceReport, completeness_report
+from amity.headend.sla.report import ServiceReport, report
 from amity.kernel.errors import RequestError
 from amity.kernel.time import SECONDS_PER_DAY, epoch_s, isoformat, utc_day
 from amity.usecases.ports import Arrival, Database, Mask
@@ -35,11 +36,13 @@ def completeness(services: Services, preset_name: str, day: date | None = None) 
     town = services.database.registry.town()
     groups = {meter.meter_id: (f"profile={meter.profile}",) for meter in (town.meters if town else ())}
     completions = completions_by_deliveries(services.database, ReadDay(wanted, level.zone).span)
-    return completeness_report(level, wanted, groups, completions, now, _left_out(level))
+    days = level.only(MeasureKind.COMPLETENESS)
+    made = report(days, wanted, groups, lambda: (), now, completions=completions)
+    return replace(made, remarks=_left_out(level))
 
 
 def _left_out(level: ServiceLevel) -> tuple[str, ...]:
-    jobs = [measure.name for measure in level.measures if measure.kind != "completeness"]
+    jobs = [measure.name for measure in level.measures if measure.kind is not MeasureKind.COMPLETENESS]
     return (f"only the head-end knows of jobs (`amity sla report`): {', '.join(jobs)}",) if jobs else ()
 
 

@@ -15,7 +15,7 @@ from amity.kernel.time import epoch_s, from_epoch_s, time_zone
 from amity.usecases.calendar import local_date, local_day
 from amity.usecases.condition import Condition, condition_of
 from amity.usecases.grid import INTERVAL_S, Grid, read_grid
-from amity.usecases.happenings import correlated
+from amity.usecases.happenings import CorrelatedEvent, correlated
 from amity.usecases.issues import Issue, Late, Situation, find_issues
 from amity.usecases.load import (
     DayCompleteness,
@@ -70,7 +70,7 @@ class TownOverview:
     gaps: tuple[Gap, ...]
     findings: int
     issues: tuple[Issue, ...]
-    events: tuple[StoredEvent, ...]
+    events: tuple[CorrelatedEvent, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

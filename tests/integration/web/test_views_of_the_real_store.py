@@ -11,9 +11,10 @@ import pytest
 from amity.messaging.codec import ProtobufCodec
 from amity.storage.it.database import open_database
 from amity.usecases.collection import collection_overview
-from amity.usecases.findings import open_findings, recent_events
+from amity.usecases.findings import events_of, open_findings
 from amity.usecases.login import offer_link, open_session, person_of
 from amity.usecases.meters import MeterQuery, list_meters, meter_detail
+from amity.usecases.ports import EventQuery
 from amity.usecases.readings import read_channel
 from amity.usecases.services import Services
 from amity.usecases.town import town_overview
@@ -56,7 +57,7 @@ def test_lists_and_details_are_the_same(both: tuple[Services, Services]):
         memory, sqlite = (meter_detail(services, meter_name(number)) for services in both)
         assert (sqlite.row, sqlite.registers, sqlite.events) == (memory.row, memory.registers, memory.events)
     assert len(open_findings(both[1])) == len(open_findings(both[0]))
-    newest = [[stored.event.at for stored in recent_events(services, limit=20)] for services in both]
+    newest = [[stored.event.at for stored in events_of(services, EventQuery(limit=20))] for services in both]
     assert newest[0] == newest[1]
 
 

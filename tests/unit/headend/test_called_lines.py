@@ -71,6 +71,13 @@ def test_one_line_is_one_meter() -> None:
     assert lines.line_of("N") is None
 
 
+def test_a_line_that_ended_while_its_meter_was_looked_up_is_nobodys() -> None:
+    lines, line = CalledLines(), Line()
+    line.ended = True
+    lines.claim(line, "M", proven=False)
+    assert lines.line_of("M") is None
+
+
 @pytest.mark.parametrize(
     ("outcome", "cut"), [(Outcome.COMPLETE, False), (Outcome.WRONG_KEY, True), (Outcome.REJECTED, True)]
 )

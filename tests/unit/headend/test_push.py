@@ -16,6 +16,7 @@ from amity.headend.call_desk import CallDesk
 from amity.headend.called_lines import CalledLines
 from amity.headend.callers import CallingFrom
 from amity.headend.ports import Endpoint, Standing
+from amity.headend.push_known import KnownSenders
 from amity.headend.push_listener import PushListener
 from amity.headend.routes import Gateway, HdlcLink, Host, Route, SerialLine, WrapperLink, over_tcp
 from amity.kernel.errors import StorageError
@@ -449,3 +450,77 @@ async def test_a_neighbour_behind_the_gateway_is_heard_under_its_own_name(
     await listener.take_from_session(speaker, named(speaker.meter_id))  # the gateway itself: no prefix
     await listener.take_from_session(speaker, b"\xe7\x03\x05\x2b")
     assert listener.parking.counts == {"unknown-sender": 1, "undecodable": 1}
+
+
+async def test_a_meter_that_was_added_anew_with_other_keys_is_believed_under_these(
+    bench: object, listener: PushListener
+) -> None:
+    meter = bench.meter_with("castellan_c3")
+    frame, ours = frame_of(interval_push(bench, meter)), bench.keys.by_meter[meter.meter_id]
+    bench.keys.by_meter[meter.meter_id] = replace(ours, guek=bytes(16))
+    await listener.take(frame, CallingFrom(HOME))
+    bench.keys.by_meter[meter.meter_id] = ours
+    bench.clock.advance(seconds=11)
+    await listener.take(frame, CallingFrom(HOME))
+    assert (len(bench.deliveries()), listener.parking.counts) == (1, {"not-believed": 1})
+
+
+async def test_a_plain_meter_that_moved_is_believed_at_its_new_address(bench: object, listener: PushListener) -> None:
+    meter = bench.meter_with("norrvik_n1")
+    endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == meter.meter_id)
+    frame = frame_of(interval_push(bench, meter))
+    await listener.take(frame, CallingFrom("10.9.8.7"))
+    link = replace(endpoint.route.link, at=replace(endpoint.route.link.at, host="10.9.8.7"))
+    bench.database.endpoints.put([replace(endpoint, route=replace(endpoint.route, link=link))])
+    bench.clock.advance(seconds=11)
+    await listener.take(frame, CallingFrom("10.9.8.7"))
+    assert (len(bench.deliveries()), listener.parking.counts) == (1, {"unknown-sender": 1})
+
+
+async def test_strangers_keep_no_meter_that_is_known_waiting(bench: object) -> None:
+    looked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def disk(work: Callable[[], object]) -> object:
+        found = work()
+        if work == bench.surroundings.endpoints.all and bench.clock.now() > began:
+            looked.set()
+            await go_on.wait()
+        return found
+
+    began = bench.clock.now()
+    listener = PushListener(replace(bench.surroundings, disk=disk), bench.database.push_counters)
+    meter = bench.meter_with("castellan_c3")
+    assert await listener.sender(meter.meter_id) is not None
+    bench.clock.advance(seconds=11)
+    stranger = asyncio.create_task(listener.take(Frame(1, 1, named("STRANGER")), CallingFrom(HOME)))
+    await looked.wait()
+    async with asyncio.timeout(5):
+        await listener.take(frame_of(interval_push(bench, meter)), CallingFrom(HOME))
+    go_on.set()
+    await stranger
+    assert (listener.taken, listener.parking.counts) == (1, {"unknown-sender": 1})
+
+
+async def test_a_fleet_that_takes_long_to_look_up_is_looked_up_seldom(bench: object) -> None:
+    looks = 0
+
+    async def slow(work: Callable[[], object]) -> object:
+        nonlocal looks
+        if work == bench.surroundings.endpoints.all:
+            looks += 1
+            bench.clock.advance(seconds=10)
+        return work()
+
+    listener = PushListener(replace(bench.surroundings, disk=slow), bench.database.push_counters)
+    for _ in range(20):
+        await listener.take(Frame(1, 1, named("STRANGER")), CallingFrom(HOME))
+        bench.clock.advance(seconds=11)
+    assert looks == 2
+
+
+async def test_what_is_kept_of_associations_is_bounded(bench: object) -> None:
+    known = KnownSenders(bench.surroundings, associations_max=3)
+    endpoints = [await known.find(meter.meter_id) for meter in bench.simulated.meters[:10]]
+    for endpoint in [*endpoints, endpoints[0]]:
+        assert known.association(endpoint).endpoint == endpoint
+    assert len(known._associations) == 3

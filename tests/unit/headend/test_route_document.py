@@ -64,7 +64,7 @@ METER: dict[str, Any] = {
         ({"framing": "hdlc", "information_octets": 16}, "information_octets must be a number from 32 to 2030"),
         ({"framing": "hdlc", "physical": 17, "address_octets": 1}, "server cannot be called so"),
         ({"framing": "hdlc", "server": 0x4000}, "server cannot be called so"),
-        ({"gateway": "3:2a"}, "gateway of meter CQX0001 is no object"),
+        ({"gateway": "3:2a"}, "gateway of meter CQX0001 must be keys with their values"),
         ({"gateway": {"network": 256, "device": "2a"}}, "network must be a number from 0 to 255"),
         ({"gateway": {"network": 3}}, "device must have 1 to 255 octets"),
         ({"suite": 3}, "suite must be a number from 0 to 2"),

@@ -22,7 +22,7 @@ def records(database: OtDatabase, since: object = NOW) -> dict[str, JobRecord]:
     return {one.job_id: one for one in database.job_log.since(since)}
 
 
-def end(database: OtDatabase, at: object, **outcome: str) -> None:
+def end(database: OtDatabase, at: object, **outcome: object) -> None:
     for bundle in database.jobs.lease(LeaseTerms("w"), 10, at):
         ended = tuple(JobOutcome(job.job_id, **{"state": JobState.DONE, **outcome}) for job in bundle.jobs)
         database.jobs.finish([Finished(bundle.lease, ended)], at)
@@ -35,11 +35,12 @@ def test_the_log_has_jobs_as_they_went(database: OtDatabase) -> None:
     (job_id,) = database.jobs.enqueue([asked], NOW)
     waiting = JobRecord(job_id, "M1", JobKind.PROFILES, Priority.SCHEDULED, JobState.WAITING, NOW + MINUTE, span=span)
     assert records(database) == {job_id: waiting}
-    end(database, NOW + 2 * MINUTE, told="so so")
-    done = waiting._replace(
-        state=JobState.DONE, started_at=NOW + 2 * MINUTE, finished_at=NOW + 2 * MINUTE, told="so so"
-    )
+    holes = (TimeSpan(NOW - MINUTE, NOW - MINUTE / 2), TimeSpan(NOW - MINUTE / 3, NOW))
+    end(database, NOW + 2 * MINUTE, told="so so", lacking=holes)
+    then = NOW + 2 * MINUTE
+    done = waiting._replace(state=JobState.DONE, started_at=then, finished_at=then, told="so so", lacking=holes)
     assert records(database) == {job_id: done}
+    assert database.job_book.job(job_id).lacking == holes
     assert done.took == MINUTE
     assert records(database, NOW + 3 * MINUTE) == {}
     assert database.job_log.begins() == NOW

@@ -68,3 +68,13 @@ def test_a_meter_that_another_process_added_is_found_without_a_restart(tmp_path:
         running.secrets("M2")
     KeyFile(path).put({"M2": MeterSecrets()})
     assert running.secrets("M2") == MeterSecrets()
+
+
+def test_other_keys_that_another_process_gave_a_meter_are_in_force_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    KeyFile(path).put({"M1": MeterSecrets(guek=bytes(16))})
+    running = KeyFile(path)
+    KeyFile(path).put({"M1": MeterSecrets(guek=bytes([1]) * 16)})
+    assert running.secrets("M1").guek == bytes([1]) * 16
+    path.write_text("{")
+    assert running.secrets("M1").guek == bytes([1]) * 16

@@ -8,8 +8,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
 
 from amity.domain.jobs import JobKind, JobRequest, Priority
+from amity.domain.spans import TimeSpan
 from amity.headend.jobs.ports import LeaseTerms
 from amity.headend.ports import Endpoint, Heard, PushClaim, Standing
 from amity.headend.routes import over_tcp
@@ -108,3 +110,38 @@ def test_a_database_from_before_jobs_keeps_all_it_has_and_takes_jobs(tmp_path: P
     opened.jobs.enqueue([JobRequest("M1", JobKind.PING, Priority.ON_DEMAND, now, "key")], now)
     assert [one.meter_id for one in opened.jobs.lease(LeaseTerms("w"), 9, now)] == ["M1"]
     opened.close()
+
+
+BEFORE_LACKING = "0018"
+"""The newest revision in which a job said only in words what the meter did not have."""
+BEFORE_LACKING_JOB = """
+INSERT INTO job (job_id, meter_id, kind, priority, state, rank, not_before, created_at, requested_by, reason,
+                 correlation_id, attempts, worker, finished_at, told, remedy, coalesced_into)
+    VALUES ('{job_id}', 'M1', 'profiles', 2, 'done', 0, 0, 0, '', '', '', 1, '', 1763596800000000, '{told}', '', '')
+"""
+NO_ROWS = (
+    "the meter had no rows for 2025-11-19T01:00:00Z/2025-11-19T02:00:00Z, 2025-11-19T03:00:00.5Z/2025-11-19T04:00:00Z"
+)
+
+
+def database_before_lacking(engine: Engine) -> None:
+    """Brings an empty database to the revision before, with three jobs in it."""
+    upgrade(engine, MIGRATIONS, BEFORE_LACKING)
+    with engine.begin() as connection:
+        for job_id, told in (("a", NO_ROWS), ("b", "clock set"), ("c", "")):
+            connection.exec_driver_sql(BEFORE_LACKING_JOB.format(job_id=job_id, told=told))
+    engine.dispose()
+
+
+def check_what_was_lacking(opened: OtDatabase) -> None:
+    found = {one.job_id: one.lacking for one in opened.job_log.since(datetime(2025, 11, 1, tzinfo=UTC))}
+    opened.close()
+    day = datetime(2025, 11, 19, tzinfo=UTC)
+    first = TimeSpan(day.replace(hour=1), day.replace(hour=2))
+    second = TimeSpan(day.replace(hour=3, microsecond=500_000), day.replace(hour=4))
+    assert found == {"a": (first, second), "b": (), "c": ()}
+
+
+def test_what_jobs_told_before_there_was_a_column_for_it_is_still_what_they_lack(tmp_path: Path) -> None:
+    database_before_lacking(open_sqlite(tmp_path / "ot.sqlite"))
+    check_what_was_lacking(open_database(tmp_path / "ot.sqlite"))

@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -198,6 +198,9 @@ class MemoryDeliveries:
             if (not query.classes or one.event.event_class in query.classes)
             and (not query.severities or one.event.severity in query.severities)
         ][: query.limit]
+
+    def committed_at(self, message_ids: Collection[str]) -> dict[str, datetime]:
+        return {one: self._bodies[one][0].collected_at for one in message_ids if one in self._bodies}
 
     def arrivals(self, first_day: int, last_day: int) -> Iterator[Arrival]:
         """By day blocks cut as the store cuts them; what came is received when it was collected."""

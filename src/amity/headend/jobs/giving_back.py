@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from amity.domain.jobs import Bundle, Job, JobKind, JobOutcome, JobState
+from amity.headend.jobs.lacking import lacking_kept, lacking_told
 from amity.headend.jobs.ports import Finished
 from amity.headend.jobs.retry import RetryRules, after_failure, failure_of, rests_until, tries_left_behind
 from amity.headend.jobs.sessions import SessionResult
@@ -36,4 +37,6 @@ def _outcome(job: Job, result: SessionResult, now: datetime, rules: RetryRules, 
         return after_failure(job, failure, now, rules, chance)
     if result.behind and job.kind is JobKind.PROFILES and job.span is None:
         return JobOutcome(job.job_id, JobState.WAITING, now, told="more of the past is to be read", afresh=True)
-    return JobOutcome(job.job_id, JobState.DONE, told=result.remarks.get(job.job_id, ""))
+    lacking = lacking_kept(result.lacking.get(job.job_id, ()))
+    told = result.remarks.get(job.job_id, "") or lacking_told(lacking)
+    return JobOutcome(job.job_id, JobState.DONE, told=told, lacking=lacking)

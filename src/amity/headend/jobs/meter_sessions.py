@@ -15,7 +15,6 @@ from amity.headend.fitting import fitting
 from amity.headend.jobs.clock_policy import ClockAction, ClockBands
 from amity.headend.jobs.clock_session import ClockMove, ClockStep
 from amity.headend.jobs.gaps import BackfillRules, backfill
-from amity.headend.jobs.lacking import lacking_told
 from amity.headend.jobs.ports import MeterStates
 from amity.headend.jobs.retry import Failure, failure_of
 from amity.headend.jobs.sessions import SessionResult
@@ -144,7 +143,7 @@ class MeterSessions:
         if result.failure is not None:
             return result
         follow_ups = self._made_up(endpoint, collected.missing)
-        result = replace(result, follow_ups=follow_ups, remarks=_remarks(jobs, collected.lacking))
+        result = replace(result, follow_ups=follow_ups, lacking=_lacking(jobs, collected.lacking))
         return result if clock is None else _with_clock(result, clock, jobs)
 
     def _clock_step(self, endpoint: Endpoint) -> ClockStep:
@@ -243,15 +242,13 @@ def correlation_of(jobs: Sequence[Job]) -> str:
     return ",".join(dict.fromkeys(job.correlation_id for job in jobs if job.correlation_id))
 
 
-def _remarks(jobs: Iterable[Job], lacking: Sequence[TimeSpan]) -> dict[str, str]:
+def _lacking(jobs: Iterable[Job], lacking: Sequence[TimeSpan]) -> dict[str, tuple[TimeSpan, ...]]:
     """Of each job that reads intervals what the meter did not have of those that it asked for."""
-    found = {}
-    for job in jobs:
-        if job.kind is JobKind.PROFILES:
-            told = lacking_told(lacking if job.span is None else within(lacking, job.span))
-            if told:
-                found[job.job_id] = told
-    return found
+    return {
+        job.job_id: tuple(lacking if job.span is None else within(lacking, job.span))
+        for job in jobs
+        if job.kind is JobKind.PROFILES
+    }
 
 
 def _with_clock(result: SessionResult, clock: ClockStep, all_jobs: Iterable[Job]) -> SessionResult:

@@ -82,6 +82,20 @@ class JobStore(Protocol):
         ...
 
 
+class JobsPutOff(Protocol):
+    """Jobs that wait until there is a way to their meter."""
+
+    def due_now(self, meter_id: str, now: datetime) -> None:
+        """What was due before and waits for another try is due now."""
+        ...
+
+    def put_off(
+        self, meter_ids: Collection[str], collectors: Collection[str], now: datetime, limit: int
+    ) -> Sequence[str]:
+        """At most so many of these meters, and of those behind these collectors, whose jobs wait for a way to them."""
+        ...
+
+
 class JobQuery(NamedTuple):
     """Which jobs a person asks for; empty is any. `limit` newest first, ended ones before those that are alive."""
 

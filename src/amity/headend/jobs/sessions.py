@@ -6,6 +6,7 @@ from typing import Protocol
 
 from amity.domain.collection import Delivery
 from amity.domain.jobs import Bundle, JobRequest
+from amity.domain.spans import TimeSpan
 from amity.headend.jobs.retry import Failure
 from amity.headend.ports import Saving
 
@@ -22,7 +23,8 @@ class SessionResult:
     """What a session brought.
 
     `failure` ended it as a whole; `refused` are the jobs, by id, whose step failed while others went well. `behind` is
-    true when the meter has more of its past to give at once. `remarks` are words on jobs that were done, by id.
+    true when the meter has more of its past to give at once. `remarks` are words on jobs that were done, by id, and
+    `lacking` the stretches that they asked for and the meter did not have.
     `follow_ups` are jobs that the result asks for. `saving` goes to the disk in the transaction that ends the jobs;
     `kept` is called once it is there.
     """
@@ -31,6 +33,7 @@ class SessionResult:
     refused: Mapping[str, Failure] = field(default_factory=dict)
     behind: bool = False
     remarks: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, tuple[TimeSpan, ...]] = field(default_factory=dict)
     follow_ups: tuple[JobRequest, ...] = ()
     saving: Saving | None = None
     kept: Callable[[], None] = _nothing

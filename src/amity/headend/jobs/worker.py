@@ -348,6 +348,8 @@ class Worker:
 
     async def _renew(self, until: datetime) -> None:
         helds = {one.bundle.lease: one for one in self._held}
+        if not helds:
+            return
         still = await self._disk(lambda: self._jobs.renew(helds.keys(), until))
         for lease, held in helds.items():
             if lease in still:

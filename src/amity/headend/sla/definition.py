@@ -22,8 +22,7 @@ name = "commands"
 jobs = ["clock-set"]
 """
 
-import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from importlib import resources
@@ -31,6 +30,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from amity.domain.jobs import JobKind, Priority
+from amity.headend.fields import Fields, read_toml
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import time_zone
 
@@ -80,6 +80,10 @@ class ServiceLevel:
     zone: ZoneInfo
     measures: tuple[Measure, ...]
 
+    def only(self, kind: MeasureKind) -> "ServiceLevel":
+        """What it promises of one kind."""
+        return replace(self, measures=tuple(measure for measure in self.measures if measure.kind is kind))
+
 
 def preset_names() -> tuple[str, ...]:
     """The service levels that come with Amity."""
@@ -105,112 +109,60 @@ def _is_preset(name: str) -> bool:
 
 def parse_service_level(text: str, name: str) -> ServiceLevel:
     """Read a definition; raise ConfigurationError with file, key and reason for anything not usable as written."""
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{name} is no TOML: {error}", next_step="correct that line") from error
-    keys = _Keys(document, name)
-    title, zone = keys.text("title"), keys.zone()
-    written = keys.take("measure")
-    keys.finish()
-    if not isinstance(written, list) or not written:
-        raise ConfigurationError(f"{name}: there is no [[measure]]", next_step="write one for each promise")
-    measures = tuple(_measure(one, f"{name}: measure {number}") for number, one in enumerate(written, 1))
-    return ServiceLevel(name, title, zone, measures)
+    document = read_toml(text, name)
+    document.only(("title", "zone", "measure"))
+    zone = time_zone(document.line("zone"), name)
+    return ServiceLevel(name, document.line("title"), zone, tuple(map(_measure, document.listed("measure"))))
 
 
-def _measure(written: object, where: str) -> Measure:
-    keys = _Keys(written, where)
-    kind = MeasureKind(keys.word("kind", tuple(MeasureKind)))
-    limits: dict[str, Any] = {}
-    if kind is MeasureKind.COMPLETENESS:
-        limits = _completeness_limit(keys)
-    elif kind is MeasureKind.LATENCY:
-        limits = {"within": timedelta(seconds=keys.number("within_s", 0.001, _SECONDS_MAX)), **_selection(keys)}
-    else:
-        limits = _selection(keys)
-    target = keys.number("target", 0, 1) if "target" in keys else None
-    source = keys.text("source") if "source" in keys else ""
-    measure = Measure(kind, keys.text("name"), target, source=source, **limits)
-    keys.finish()
-    return measure
+def _measure(fields: Fields) -> Measure:
+    kind = fields.choice("kind", MeasureKind)
+    fields.only((*_KEYS, *_KEYS_OF[kind]))
+    target = fields.quantity("target", 0, 1) if fields.has("target") else None
+    source = fields.line("source", otherwise="")
+    return Measure(kind, fields.line("name"), target, source=source, **_LIMITS[kind](fields))
 
 
-def _completeness_limit(keys: "_Keys") -> dict[str, Any]:
-    jobs = frozenset(map(JobKind, keys.words("jobs", tuple(JobKind)))) or frozenset({JobKind.PROFILES})
-    if ("by" in keys) == ("within_h" in keys):
-        raise keys.refusal("by", "a completeness has either `by` or `within_h`")
-    if "by" in keys:
-        return {"by_minute": keys.minute("by"), "jobs": jobs}
-    return {"within": timedelta(hours=keys.number("within_h", 0.001, _HOURS_MAX)), "jobs": jobs}
+def _completeness(fields: Fields) -> dict[str, Any]:
+    jobs = frozenset(map(JobKind, fields.words("jobs", tuple(JobKind)))) or frozenset({JobKind.PROFILES})
+    if fields.has("by") == fields.has("within_h"):
+        raise fields.refusal("by", "or within_h must be there, and not both")
+    if fields.has("by"):
+        return {"by_minute": _minute(fields, "by"), "jobs": jobs}
+    return {"within": timedelta(hours=fields.quantity("within_h", 0.001, _HOURS_MAX)), "jobs": jobs}
 
 
-def _selection(keys: "_Keys") -> dict[str, Any]:
+def _latency(fields: Fields) -> dict[str, Any]:
+    return {"within": timedelta(seconds=fields.quantity("within_s", 0.001, _SECONDS_MAX)), **_selection(fields)}
+
+
+def _selection(fields: Fields) -> dict[str, Any]:
     return {
-        "jobs": frozenset(map(JobKind, keys.words("jobs", tuple(JobKind)))),
-        "priorities": frozenset(_PRIORITIES[word] for word in keys.words("priorities", tuple(_PRIORITIES))),
+        "jobs": frozenset(map(JobKind, fields.words("jobs", tuple(JobKind)))),
+        "priorities": frozenset(_PRIORITIES[word] for word in fields.words("priorities", tuple(_PRIORITIES))),
     }
 
 
-class _Keys:
-    """A TOML table read key by key; what is left over at the end is an error."""
+_KEYS: Final = ("kind", "name", "target", "source", "jobs")
+_KEYS_OF: Final = {
+    MeasureKind.COMPLETENESS: ("by", "within_h"),
+    MeasureKind.LATENCY: ("within_s", "priorities"),
+    MeasureKind.SUCCESS: ("priorities",),
+}
+_LIMITS: Final = {
+    MeasureKind.COMPLETENESS: _completeness,
+    MeasureKind.LATENCY: _latency,
+    MeasureKind.SUCCESS: _selection,
+}
 
-    def __init__(self, written: object, where: str) -> None:
-        if not isinstance(written, dict):
-            raise ConfigurationError(f"{where} must be a table", next_step="write it under [[measure]]")
-        self._left: dict[str, Any] = dict(written)
-        self._where = where
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._left
-
-    def refusal(self, key: str, reason: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._where}: {key}: {reason}", next_step=f"correct {key}")
-
-    def take(self, key: str) -> Any:
-        if key not in self._left:
-            raise self.refusal(key, "is missing")
-        return self._left.pop(key)
-
-    def text(self, key: str) -> str:
-        value = self.take(key)
-        if not isinstance(value, str) or not value or not value.isprintable():
-            raise self.refusal(key, "must be a text")
-        return value
-
-    def word(self, key: str, words: tuple[str, ...]) -> str:
-        value = self.take(key)
-        if value not in words:
-            raise self.refusal(key, f"must be one of {', '.join(words)}, not {value!r}")
-        return str(value)
-
-    def words(self, key: str, words: tuple[str, ...]) -> list[str]:
-        """A list of words, empty where there is none."""
-        value = self._left.pop(key, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) and one in words for one in value):
-            raise self.refusal(key, f"must be a list of {', '.join(words)}")
-        return value
-
-    def number(self, key: str, low: float, high: float) -> float:
-        value = self.take(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise self.refusal(key, f"must be a number from {low:g} to {high:g}, not {value!r}")
-        return float(value)
-
-    def minute(self, key: str) -> int:
-        """A time of day from 00:00 to 24:00, as minutes after midnight."""
-        text = self.text(key)
-        hour, _, minute = text.partition(":")
-        if not (len(text) == len("06:00") and text.isascii() and hour.isdecimal() and minute.isdecimal()):
-            raise self.refusal(key, f"must be a time like 06:00, not {text!r}")
-        minutes = int(hour) * 60 + int(minute)
-        if minutes > _MINUTES_PER_DAY or int(minute) >= 60:  # noqa: PLR2004 - minutes of an hour
-            raise self.refusal(key, f"must be a time from 00:00 to 24:00, not {text!r}")
-        return minutes
-
-    def zone(self) -> ZoneInfo:
-        return time_zone(self.text("zone"), self._where)
-
-    def finish(self) -> None:
-        for key in self._left:
-            raise self.refusal(key, "there is no such key")
+def _minute(fields: Fields, key: str) -> int:
+    """A time of day from 00:00 to 24:00, as minutes after midnight."""
+    text = fields.line(key)
+    hour, _, minute = text.partition(":")
+    if not (len(text) == len("06:00") and text.isascii() and hour.isdecimal() and minute.isdecimal()):
+        raise fields.refusal(key, f"must be a time like 06:00, not {text!r}")
+    minutes = int(hour) * 60 + int(minute)
+    if minutes > _MINUTES_PER_DAY or int(minute) >= 60:  # noqa: PLR2004 - minutes of an hour
+        raise fields.refusal(key, f"must be a time from 00:00 to 24:00, not {text!r}")
+    return minutes

@@ -7,11 +7,14 @@ from typing import NamedTuple, Protocol
 
 from amity.domain.jobs import JobKind, JobState, Priority
 from amity.domain.spans import TimeSpan, within, without
-from amity.headend.jobs.lacking import lacking_of, lacking_told
+from amity.headend.jobs.lacking import lacking_kept, lacking_told
 
 
 class JobRecord(NamedTuple):
-    """A job as the log has it; of one that another job did, state, times and words are those of the other."""
+    """A job as the log has it; of one that another job did, state, times and words are those of the other.
+
+    `lacking` are the stretches of what a job that is done asked for, for which the meter had no rows.
+    """
 
     job_id: str
     meter_id: str
@@ -23,6 +26,7 @@ class JobRecord(NamedTuple):
     finished_at: datetime | None = None
     span: TimeSpan | None = None
     told: str = ""
+    lacking: tuple[TimeSpan, ...] = ()
 
     @property
     def took(self) -> timedelta | None:
@@ -30,11 +34,6 @@ class JobRecord(NamedTuple):
         if self.state is not JobState.DONE or self.finished_at is None:
             return None
         return self.finished_at - self.asked_at
-
-    @property
-    def lacking(self) -> tuple[TimeSpan, ...]:
-        """Of what a job that was done read, the stretches for which the meter had no rows."""
-        return lacking_of(self.told) if self.state is JobState.DONE else ()
 
     def reads(self, day: TimeSpan) -> bool:
         """True when the job, done, asked for all that was still unread of that day.
@@ -99,5 +98,5 @@ def _completion(jobs: Iterable[JobRecord], day: TimeSpan) -> Completion:
         holes += within(one.lacking, day)
         if asked and not holes:
             return Completion(one.finished_at, one.job_id)
-        last = Completion(None, one.job_id, lacking_told(holes) or last.why)
+        last = Completion(None, one.job_id, lacking_told(lacking_kept(holes)) or last.why)
     return last

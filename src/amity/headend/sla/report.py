@@ -1,6 +1,6 @@
 """What was kept of what was promised, for one day: shares by group, percentiles, and the evidence."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -137,32 +137,8 @@ def report(
         else:
             _judge_jobs(tally, read_day, records(), now)
         tallies.append(tally)
-    return _report(level, day, now, tallies)
-
-
-def completeness_report(
-    level: ServiceLevel,
-    day: date,
-    groups: GroupsOf,
-    completions: Mapping[str, Completion],
-    now: datetime,
-    remarks: Sequence[str] = (),
-) -> ServiceReport:
-    """Judge only the completeness of one local day, by whatever knows when each meter's day was complete."""
-    read_day, tallies = ReadDay(day, level.zone), []
-    for measure in level.measures:
-        if measure.kind is MeasureKind.COMPLETENESS:
-            tally = _Tally(measure, groups, day, _forget)
-            _judge_completeness(tally, read_day.due(measure), completions, now)
-            tallies.append(tally)
-    return _report(level, day, now, tallies, tuple(remarks))
-
-
-def _report(
-    level: ServiceLevel, day: date, now: datetime, tallies: Sequence["_Tally"], remarks: tuple[str, ...] = ()
-) -> ServiceReport:
     results = tuple(result for tally in tallies for result in tally.results())
-    return ServiceReport(level, day, now, results, tuple(one for tally in tallies for one in tally.against), remarks)
+    return ServiceReport(level, day, now, results, tuple(one for tally in tallies for one in tally.against))
 
 
 class _Tally:

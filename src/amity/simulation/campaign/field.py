@@ -184,7 +184,7 @@ class Field:
     def _placed(self, meters: Iterator[SimulatedMeter]) -> Iterator[Site]:
         """Hosts, until all meters have a place."""
         for number, first in enumerate(meters):
-            way = drawn_way(self._chance, self._settings, tuple(self._stations.values()), first)
+            way = drawn_way(self._chance, self._settings, tuple(self._stations.values()))
             site = Site(f"10.1.{number // _HOSTS_IN_NET}.{number % _HOSTS_IN_NET + 1}", way)
             for meter in (first, *(another for _, another in zip(range(way.handed_on), meters, strict=False))):
                 site.meters.append(self._made(site, meter))

@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 from random import Random
 from typing import Final
 
@@ -24,6 +23,7 @@ from amity.headend.jobs.ports import JobStore, LeaseTerms
 from amity.headend.jobs.retry import RetryRules
 from amity.headend.jobs.scheduler import Scheduler
 from amity.headend.jobs.throttle import Limit, ThrottleRules
+from amity.headend.jobs.ways import Ways, WaysFollowed
 from amity.headend.jobs.worker import Worker
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import CollectionStore, Connector, MeterSecrets, Publisher, PushCounterStore
@@ -51,8 +51,7 @@ LOOK_EVERY_S: Final = 97.0
 LEASE: Final = timedelta(seconds=60)
 THROTTLE: Final = ThrottleRules(collector=Limit(sessions=12))
 _TIDY_EVERY_S: Final = 300.0
-_WAYS_EVERY_S: Final = 60.0
-_PUT_OFF_MAX: Final = 256
+_WAYS_EVERY_S: Final = 20.0
 _KINDS: Final = (JobKind.PROFILES, JobKind.REGISTERS, JobKind.EVENTS)
 
 
@@ -140,7 +139,7 @@ class HeadEndNode:
         office = office_of(machine.name, self.database, self.listener, surroundings, LOOK_EVERY_S)
         self.collectors = Collectors(office)
         self.doors = Doors(
-            surroundings, self.database, self.listener, self.lines, self.collectors, utility.collectors, self._called_in
+            surroundings, self.database, self.listener, self.lines, self.collectors, utility.collectors, self._on_line
         )
         self.sessions = MeterSessions(
             surroundings,
@@ -151,6 +150,14 @@ class HeadEndNode:
         )
         self._disk = disk
         self.worker = self._worker(utility, f"{machine.name}/{number}", chance)
+        self.followed = WaysFollowed(
+            self._ways,
+            self.database.called_in,
+            self.worker,
+            clock=machine.clock,
+            disk=disk,
+            look_every_s=_WAYS_EVERY_S,
+        )
         self.scheduler = Scheduler(
             utility.schedules,
             firings=self.database.firings,
@@ -177,41 +184,18 @@ class HeadEndNode:
         """Work until the process ends."""
         async with asyncio.TaskGroup() as tasks:
             doors = self.doors.run(self.machine.host)
-            endless = (self._tidy_for_ever(), self._follow_ways_for_ever())
-            for part in (doors, self.worker.run(), self.scheduler.run(), self.courier.run(), *endless):
+            working = (self.worker.run(), self.scheduler.run(), self.followed.run(), self.courier.run())
+            for part in (doors, *working, self._tidy_for_ever()):
                 tasks.create_task(part)
 
     def _serving(self, name: str) -> ConnectedCollector:
         return self.collectors.serving(name)
 
-    # ------------------------------------------------------------------ ways that open: as `runtime.job_work` has it
-    async def _called_in(self, meter_id: str) -> None:
-        """A meter is on the line of this node: what waited for it is done here."""
-        await self._take([meter_id])
+    async def _on_line(self, meter_id: str) -> None:
+        await self.followed.called_in(meter_id)
 
-    async def _take(self, meter_ids: Sequence[str]) -> None:
-        now, called_in = self.machine.clock.now(), self.database.called_in
-
-        def due() -> Sequence[str]:
-            for meter_id in meter_ids:
-                called_in.due_now(meter_id, now)
-            return meter_ids
-
-        with suppress(AmityError):
-            await self.worker.take(due)
-
-    async def _follow_ways_for_ever(self) -> None:
-        """What another node put off, for it has no way to the meter, is done here."""
-        while True:
-            await asyncio.sleep(_WAYS_EVERY_S)
-            collectors = frozenset(one.presented.name for one in self.collectors.all)
-            meters, now = frozenset(self.lines.meters), self.machine.clock.now()
-            if collectors or meters:
-                with suppress(AmityError):
-                    await self._take(await self._disk(partial(self._put_off, meters, collectors, now)))
-
-    def _put_off(self, meters: frozenset[str], collectors: frozenset[str], now: datetime) -> Sequence[str]:
-        return self.database.called_in.put_off(meters, collectors, now, _PUT_OFF_MAX)
+    def _ways(self) -> Ways:
+        return Ways(frozenset(self.lines.meters), frozenset(one.presented.name for one in self.collectors.all))
 
     async def _tidy_for_ever(self) -> None:
         while True:

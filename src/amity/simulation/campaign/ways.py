@@ -48,19 +48,15 @@ class Way:
         return entry | ({"collector": self.collector} if self.collector else {})
 
 
-def drawn_way(chance: Random, settings: WorldSettings, stations: Sequence[Station], first: SimulatedMeter) -> Way:
-    """A way to `first`, and to those behind it.
-
-    Who calls and says nothing is asked for its name over the wrapper, in an association of its own: that goes with
-    meters that let it end.
-    """
+def drawn_way(chance: Random, settings: WorldSettings, stations: Sequence[Station]) -> Way:
+    """A way to a host, and to those behind it. Who calls and says nothing is asked for its name over the wrapper."""
     behind, calling, handing_on, which = (chance.random() for _ in range(4))
     station = stations[int(which * len(stations))] if stations and behind < settings.behind else None
     calls = None if station or calling >= settings.calling else chance.choice(tuple(Greeting))
     handed_on = 0 if calls is not None or handing_on >= settings.handing_on else chance.randrange(1, _BEHIND_MAX)
     loses = station is not None and station.loses_datagrams
     carried = chance.choice(_OVER_STREAMS if calls is not None or loses else _OVER)
-    if calls is Greeting.SILENCE and not (carried == OVER_TCP and first.profile.association.answers_release):
+    if calls is Greeting.SILENCE and carried != OVER_TCP:
         calls = Greeting.NAME
     return Way(
         carried=carried,

@@ -7,7 +7,6 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from amity.storage.it.blocks import SqlBlockStore
-from amity.storage.it.commits import SqlCommits
 from amity.storage.it.dead_letters import SqlDeadLetters
 from amity.storage.it.deliveries import SqlDeliveryStore
 from amity.storage.it.exceptions import SqlExceptionStore
@@ -42,7 +41,6 @@ class ItDatabase:
         self.deliveries: DeliveryStore = SqlDeliveryStore(self._transactions)
         self.exceptions: ExceptionStore = SqlExceptionStore(self._transactions)
         self.dead_letters: DeadLetters = SqlDeadLetters(self._transactions)
-        self.commits = SqlCommits(self._transactions)
         self.logins: LoginStore = SqlLoginStore(self._transactions)
 
     @contextmanager

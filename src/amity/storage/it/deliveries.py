@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -227,6 +227,13 @@ class SqlDeliveryStore:
                 told = RegisterReading(reading_type, int(value), instant, tuple(json.loads(evidence)))
                 found[meter_id].append(told)
         return found
+
+    def committed_at(self, message_ids: Collection[str]) -> Mapping[str, datetime]:
+        """When each of these messages that is stored was committed."""
+        columns = tables.delivery.c
+        wanted = select(columns.message_id, columns.received_at).where(columns.message_id.in_(message_ids))
+        with self._transactions.read() as connection:
+            return {row.message_id: row.received_at for row in connection.execute(wanted)}
 
     def events(self, meter_id: str | None = None, *, limit: int = 200) -> Sequence[StoredEvent]:
         """Events, newest first."""

@@ -42,11 +42,8 @@ class SqlCollection:
     def save_all(self, savings: Sequence[Saving]) -> None:
         """All of them in one transaction, each table gone through once."""
         with self._transactions.write() as connection:
-            fresh = _fresh(connection, savings)
-            if not fresh:
-                return
-            execute_rows(connection, insert_or_ignore(connection, delivery_table), list(map(_delivery_row, fresh)))
-            moving = [one for one in fresh if _moves(one)]
+            moving = _fresh(connection, [one for one in savings if _moves(one)])
+            execute_rows(connection, insert_or_ignore(connection, delivery_table), list(map(_delivery_row, savings)))
             if not moving:
                 return
             standings = _stored(connection, [one.delivery.meter_id for one in moving])
@@ -96,6 +93,8 @@ class SqlCollection:
 
 def _fresh(connection: Connection, savings: Sequence[Saving]) -> list[Saving]:
     """Those that are not stored yet, each once."""
+    if not savings:
+        return []
     by_id = {one.delivery.message_id: one for one in savings}
     column = delivery_table.c.message_id
     stored = set(connection.execute(select(column).where(column.in_(by_id))).scalars())

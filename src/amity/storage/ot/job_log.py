@@ -9,6 +9,7 @@ from sqlalchemy import case, func, or_, select
 from amity.domain.jobs import JobKind, JobState, Priority
 from amity.domain.spans import TimeSpan
 from amity.headend.sla.records import JobRecord
+from amity.storage.ot.job_rows import spans_of
 from amity.storage.ot.job_tables import job
 from amity.storage.transactions import Transactions
 
@@ -31,7 +32,7 @@ class SqlJobLog:
                 mine.span_end,
                 *(
                     case((coalesced, did[name]), else_=mine[name]).label(name)
-                    for name in ("state", "started_at", "finished_at", "told")
+                    for name in ("state", "started_at", "finished_at", "told", "lacking")
                 ),
             )
             .select_from(job.outerjoin(other, (did.job_id == mine.coalesced_into) & coalesced))
@@ -61,4 +62,5 @@ def _record(row: Mapping[Any, Any]) -> JobRecord:
         row["finished_at"],
         TimeSpan(start, end) if start is not None and end is not None else None,
         row["told"] or "",
+        spans_of(row["lacking"] or ""),
     )

@@ -1,6 +1,7 @@
 """Jobs as rows."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,6 +23,16 @@ AS_STORED: Final = [
 def sent(instant: datetime | None) -> int | None:
     """An instant as a parameter."""
     return None if instant is None else microseconds(instant)
+
+
+def sent_spans(spans: Sequence[TimeSpan]) -> str:
+    """Stretches as a parameter."""
+    return json.dumps([[microseconds(one.start), microseconds(one.end)] for one in spans]) if spans else ""
+
+
+def spans_of(stored: str) -> tuple[TimeSpan, ...]:
+    """Stretches as they are stored."""
+    return tuple(TimeSpan(*(EPOCH + at * MICROSECOND for at in pair)) for pair in json.loads(stored or "[]"))
 
 
 def row_of_request(
@@ -61,6 +72,7 @@ def job_of(row: Mapping[Any, Any]) -> Job:
         told=row["told"],
         remedy=row["remedy"],
         coalesced_into=row["coalesced_into"],
+        lacking=spans_of(row["lacking"]),
     )
 
 

@@ -118,9 +118,10 @@ RENEW_LINES: Final = """
 
 OUTCOMES: Final[Columns] = (
     ("job_id", TEXT), ("state", TEXT), ("not_before", INTEGER), ("told", TEXT), ("remedy", TEXT), ("afresh", INTEGER),
+    ("lacking", TEXT),
 )  # fmt: skip
 END_JOBS: Final = """
-    UPDATE job SET state = new.state, told = new.told, remedy = new.remedy,
+    UPDATE job SET state = new.state, told = new.told, remedy = new.remedy, lacking = new.lacking,
         rank = job.rank + coalesce(new.not_before, job.not_before) - job.not_before,
         not_before = coalesce(new.not_before, job.not_before),
         attempts = CASE WHEN new.afresh = 1 THEN 0 ELSE job.attempts END,

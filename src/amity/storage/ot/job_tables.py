@@ -35,6 +35,8 @@ job = Table(
     Column("told", String, nullable=False),
     Column("remedy", String, nullable=False),
     Column("coalesced_into", String, nullable=False),
+    # Stretches that a job that is done did not bring: JSON pairs of microseconds, empty for none.
+    Column("lacking", String, nullable=False, server_default=""),
 )
 _ALIVE: Final = text("finished_at IS NULL")
 _ENDED: Final = text("finished_at IS NOT NULL")

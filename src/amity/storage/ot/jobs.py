@@ -20,7 +20,7 @@ from amity.kernel.time import epoch_s, utc_day
 from amity.storage.columns import microseconds
 from amity.storage.ot import job_statements as sql
 from amity.storage.ot.job_candidates import candidates
-from amity.storage.ot.job_rows import job_of, row_of_request, sent
+from amity.storage.ot.job_rows import job_of, row_of_request, sent, sent_spans
 from amity.storage.ot.job_tables import job
 from amity.storage.row_sets import ROWS, Columns, as_parameter, statement
 from amity.storage.transactions import Transactions
@@ -216,7 +216,13 @@ def _held(connection: Connection, leases: Collection[Lease]) -> frozenset[Lease]
 
 
 def _end_jobs(connection: Connection, outcomes: Iterable[JobOutcome], now: datetime) -> None:
-    rows = [(one.job_id, one.state, sent(one.not_before), one.told, one.remedy, int(one.afresh)) for one in outcomes]
+    rows = [
+        (
+            one.job_id, one.state, sent(one.not_before), one.told, one.remedy, int(one.afresh),
+            sent_spans(one.lacking),
+        )
+        for one in outcomes
+    ]  # fmt: skip
     run(connection, sql.END_JOBS, sql.OUTCOMES, rows, now=microseconds(now))
     run(connection, sql.SETTLE_DEAD, sql.KEYS, [(job_id,) for job_id, *_ in rows])
 

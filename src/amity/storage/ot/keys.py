@@ -18,7 +18,7 @@ _FIELDS: Final = ("password", "guek", "gak", "signing", "meter_signing")
 class KeyFile:
     """Implements `headend.ports.Keys`: one object per meter id, the fields of `MeterSecrets` in hexadecimal.
 
-    A meter that is not known may have been added by another process since: the file is then read again, if it changed.
+    Another process may have added meters since, or given them other keys: the file is read again when it changed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,8 +29,11 @@ class KeyFile:
 
     def secrets(self, meter_id: str) -> MeterSecrets:
         """Raise ConfigurationError naming the meter when there are none."""
-        if meter_id not in self._secrets:
+        try:
             self._read_again()
+        except ConfigurationError:
+            if meter_id not in self._secrets:  # a file that was spoilt is no reason to forget the others
+                raise
         try:
             return self._secrets[meter_id]
         except KeyError:

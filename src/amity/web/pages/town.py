@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 from amity.kernel.time import from_epoch_s, time_zone
 from amity.usecases.condition import Condition
+from amity.usecases.happenings import CorrelatedEvent
 from amity.usecases.issues import Issue, Severity
 from amity.usecases.load import DayLoad, Gap
-from amity.usecases.ports import StoredEvent
 from amity.usecases.town import MeterOnMap, TownOverview
 from amity.web.charts import completeness_bars, load_chart
 from amity.web.markup import Html, h, join
@@ -229,7 +229,7 @@ def _events(town: TownOverview, timezone: ZoneInfo) -> Html:
     return card("Newest events", h("ul", rows, class_="rows"))
 
 
-def _event(stored: StoredEvent, town: TownOverview, timezone: ZoneInfo) -> Html:
+def _event(stored: CorrelatedEvent, town: TownOverview, timezone: ZoneInfo) -> Html:
     event = stored.event
     words = EVENT_WORDS[event.kind] + (" · called in" if event.pushed else "")
     return h("li", meter_link(stored.meter_id), h("b", moment(event.at, timezone, town.at)), h("small", words))

@@ -14,10 +14,11 @@ from amity.domain.jobs import JobState, Priority
 from amity.headend.collectors.failures import CollectorNotConnectedError
 from amity.headend.jobs.on_demand import ALL_READINGS
 from amity.headend.jobs.ports import JobQuery
+from amity.headend.jobs.ways import Ways
 from amity.headend.ports import Endpoint
 from amity.kernel.errors import StorageError
 from amity.runtime.folder import Folder
-from amity.runtime.job_work import JobWork, Ways
+from amity.runtime.job_work import JobWork
 from amity.runtime.session_logs import LoggedCollection, SessionLogs
 from amity.runtime.settings import HeadendSettings
 from amity.simulation.virtual_time import VirtualClock, run_virtually

@@ -13,7 +13,6 @@ from amity.domain.jobs import JobKind, JobState, Priority
 from amity.domain.spans import TimeSpan
 from amity.headend.counter_bank import CHUNK
 from amity.headend.jobs.clock_policy import ClockBands
-from amity.headend.jobs.lacking import lacking_of
 from amity.headend.jobs.meter_sessions import MeterSessions
 from amity.headend.jobs.ports import JobQuery, LeaseTerms
 from amity.headend.jobs.retry import RetryRules
@@ -289,14 +288,15 @@ async def test_what_a_meter_had_no_row_for_is_asked_for_once_more_later(make_ben
     gaps = bench.database.job_book.find(waiting)
     assert gaps
     (read,) = bench.database.job_book.find(JobQuery(states=frozenset({JobState.DONE})))
-    lacking = lacking_of(read.told)
+    lacking = read.lacking
     assert all(any(gap.span.start <= one.start and one.end <= gap.span.end for gap in gaps) for one in lacking)
     assert lacking
+    assert read.told.startswith("the meter had no rows for 2026-")
     assert {(gap.kind, gap.priority, gap.requested_by) for gap in gaps} == {(JobKind.PROFILES, Priority.BULK, "gaps")}
     bench.clock.advance(hours=2)
     await drain(bench, reading=whole_week)
     assert "intervals are missing" in " ".join(bench.deliveries()[-1].detail)
     assert not bench.database.job_book.find(waiting), "once, not for ever"
     done = bench.database.job_book.find(JobQuery(states=frozenset({JobState.DONE})))
-    assert {one for job in done if job.span for one in lacking_of(job.told)} == set(lacking), "none of it came"
+    assert {one for job in done if job.span for one in job.lacking} == set(lacking), "none of it came"
     assert bench.connector.sessions.total() == 2, "all of them in one association"

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 import pytest
 
-from amity.domain.jobs import Bundle, JobKind, JobRequest, JobState, Priority
+from amity.domain.jobs import Bundle, JobKind, JobRequest, JobState, Lease, Priority
 from amity.headend.jobs.ports import JobQuery, LeaseTerms
 from amity.headend.jobs.retry import Failure, RetryRules
 from amity.headend.jobs.sessions import SessionResult
@@ -131,6 +131,41 @@ def test_a_lease_is_renewed_while_a_long_session_lasts(database: OtDatabase) -> 
     run_virtually(both, NOW)
     assert meters.sessions == ["M000"]
     assert meters.kept == {"M000": 1}
+
+
+def test_a_worker_that_holds_nothing_renews_nothing(database: OtDatabase) -> None:
+    renewals: list[object] = []
+
+    class Counted:
+        def __getattr__(self, name: str) -> object:
+            return getattr(database.jobs, name)
+
+        def renew(self, leases: Collection[Lease], until: datetime) -> frozenset[Lease]:
+            renewals.append(leases)
+            return database.jobs.renew(leases, until)
+
+    async def idle_then_busy(clock: VirtualClock) -> None:
+        terms = LeaseTerms("idle", retry=AT_ONCE)
+        made = Worker(
+            Counted(),
+            PretendedMeters(takes_s=100.0),
+            terms=lambda: terms,
+            concurrency=1,
+            clock=clock,
+            disk=at_once,
+            chance=Random(1).random,
+        )
+        running = asyncio.create_task(made.run())
+        await asyncio.sleep(300)
+        assert not renewals
+        enqueue(database, 1)
+        made.wake()
+        await asyncio.sleep(90)
+        assert renewals
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(idle_then_busy, NOW)
 
 
 def test_a_worker_that_cannot_renew_lets_the_session_go_before_the_lease_ends(database: OtDatabase) -> None:

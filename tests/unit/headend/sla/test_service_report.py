@@ -11,7 +11,6 @@ import pytest
 
 from amity.domain.jobs import JobKind, JobState, Priority
 from amity.domain.spans import TimeSpan
-from amity.headend.jobs.lacking import lacking_told
 from amity.headend.sla.definition import parse_service_level, preset
 from amity.headend.sla.evidence_file import EvidenceFile
 from amity.headend.sla.records import JobRecord, completions_of
@@ -224,8 +223,8 @@ def test_a_preset_judges_the_same_night_by_its_own_zone() -> None:
 HOLE = TimeSpan(START + timedelta(hours=3), START + timedelta(hours=5))
 
 
-def gap(finished: datetime, span: TimeSpan = HOLE, told: str = "", name: str = "gap") -> JobRecord:
-    return profile("A", finished, job_id=name, span=span, told=told, started=finished - SECOND)
+def gap(finished: datetime, span: TimeSpan = HOLE, name: str = "gap", **lacking: tuple[TimeSpan, ...]) -> JobRecord:
+    return profile("A", finished, job_id=name, span=span, started=finished - SECOND, **lacking)
 
 
 def completion(*records: JobRecord) -> tuple[datetime | None, str]:
@@ -234,23 +233,23 @@ def completion(*records: JobRecord) -> tuple[datetime | None, str]:
 
 
 def test_a_job_that_was_done_without_all_rows_does_not_make_the_day_complete() -> None:
-    read = profile("A", END + 60 * SECOND, told=lacking_told([HOLE]))
+    read = profile("A", END + 60 * SECOND, lacking=(HOLE,))
     assert completion(read) == (None, "p-A")
     later = END + timedelta(hours=1)
     assert completion(gap(later), read) == (later, "gap")  # the day is complete when its hole is, whatever the order
     still = TimeSpan(HOLE.end - timedelta(minutes=15), HOLE.end)
-    assert completion(read, gap(later, told=lacking_told([still]))) == (None, "gap")
+    assert completion(read, gap(later, lacking=(still,))) == (None, "gap")
     last = later + timedelta(hours=1)
-    assert completion(read, gap(later, told=lacking_told([still])), gap(last, still, name="last")) == (last, "last")
+    assert completion(read, gap(later, lacking=(still,)), gap(last, still, name="last")) == (last, "last")
 
 
 def test_a_hole_that_was_found_during_the_day_counts_and_one_of_another_day_does_not() -> None:
     noon = START + timedelta(hours=12)
-    early = profile("A", noon, started=noon, job_id="noon", told=lacking_told([HOLE]))
+    early = profile("A", noon, started=noon, job_id="noon", lacking=(HOLE,))
     read = profile("A", END + 60 * SECOND)
     assert completion(early, read) == (None, "p-A")
     other = TimeSpan(START - timedelta(hours=2), START)
-    assert completion(profile("A", noon, started=noon, job_id="noon", told=lacking_told([other])), read)[0] is not None
+    assert completion(profile("A", noon, started=noon, job_id="noon", lacking=(other,)), read)[0] is not None
 
 
 def test_parts_alone_do_not_make_a_day() -> None:

@@ -1,4 +1,4 @@
-"""A busy machine is no finding: examples are not timed here."""
+"""A busy machine is no finding: examples of hypothesis are not timed."""
 
 from hypothesis import HealthCheck, settings
 
