@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 from amity.domain.collection import Delivery, Outcome
 from amity.messaging.codec import ProtobufCodec
-from amity.runtime.roles import Role
+from amity.runtime.roles.serving import Role
 from benchmarks import meters, workload
 from benchmarks.installation import CAPTURED, lay_down, look, served
 from benchmarks.roles import RunningRole

@@ -40,7 +40,7 @@ from amity.headend.ports import MeterSecrets, Saving
 from amity.headend.provisioning import Provision, read_fleet_document
 from amity.headend.surroundings import Surroundings
 from amity.messaging.codec import ProtobufCodec
-from amity.runtime import loops
+from amity.runtime.roles import loops
 from amity.runtime.system import SystemClock, random_octets
 from amity.storage.ot.database import OtDatabase, open_database, open_shared_database
 from amity.transports.meter_connector import MeterConnector

@@ -36,9 +36,9 @@ from amity.messaging.access import OT, SUBJECT, load_access
 from amity.messaging.broker import JetStreamPublisher
 from amity.messaging.codec import ProtobufCodec
 from amity.messaging.nats_server import BrokerFolder, NatsServer
-from amity.runtime import loops
-from amity.runtime.headend_role import log_progress
-from amity.runtime.logs import configure_logs
+from amity.runtime.logs.lines import configure_logs
+from amity.runtime.roles import loops
+from amity.runtime.roles.headend import log_progress
 from amity.storage.ot.database import OtDatabase, open_database
 from amity.transports.meter_connector import MeterConnector
 from benchmarks import meters, workload

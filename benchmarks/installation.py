@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from amity.headend.provisioning import read_fleet_document
+from amity.runtime.fleet.provisioning import provision_fleet
 from amity.runtime.folder import Folder
-from amity.runtime.provisioning import provision_fleet
-from amity.runtime.roles import Role
+from amity.runtime.roles.serving import Role
 from amity.runtime.settings import BrokerSettings, HeadendSettings, Settings, dump
 from benchmarks import meters, workload
 from benchmarks.roles import RunningRole, cpu_of, running

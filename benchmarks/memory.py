@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from amity.protocols.wrapper.frame import encode
 from amity.runtime.folder import Folder
-from amity.runtime.roles import Role
+from amity.runtime.roles.serving import Role
 from amity.runtime.settings import load
 from benchmarks import meters, workload
 from benchmarks.installation import lay_down, look, wait_for

@@ -27,7 +27,7 @@ from amity.kernel.obis import Obis
 from amity.kernel.units import Unit
 from amity.protocols.dlms.data import Data, double_long_unsigned, long_unsigned, octet_string
 from amity.protocols.dlms.datetime import CosemDateTime
-from amity.runtime import loops
+from amity.runtime.roles import loops
 from amity.transports.meter_listener import Deliver, serve_meter, write
 from benchmarks import workload
 

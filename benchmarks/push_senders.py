@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 
-from amity.runtime import loops
+from amity.runtime.roles import loops
 
 HOST = "127.0.0.1"
 LINES = 128

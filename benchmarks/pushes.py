@@ -34,17 +34,17 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
 
 from amity.devices.settings import Authentication
-from amity.headend.call_desk import CallDesk
-from amity.headend.called_lines import CalledLines
-from amity.headend.callers import Certified, Datagram
+from amity.headend.calls.callers import Certified, Datagram
+from amity.headend.calls.desk import CallDesk
+from amity.headend.calls.lines import CalledLines
 from amity.headend.mapping_file import MappingFile
 from amity.headend.provisioning import read_fleet_document
-from amity.headend.push_listener import PushListener
+from amity.headend.pushes.desk import PushDesk
 from amity.headend.surroundings import Surroundings
 from amity.kernel.time import epoch_s
 from amity.messaging.codec import ProtobufCodec
 from amity.protocols.wrapper.frame import Frame, decode_datagram
-from amity.runtime import loops
+from amity.runtime.roles import loops
 from amity.runtime.system import SystemClock
 from amity.simulation.counters import MeterCounter, reservation_by_time
 from amity.simulation.fleet import FleetSettings, build_fleet, document_entry
@@ -146,7 +146,7 @@ class Taker:
             keys=KeyFile(folder / "keys.json"), counters=database.counters, collection=database.collection,
             codec=ProtobufCodec(), mappings=MappingFile(folder / "mapping.json"), subject="amity.ot.deliveries",
         )  # fmt: skip
-        self.pushes = PushListener(self.surroundings, database.push_counters)
+        self.pushes = PushDesk(self.surroundings, database.push_counters)
 
     async def _disk(self, work: Callable[[], T], /) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -17,10 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from amity.runtime import loops
 from amity.runtime.folder import Folder
-from amity.runtime.logs import configure_logs
-from amity.runtime.roles import Role, serve_roles
+from amity.runtime.logs.lines import configure_logs
+from amity.runtime.roles import loops
+from amity.runtime.roles.serving import Role, serve_roles
 from amity.runtime.system import SystemClock
 
 

@@ -6,7 +6,7 @@ import pytest
 from amity.api.app import create_app
 from amity.api.problems import STATUS_OF
 from amity.messaging.codec import ProtobufCodec
-from amity.usecases.login import grant_api_token
+from amity.usecases.login import offer_link, open_api_access
 from amity.usecases.services import Services
 from tests.unit.api.caller import Caller
 from tests.unit.usecases.memory_database import FixedClock, MemoryDatabase, MemoryLogins
@@ -22,7 +22,8 @@ def client() -> Caller:
     fill(database, ProtobufCodec(), meters=60)
     services = Services(database, MemoryLogins(), ProtobufCodec(), FixedClock(NOW), bytes)
     caller = Caller(create_app(services))
-    caller.headers["authorization"] = f"Bearer {grant_api_token(services, 'reader').secret}"
+    token = open_api_access(services, offer_link(services, "reader").secret)
+    caller.headers["authorization"] = f"Bearer {token.secret}"
     return caller
 
 

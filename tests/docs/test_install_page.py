@@ -10,9 +10,9 @@ import pytest
 import typer
 
 from amity.cli.main import app
-from amity.runtime.gateway_file import GatewayFile, WorkerPool
+from amity.runtime.gateway.file import GatewayFile, WorkerPool
 from amity.runtime.install.layout import Place, pieces
-from amity.runtime.remedies import REMEDIES
+from amity.runtime.logs.remedies import REMEDIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "install.md").read_text("utf-8")

@@ -19,7 +19,7 @@ import pytest
 from amity.domain.jobs import JobState
 from amity.messaging.access import SETUP, STREAM
 from amity.messaging.broker import Link
-from amity.runtime.broker_place import broker_access
+from amity.runtime.doors.broker_place import broker_access
 from amity.runtime.settings import load
 from tests.services import cluster as cluster_module
 from tests.services import postgres

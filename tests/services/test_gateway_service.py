@@ -13,7 +13,7 @@ from amity.runtime.install.carry_out import put_down
 from amity.runtime.install.firewall import Firewall, firewall_lines
 from amity.runtime.install.layout import Place, pieces
 from amity.runtime.install.survey import survey
-from amity.runtime.log_files import LogFile
+from amity.runtime.logs.files import LogFile
 
 EXPOSURE_MAX = 1.6
 """What `systemd-analyze security` may say of the unit; 9.6 is a unit without any setting, 0 one that can do nothing."""

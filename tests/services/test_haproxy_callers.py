@@ -11,7 +11,7 @@ import pytest
 
 from amity.kernel.errors import RemoteProtocolError
 from amity.protocols.wrapper.frame import Frame, encode
-from amity.runtime.peers import allow_list
+from amity.runtime.doors.peers import allow_list
 from amity.transports.call import Call
 from amity.transports.caller_listener import CallerListener
 

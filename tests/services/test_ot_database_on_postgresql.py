@@ -75,8 +75,10 @@ def test_nodes_that_start_together_migrate_once(server_url: str) -> None:
 
 
 def test_what_jobs_told_before_there_was_a_column_for_it_is_still_what_they_lack(server_url: str) -> None:
-    with open_postgres(server_url).connect() as connection:
+    engine = open_postgres(server_url)
+    with engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_lacking"))
+    engine.dispose()
     url = server_url.replace("/postgres?", "/before_lacking?")
     database_before_lacking(open_postgres(url))
     check_what_was_lacking(open_shared_database(url))

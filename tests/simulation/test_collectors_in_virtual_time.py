@@ -28,7 +28,7 @@ from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
 from amity.headend.provisioning import read_fleet_document
-from amity.headend.push_listener import PushListener
+from amity.headend.pushes.desk import PushDesk
 from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.messaging.codec import ProtobufCodec
@@ -117,7 +117,7 @@ class World:
 
     def start_headend(self) -> None:
         """What its process holds in memory."""
-        self.pushes = PushListener(self.surroundings, self.database.push_counters)
+        self.pushes = PushDesk(self.surroundings, self.database.push_counters)
         self.collectors = Collectors(
             Office(
                 "node",

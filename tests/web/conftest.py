@@ -10,7 +10,7 @@ import uvicorn
 
 from amity.api.app import create_app
 from amity.messaging.codec import ProtobufCodec
-from amity.usecases.login import grant_api_token, offer_link
+from amity.usecases.login import offer_link, open_api_access
 from amity.usecases.services import Services
 from amity.web.console import attach
 from tests.unit.usecases.memory_database import FixedClock, MemoryDatabase, MemoryLogins
@@ -25,7 +25,7 @@ class RunningConsole:
     services: Services
 
     def session(self) -> str:
-        return grant_api_token(self.services, "anna").secret
+        return open_api_access(self.services, offer_link(self.services, "anna").secret).secret
 
     def link(self) -> str:
         return f"{self.address}/login?token={offer_link(self.services, 'anna').secret}"

@@ -16,7 +16,7 @@ from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.databases import head_end_of
 from amity.runtime.folder import Folder
-from amity.runtime.supervisor import until_told_to_stop
+from amity.runtime.processes.supervisor import until_told_to_stop
 from amity.simulation.network.medium import ways
 from amity.simulation.network.presets import preset, presets
 from amity.simulation.network.proxy import ShapingProxy, Target

@@ -15,7 +15,7 @@ from amity.kernel.errors import (
     StorageError,
     TransportError,
 )
-from amity.runtime.logs import harmless
+from amity.runtime.logs.lines import harmless
 
 EXIT_STATUS: tuple[tuple[type[AmityError], int], ...] = (
     (ConfigurationError, 2),

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from amity.runtime.fleet.provisioning import difference, provision_fleet, read_fleet_file
 from amity.runtime.installation import find_installation
-from amity.runtime.provisioning import difference, provision_fleet, read_fleet_file
 
 fleet_app = typer.Typer(help="The meters that a head-end reads, from a fleet document.", no_args_is_help=True)
 

@@ -110,7 +110,7 @@ def read_by_job(
         known = database.meter_states.of([meter])
         if meter not in known:
             raise ConfigurationError(
-                f"no meter is called {meter!r}", next_step="list the meters and copy the name from there"
+                f"no meter is called {meter!r}", next_step="amity meter list: copy the name from there"
             )
         wanted = _requests(known[meter][0], kind or [JobKind.REGISTERS], reason)
         ids = list(dict.fromkeys(database.jobs.enqueue(wanted, wanted[0].not_before)))

@@ -7,7 +7,7 @@ import typer
 from amity.cli.capacity import capacity
 from amity.cli.collector import collector_app
 from amity.cli.decode import decode
-from amity.cli.demo import demo
+from amity.cli.demo.command import demo
 from amity.cli.doctor import doctor
 from amity.cli.errors import exit_status, report
 from amity.cli.events import events_app
@@ -15,10 +15,10 @@ from amity.cli.fleet import fleet_app
 from amity.cli.import_readings import import_file
 from amity.cli.install import install
 from amity.cli.jobs import jobs_app
-from amity.cli.meter import meter_app
+from amity.cli.meter.commands import meter_app
 from amity.cli.profile import profile_app
 from amity.cli.pushes import pushes_app
-from amity.cli.read import read
+from amity.cli.reading.command import read
 from amity.cli.schedules import schedules_app
 from amity.cli.serve import serve
 from amity.cli.simulate import simulate

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from amity.cli.channels import open_channel, place_of
 from amity.cli.meter_options import LinkOptions, SecretOptions, SecurityOptions, WayOptions
-from amity.cli.reading import in_association
+from amity.cli.reading.answers import in_association
 from amity.devices.client import Conversation, Session, Trace
 from amity.devices.doctor import Link
 from amity.devices.profiles import Framing

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from amity.devices.profiles import Catalogue, DeviceProfile, mistakes_of
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.profile_folder import ENDING, catalogue_of, text_of
+from amity.runtime.files.profiles import ENDING, catalogue_of, text_of
 
 profile_app = typer.Typer(help="Device profiles: how meter models differ, as files.", no_args_is_help=True)
 _Folder = Annotated[Path | None, typer.Option("--profiles", help="A folder of your own profiles (*.toml).")]

@@ -15,9 +15,9 @@ from amity.headend.jobs.calendar import Calendar
 from amity.headend.jobs.plan import JobPlan
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
+from amity.runtime.files.schedules import parse_plan
 from amity.runtime.installation import find_installation
-from amity.runtime.job_work import default_schedule
-from amity.runtime.schedule_file import parse_plan
+from amity.runtime.roles.job_work import default_schedule
 from amity.runtime.system import SystemClock
 
 schedules_app = typer.Typer(help="When the meters are read.", no_args_is_help=True)

@@ -8,12 +8,12 @@ import structlog
 import typer
 
 from amity.kernel.errors import ConfigurationError
-from amity.runtime import loops
 from amity.runtime.folder import Folder
 from amity.runtime.installation import Installation, find_installation
-from amity.runtime.logs import configure_logs
-from amity.runtime.roles import ONE_MACHINE, Role, serve_roles
-from amity.runtime.session_logs import SessionLogs
+from amity.runtime.logs.lines import configure_logs
+from amity.runtime.logs.sessions import SessionLogs
+from amity.runtime.roles import loops
+from amity.runtime.roles.serving import ONE_MACHINE, Role, serve_roles
 from amity.runtime.settings import load
 
 _FIELD_ROLES = (Role.BROKER, Role.HEADEND)

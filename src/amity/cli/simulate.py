@@ -21,8 +21,8 @@ from amity.devices.settings import Authentication, Ciphering
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.installation import find_installation
-from amity.runtime.logs import configure_logs
-from amity.runtime.supervisor import until_told_to_stop
+from amity.runtime.logs.lines import configure_logs
+from amity.runtime.processes.supervisor import until_told_to_stop
 from amity.runtime.system import SystemClock
 from amity.security.private_files import read_private, write_private
 from amity.simulation.awkward import AWKWARD, serve_awkward

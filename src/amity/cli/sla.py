@@ -27,7 +27,7 @@ from amity.kernel.time import isoformat, time_zone
 from amity.runtime.databases import it_services_here, open_ot_database
 from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
-from amity.runtime.metrics_sla import write_sla_metrics
+from amity.runtime.metrics.sla import write_sla_metrics
 from amity.runtime.system import SystemClock
 from amity.usecases.sla import completions_by_deliveries
 

@@ -19,7 +19,7 @@ from amity.messaging.codec import ProtobufCodec
 from amity.runtime.databases import it_services, open_ot_database
 from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
-from amity.runtime.logs import CORRELATION
+from amity.runtime.logs.lines import CORRELATION
 from amity.runtime.settings import HeadendSettings
 from amity.usecases.collection import committed_at
 

@@ -41,11 +41,6 @@ class Forwarder:
         self.forwarded = 0
         self.last_error: StorageError | None = None
 
-    @property
-    def is_linked(self) -> bool:
-        """True when some head-end takes pushes."""
-        return bool(self._peers)
-
     def joined(self, peer: Peer) -> None:
         """A head-end accepted us."""
         self._peers.append(peer)

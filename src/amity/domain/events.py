@@ -104,11 +104,6 @@ class MeterEvent:
     event_class: EventClass = EventClass.OTHER
     severity: Severity = Severity.INFO
 
-    @property
-    def is_named(self) -> bool:
-        """False for a code that no table knew."""
-        return bool(self.text) or self.kind is not EventKind.OTHER
-
 
 def is_alarm_register(log: str) -> bool:
     """True for the name of an alarm register, whose codes are bits; False for that of a log."""

@@ -121,8 +121,12 @@ class Digester:
         if plan.more_past:
             return plan.intervals_until  # the meter has told all it has of this part of its past, be it nothing
         if not len(starts):
-            return None
+            return self._begun(span, readout.clock_offset_s) if plan.meets_unknown_past else None
         return from_epoch_s(int(starts[-1]) + self._profile.load_profile.capture_period_s)
+
+    def _begun(self, asked: TimeSpan, clock_offset_s: int) -> datetime:
+        """From where a meter is followed whose profile was empty: what it lacked before that is asked for as a gap."""
+        return max(asked.start, self._settled(asked.end, clock_offset_s))
 
     def _settled(self, until: datetime, clock_offset_s: int) -> datetime:
         """A meter whose clock is behind ours closes its intervals later than we think."""
@@ -168,10 +172,13 @@ class Digester:
         self._normaliser.billing_profile(buffer, after_s=epoch_s(self._plan.snapshots_after))
         if Place.BILLING_PROFILE in self._normaliser.result.unmapped:
             digest.unmapped = replace(digest.unmapped, registers_until=self._plan.snapshots_after)
-        return self._newest(buffer)
+        return self._newest(buffer) or self._plan.snapshots_after
 
     def _events(self, readout: MeterReadout, digest: Digest) -> datetime | None:
-        """Of all logs; how far they are read is one instant, since all were read in this session."""
+        """Of all logs; how far they are read is one instant, since all were read in this session.
+
+        Where they are empty they count as read up to where they were asked from, whatever the meter's clock says.
+        """
         after, first = self._plan.events_after, readout.event_log
         if after is None or first is None:
             return None
@@ -183,8 +190,7 @@ class Digester:
         if Place.EVENT_LOG in self._normaliser.result.unmapped:
             digest.unmapped = replace(digest.unmapped, events_until=after)
         settled = self._now + timedelta(seconds=readout.clock_offset_s) - _STILL_BEING_WRITTEN
-        last = max(filter(None, newest), default=None)
-        return None if last is None else min(last, max(settled, after))
+        return min(max(filter(None, newest), default=after), max(settled, after))
 
     def _newest(self, buffer: ProfileBuffer) -> datetime | None:
         """The newest stamp that is not in the future: what a wrong clock wrote there must not hide what is to come."""

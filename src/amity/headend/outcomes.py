@@ -16,7 +16,7 @@ from amity.kernel.errors import (
     SecurityError,
     TransportError,
 )
-from amity.protocols.dlms.acse import SourceDiagnostic
+from amity.protocols.dlms.acse import AssociationResult, SourceDiagnostic
 
 
 def outcome_of(error: AmityError, connector: Connector) -> Outcome:
@@ -37,8 +37,17 @@ def worth_retrying(error: AmityError) -> bool:
     if isinstance(error, InvocationCounterError):
         return error.expected is not None
     if isinstance(error, AssociationRejectedError):
-        return error.result is not None and error.result.name == "REJECTED_TRANSIENT"
+        return error.result is AssociationResult.REJECTED_TRANSIENT
     return isinstance(error, TransportError | RemoteProtocolError) and not isinstance(error, SecurityError)
+
+
+def in_use(error: AmityError) -> bool:
+    """True when the meter refused only for now: another association stands."""
+    return (
+        isinstance(error, AssociationRejectedError)
+        and error.result is AssociationResult.REJECTED_TRANSIENT
+        and error.diagnostic is not SourceDiagnostic.AUTHENTICATION_FAILURE
+    )
 
 
 def told(error: AmityError, endpoint: Endpoint, attempts: int) -> tuple[str, ...]:

@@ -70,11 +70,6 @@ class Unit(IntEnum):
         """The usual symbol, empty for a plain count."""
         return _SYMBOLS.get(self, self.name.lower())
 
-    @property
-    def is_energy(self) -> bool:
-        """True for what accumulates over an interval (Wh, varh, VAh)."""
-        return self in {Unit.WATT_HOUR, Unit.VAR_HOUR, Unit.VOLT_AMPERE_HOUR}
-
 
 _SYMBOLS = {
     Unit.WATT: "W", Unit.VOLT_AMPERE: "VA", Unit.VAR: "var", Unit.WATT_HOUR: "Wh", Unit.VOLT_AMPERE_HOUR: "VAh",

@@ -30,11 +30,8 @@ class BrokerTls:
         }
 
     def client_section(self) -> dict[str, Any]:
-        """For head-end and MDM side. They begin with the handshake: nobody in between can talk them out of it.
-
-        One that does not begin so is greeted after a moment, and then has to: that is how `healthy` looks.
-        """
-        return {**self.route_section(), "handshake_first": "auto"}
+        """For head-end and MDM side. They begin with the handshake: nobody in between can talk them out of it."""
+        return {**self.route_section(), "handshake_first": True}
 
     def context(self) -> ssl.SSLContext:
         """For one who connects; raise ConfigurationError for files that cannot be used."""

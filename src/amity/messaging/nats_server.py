@@ -9,7 +9,7 @@ import sysconfig
 from asyncio.subprocess import Process
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -36,6 +36,8 @@ READY_TIMEOUT_S: Final = 15.0
 QUORUM_TIMEOUT_S: Final = 120.0
 """A server of a cluster waits this long for the others: the stream stands when most of them do."""
 _POLL_S: Final = 0.05
+_HANDSHAKE_S: Final = 5.0
+_GREETING_S: Final = 1.0
 _STORE_FAILED: Final = "failed to store a msg"
 _LOG_LINES: Final = 12
 _COMPLAINT_MARKS: Final = ("[WRN]", "[ERR]", "[FTL]")
@@ -164,7 +166,7 @@ class BrokerFolder:
 
 
 class NatsServer:
-    """A running server; `start` returns when JetStream answers and the stream stands."""
+    """A running server; `start` returns when JetStream answers and the streams stand, and lets meters in then."""
 
     def __init__(self, folder: BrokerFolder, process: Process, log_octets: int) -> None:
         self.folder = folder
@@ -180,16 +182,19 @@ class NatsServer:
         """
         if ready_timeout_s is None:
             ready_timeout_s = READY_TIMEOUT_S if folder.cluster is None else QUORUM_TIMEOUT_S
-        command = folder.prepare()
-        await stop_left_over(folder)
-        log_octets = folder.log_octets()
+        closed = replace(folder, meters=frozenset())
+        command = closed.prepare()
+        await stop_left_over(closed)
+        log_octets = closed.log_octets()
         process = await asyncio.create_subprocess_exec(
             *with_its_parent(command), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
-        server = cls(folder, process, log_octets)
+        server = cls(closed, process, log_octets)
         try:
             await asyncio.wait_for(server._until_ready(), ready_timeout_s)
+            if folder.meters:  # MQTT acknowledges what no stream keeps, so they come in when theirs stands
+                server.reconfigure(folder)
         except TimeoutError:
             await server.stop()
             raise server._explain(f"nats-server was not ready within {ready_timeout_s:g} s") from None
@@ -284,13 +289,18 @@ def with_its_parent(command: Sequence[str]) -> list[str]:
 
 
 async def healthy(folder: BrokerFolder) -> bool:
-    """True when something listens on the port and greets like a NATS server."""
+    """True when something listens on the port and greets like a NATS server, by TLS where that is agreed.
+
+    Raise ConfigurationError for certificates that cannot be used.
+    """
+    context = None if folder.tls is None else folder.tls.context()
     try:
-        reader, writer = await asyncio.open_connection(folder.reached_at, folder.port)
+        async with asyncio.timeout(_HANDSHAKE_S):
+            reader, writer = await asyncio.open_connection(folder.reached_at, folder.port, ssl=context)
     except (OSError, OverflowError):  # a port beyond 65535 overflows; the server itself will say so
         return False
     try:
-        return (await asyncio.wait_for(reader.readline(), 1.0)).startswith(b"INFO ")
+        return (await asyncio.wait_for(reader.readline(), _GREETING_S)).startswith(b"INFO ")
     except (OSError, TimeoutError, ValueError):
         return False
     finally:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.files.owned import check_owned
 from amity.runtime.folder import Folder
-from amity.runtime.gateway_config import CONFIG_FOLDER, FILE_NAME, Gateway, load_gateway
+from amity.runtime.gateway.config import CONFIG_FOLDER, FILE_NAME, Gateway, load_gateway
 from amity.runtime.install.material import KEY_NAME
-from amity.runtime.owned_files import check_owned
-from amity.runtime.service_user import become_owner_of
+from amity.runtime.processes.service_user import become_owner_of
 from amity.runtime.settings import Settings, load
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.authentication_level import level_of
-from amity.runtime.peers import network_of
+from amity.runtime.doors.peers import network_of
+from amity.runtime.fleet.authentication_level import level_of
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Network = Annotated[str, AfterValidator(lambda text: str(network_of(text)))]

@@ -27,11 +27,6 @@ class FaultKind(StrEnum):
     SPIKE = "spike"  # one absurd value in the load profile, the registers keep the truth
     CLOCK_JUMP = "clock-jump"  # for some hours the clock, and with it the stamps, are hours ahead
 
-    @property
-    def spoils_record(self) -> bool:
-        """True when the meter answers well and what it recorded is not whole."""
-        return self in {FaultKind.GAP, FaultKind.SPIKE, FaultKind.CLOCK_JUMP}
-
 
 DEMO_MIX: Mapping[FaultKind, float] = {
     FaultKind.SILENT: 0.015,

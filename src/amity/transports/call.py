@@ -29,8 +29,9 @@ class CallRules:
 
     Of callers nobody knows there are `strangers_max` at a time, `strangers_per_peer_max` of one address; each is cut
     off after `stranger_silence_s`, after `strikes_max` messages that were not believed, and when a frame that has begun
-    is not whole within `frame_timeout_s`. Who says nothing is asked for its name after `asked_after_s`. A meter that is
-    known stays, also when it is silent: `line_silence_s` is for those that are gone and never said so.
+    is not whole within `frame_timeout_s`; octets that say nothing win no time. Who says nothing is asked for its name
+    after `asked_after_s`. A meter that is known stays, also when it is silent: `line_silence_s` is for those that are
+    gone and never said so. Whoever does not read what we answer is cut off.
     """
 
     strangers_max: int = 512
@@ -41,6 +42,7 @@ class CallRules:
     frame_timeout_s: float = 10.0
     line_silence_s: float = 6 * 3600.0
     strikes_max: int = 16
+    unread_octets_max: int = 256 * 1024
     apdu_octets_max: int = 16 * 1024
 
 
@@ -184,7 +186,6 @@ class Call(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """What it says is for whoever reads it, or else for the desk."""
-        self._heard = True
         if self._lent is not None:
             self._lent.feed(data)
             return
@@ -198,10 +199,12 @@ class Call(asyncio.Protocol):
         self._take(said)
         if self._is_paused:
             self._watch(None)  # it is we who keep it waiting
-        elif not self._speech.pending_octets:
-            self._watch_silence()
-        elif was_between or said:
-            self._watch(self._rules.frame_timeout_s)
+        elif said or self.is_known:
+            self._watch_progress(begun=was_between or bool(said))
+        elif was_between and self._speech.pending_octets:
+            left_s = self._due_s - self._loop.time() if self._heard else self._rules.frame_timeout_s
+            self._watch(min(left_s, self._rules.frame_timeout_s))
+        self._heard |= bool(said or self._speech.pending_octets)
 
     def eof_received(self) -> bool:
         """It has nothing more to say; what it has said is still answered."""
@@ -273,8 +276,11 @@ class Call(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     def _write(self, octets: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(octets)
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(octets)
+        if self._transport.get_write_buffer_size() > self._rules.unread_octets_max:
+            self.hang_up()
 
     # -------------------------------------------------------------- the line
     def _given_back(self, lent: LentQueue | LentLine, *, healthy: bool) -> None:
@@ -288,6 +294,12 @@ class Call(asyncio.Protocol):
         self._watch_silence()
 
     # -------------------------------------------------------------- time
+    def _watch_progress(self, *, begun: bool) -> None:
+        if not self._speech.pending_octets:
+            self._watch_silence()
+        elif begun:
+            self._watch(self._rules.frame_timeout_s)
+
     def _watch_silence(self) -> None:
         self._watch(self._silence_s)
 

@@ -1,7 +1,6 @@
 """Where meters call in over TCP, to push or to be read: some strangers at a time, every meter we know."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 
 from amity.transports.call import Call, CallDesk, CallRules
@@ -30,7 +29,7 @@ class CallerListener:
         self._calls: set[Call] = set()
         self._nobody_left = asyncio.Event()
         self._nobody_left.set()
-        self._strangers: Counter[str] = Counter()
+        self._strangers: dict[str, dict[Call, None]] = {}
         self._strangers_now = 0
         self.turned_away = 0
         self.turned_away_last = ""
@@ -63,39 +62,48 @@ class CallerListener:
     def admits(self, call: Call) -> bool:
         """Whether one more is let in; it is counted if so."""
         if not self._allows(call.peer) or self._too_many(call.peer):
-            self.turned_away += 1
-            self.turned_away_last = call.peer
+            self._turn_away(call)
             return False
+        if self._strangers_now >= self._rules.strangers_max:
+            self._make_room()
         self._calls.add(call)
         self._nobody_left.clear()
-        self._strangers[call.peer] += 1
+        self._strangers.setdefault(call.peer, {})[call] = None
         self._strangers_now += 1
         return True
 
     def known(self, call: Call) -> None:
         """It is no stranger any more."""
-        if call in self._calls:
-            self._forget_stranger(call.peer)
+        self._forget_stranger(call)
 
     def gone(self, call: Call) -> None:
         """The connection has ended."""
-        if call in self._calls:
-            self._calls.discard(call)
-            if not self._calls:
-                self._nobody_left.set()
-            if not call.is_known:
-                self._forget_stranger(call.peer)
+        self._forget_stranger(call)
+        self._calls.discard(call)
+        if not self._calls:
+            self._nobody_left.set()
 
     def _too_many(self, peer: str) -> bool:
         rules = self._rules
-        return (
-            self._strangers[peer] >= rules.strangers_per_peer_max
-            or self._strangers_now >= rules.strangers_max
-            or len(self._calls) >= rules.lines_max + rules.strangers_max
-        )
+        of_peer = len(self._strangers.get(peer, ()))
+        return of_peer >= rules.strangers_per_peer_max or len(self._calls) >= rules.lines_max + rules.strangers_max
 
-    def _forget_stranger(self, peer: str) -> None:
-        self._strangers_now -= 1
-        self._strangers[peer] -= 1
-        if self._strangers[peer] <= 0:
-            del self._strangers[peer]
+    def _make_room(self) -> None:
+        """A flood from many addresses shuts no meter out: whoever has most strangers here loses the oldest."""
+        most = max(self._strangers, key=lambda peer: len(self._strangers[peer]))
+        oldest = next(iter(self._strangers[most]))
+        self._turn_away(oldest)
+        self._forget_stranger(oldest)
+        oldest.hang_up()
+
+    def _turn_away(self, call: Call) -> None:
+        self.turned_away += 1
+        self.turned_away_last = call.peer
+
+    def _forget_stranger(self, call: Call) -> None:
+        of_peer = self._strangers.get(call.peer, {})
+        if call in of_peer:
+            del of_peer[call]
+            self._strangers_now -= 1
+            if not of_peer:
+                del self._strangers[call.peer]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from amity.collector.push_intake import PushIntake
-from amity.headend.callers import speaks_from
+from amity.headend.calls.callers import speaks_from
 from amity.kernel.errors import RemoteProtocolError, StorageError
 from amity.protocols.wrapper.frame import Frame
 from amity.transports.call import Call, CallRules

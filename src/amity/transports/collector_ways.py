@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from amity.collector.ports import Channel
 from amity.domain.collection import Outcome
-from amity.headend.called_lines import NotCalledInError
+from amity.headend.calls.lines import NotCalledInError
 from amity.headend.fields import Fields
 from amity.headend.route_document import read_route
 from amity.headend.routes import Route, SerialLine

@@ -1,7 +1,7 @@
 """The way to a meter: the one place that knows which channel a route is."""
 
 from amity.domain.collection import Outcome
-from amity.headend.called_lines import NotCalledInError
+from amity.headend.calls.lines import NotCalledInError
 from amity.headend.ports import Channel, Endpoint
 from amity.headend.routes import ASKED_AGAIN, CallsIn, HdlcLink, Route, SerialLine, WrapperLink
 from amity.kernel.errors import TransportError

@@ -38,11 +38,6 @@ def open_api_access(services: Services, link_secret: str) -> Admission:
     return _session(services, _spend(services, link_secret), API_TOKEN_LIFETIME)
 
 
-def grant_api_token(services: Services, person: str) -> Admission:
-    """An API token without spending a link, for whoever already stands at the machine; good for 30 days."""
-    return _session(services, person, API_TOKEN_LIFETIME)
-
-
 def person_of(services: Services, session_secret: str | None) -> str | None:
     """Whose session or API token this is; None when it is not one or no longer lives."""
     if not session_secret:

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,17 @@ import pytest
 
 from amity.headend.provisioning import read_fleet_document
 from amity.messaging.codec import ProtobufCodec
-from amity.runtime.broker_role import run_broker
 from amity.runtime.folder import Folder
-from amity.runtime.headend_role import run_headend
+from amity.runtime.roles.broker import run_broker
+from amity.runtime.roles.headend import run_headend
+from amity.runtime.roles.readiness import Readiness, current
 from amity.runtime.settings import Settings
 from amity.storage.ot.database import OtDatabase, open_database
 from amity.storage.ot.keys import KeyFile
 
-WITHIN_S = 40.0
+WITHIN_S = 120.0
+_RELOADED = "Reloaded server configuration"
+"""Logged by the broker when the meters that it is told of may publish."""
 
 
 def a_free_port() -> int:
@@ -87,17 +90,11 @@ def head_end(tmp_path: Path) -> Callable[..., Any]:
         held = HeadEnd(folder, settings, database)
         if know:
             held.know(know)
-        broker = asyncio.create_task(run_broker(folder, settings))
-        while not (folder.broker / "ot.secret").exists() or not await _answers(settings.broker.port):
-            await asyncio.sleep(0.05)
-            if broker.done():
-                broker.result()
-        serving = asyncio.create_task(run_headend(folder, settings))
-        while not await _answers(held.port):
-            await asyncio.sleep(0.05)
-            if serving.done():
-                serving.result()
+        broker = await _standing("broker", run_broker(folder, settings))
+        serving = await _standing("headend", run_headend(folder, settings))
         try:
+            if mqtt and know:
+                await held.until(lambda: _RELOADED in (folder.broker / "nats-server.log").read_text())
             yield held
         finally:
             for task in (serving, broker):
@@ -109,10 +106,15 @@ def head_end(tmp_path: Path) -> Callable[..., Any]:
     return running
 
 
-async def _answers(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+async def _standing(role: str, running: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """The role's task once it does what it is for; raise what ended it before."""
+    readiness = Readiness([role])
+    token = current.set(readiness)
+    task = asyncio.create_task(running)
+    current.reset(token)
+    stands = asyncio.create_task(readiness.all())
+    await asyncio.wait([task, stands], return_when=asyncio.FIRST_COMPLETED)
+    stands.cancel()
+    if task.done():
+        task.result()
+    return task

@@ -17,7 +17,7 @@ from amity.kernel.errors import TransportError
 from amity.kernel.time import epoch_s
 from amity.messaging.meter_access import topics
 from amity.protocols.wrapper.frame import decode_datagram
-from amity.runtime.mqtt_files import AUTHORITIES, CERTIFICATE
+from amity.runtime.files.mqtt import AUTHORITIES, CERTIFICATE
 from amity.runtime.system import SystemClock
 from amity.simulation.counters import MeterCounter, reservation_by_time
 from amity.simulation.fleet import FleetSettings, build_fleet, document_entry
@@ -91,7 +91,7 @@ async def test_a_push_is_kept_and_confirmed_over_mqtt(
         pusher = pusher_of(meter, confirmed=confirmed)
         broker = Broker(HOST, port, certificates.context(meter.meter_id))
         hearing, frame = pusher.hearing(alarm=False), interval(pusher)
-        async with asyncio.timeout(40):  # a meter that hears nothing in time sends again; it is one push all the same
+        async with asyncio.timeout(120):  # a meter that hears nothing in time sends again; it is one push all the same
             while not await deliver_by_mqtt(broker, meter.meter_id, frame, hearing):
                 pass
         await running.until(lambda: len(pushed(running)) >= 1)

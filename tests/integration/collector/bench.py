@@ -24,12 +24,12 @@ from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
 from amity.headend.provisioning import read_fleet_document
-from amity.headend.push_listener import PushListener
+from amity.headend.pushes.desk import PushDesk
 from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.messaging.codec import ProtobufCodec
+from amity.runtime.files.relay import RelayFiles, relay_files
 from amity.runtime.folder import Folder
-from amity.runtime.relay_files import RelayFiles, relay_files
 from amity.runtime.settings import CollectorSettings, Settings, dump
 from amity.runtime.system import SystemClock
 from amity.storage.ot.database import OtDatabase, open_database
@@ -89,7 +89,7 @@ class Headend:
             reading=ReadingRules(first_read=timedelta(hours=6)),
             session=SessionRules(connect_timeout_s=5, request_timeout_s=10, backoff=Backoff(0.01, 0.01)),
         )  # fmt: skip
-        self.pushes = PushListener(self.surroundings, self.database.push_counters)
+        self.pushes = PushDesk(self.surroundings, self.database.push_counters)
         self._open()
 
     def _open(self) -> None:

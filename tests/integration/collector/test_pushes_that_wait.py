@@ -10,7 +10,7 @@ import pytest
 
 from amity.domain.collection import Outcome
 from amity.domain.events import EventKind
-from amity.headend.callers import CallingFrom
+from amity.headend.calls.callers import CallingFrom
 from amity.protocols.wrapper.frame import Reader
 from amity.simulation.counters import reservation_by_time
 from amity.simulation.device import meter_server

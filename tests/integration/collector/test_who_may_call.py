@@ -13,9 +13,9 @@ from amity.kernel.errors import AmityError, SecurityError, TransportError
 from amity.kernel.time import Clock
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.messages import Message
-from amity.runtime.file_watch import FileWatch
+from amity.runtime.files.relay import RelayFiles, relay_files
+from amity.runtime.files.watch import FileWatch
 from amity.runtime.folder import Folder
-from amity.runtime.relay_files import RelayFiles, relay_files
 from amity.transports.relay_dialer import Destination, dial
 from amity.transports.relay_listener import RelayListener
 from amity.transports.relay_peer import RelayPeer

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from amity.cli.demo_folder import Story
-from amity.cli.demo_utility import fleet_of
+from amity.cli.demo.folder import Story
+from amity.cli.demo.utility import fleet_of
 from amity.simulation.fleet import Fleet
 
 START_S_MAX = 60

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from amity.cli.main import app
-from amity.runtime.service_user import become_owner_of
+from amity.runtime.processes.service_user import become_owner_of
 from amity.runtime.system import SystemClock
 from amity.simulation.fleet import FleetSettings, build_fleet
 from amity.simulation.serving import serve_fleet

@@ -19,7 +19,7 @@ from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.messaging.access import OT, SUBJECT, load_access
 from amity.messaging.broker import JetStreamPublisher
-from amity.messaging.codec import ProtobufCodec
+from amity.messaging.codec import ProtobufCodec, join
 from amity.runtime.system import SystemClock
 from amity.storage.ot.database import open_database
 from amity.storage.ot.keys import KeyFile
@@ -53,7 +53,7 @@ async def main(folder: Path, broker_port: int) -> None:
         session=SessionRules(backoff=Backoff(0.01, 0.1)),
     )
     publisher = JetStreamPublisher(load_access(folder / "nats", OT, f"nats://127.0.0.1:{broker_port}"))
-    courier = Courier(database.collection, publisher, in_thread, random.random)
+    courier = Courier(database.collection, publisher, in_thread, random.random, join=join)
     carrying = asyncio.create_task(courier.run())
     rounds = Rounds(
         surroundings,

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,15 @@ import pytest
 
 from amity.kernel.errors import ConfigurationError, StorageError, TransportError
 from amity.messaging import nats_server
+from amity.messaging.access import Access
+from amity.messaging.broker_tls import BrokerTls
+from amity.messaging.meter_access import MqttDoor
 from amity.messaging.nats_server import BrokerFolder, NatsServer
+from amity.simulation.mqtt_certificates import AUTHORITY, BROKER, MeterCertificates
+from amity.simulation.mqtt_client import Broker, MqttClient
+from tests.relay_certificates import Authority
+
+HANGS_AFTER_S = 60.0
 
 
 async def test_it_starts_healthy_and_stops(folder: BrokerFolder) -> None:
@@ -30,6 +39,42 @@ async def test_its_files_are_private(server: NatsServer) -> None:
     files = [path for path in server.folder.path.iterdir() if path.suffix in {".conf", ".secret"}]
     assert len(files) == 4
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+async def test_no_meter_comes_in_before_there_is_a_stream_that_keeps_what_it_publishes(
+    folder: BrokerFolder, free_port: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MQTT would acknowledge it, and it would be lost."""
+    made = MeterCertificates.make(tmp_path / "certs")
+    files = (made.folder / name for name in (f"{BROKER}.crt", f"{BROKER}.key", f"{AUTHORITY}.crt"))
+    door = MqttDoor(free_port(), *files)
+    meter = Broker("127.0.0.1", door.port, made.context("M1"))
+    prepare = nats_server.prepare_pushes
+    refused: list[TransportError] = []
+
+    async def prepare_late(access: Access, replicas: int) -> None:
+        with pytest.raises(TransportError, match="refuses") as caught:
+            await MqttClient.connect(meter, "M1")
+        refused.append(caught.value)
+        await prepare(access, replicas)
+
+    monkeypatch.setattr(nats_server, "prepare_pushes", prepare_late)
+    server = await NatsServer.start(replace(folder, mqtt=door, meters=frozenset({"M1"})))
+    try:
+        assert refused
+        async with asyncio.timeout(HANGS_AFTER_S), await let_in(meter) as client:
+            await client.publish("amity/M1/push", b"reading")
+    finally:
+        await server.stop()
+
+
+async def let_in(broker: Broker) -> MqttClient:
+    """The server reads its configuration again in its own time."""
+    while True:
+        try:
+            return await MqttClient.connect(broker, "M1")
+        except (OSError, TransportError):
+            await asyncio.sleep(0.05)
 
 
 async def test_a_taken_port_is_named_with_the_way_out(folder: BrokerFolder) -> None:
@@ -98,7 +143,11 @@ async def test_a_server_that_a_killed_supervisor_left_behind_is_ended_first(fold
 _STARTS_ONE_AND_WAITS = """
 import asyncio, sys
 from pathlib import Path
+from amity.messaging.meter_access import MqttDoor
 from amity.messaging.nats_server import BrokerFolder, NatsServer
+from tests.relay_certificates import Authority
+from amity.simulation.mqtt_certificates import AUTHORITY, BROKER, MeterCertificates
+from amity.simulation.mqtt_client import Broker, MqttClient
 
 async def main():
     server = await NatsServer.start(BrokerFolder(Path(sys.argv[1]), int(sys.argv[2])))
@@ -129,3 +178,16 @@ async def test_a_pid_file_that_names_another_process_harms_nobody(folder: Broker
     folder.prepare()
     folder.pid_file.write_text(str(os.getpid()))
     await nats_server.stop_left_over(folder)
+
+
+async def test_looking_whether_a_broker_with_tls_is_ready_leaves_no_error_in_its_log(
+    folder: BrokerFolder, tmp_path: Path
+) -> None:
+    certificates = tmp_path / "certs"
+    Authority().issue(certificates, None)
+    tls = BrokerTls(*(certificates / name for name in ("ami_service.crt", "ami_service.key", "ca.crt")))
+    server = await NatsServer.start(replace(folder, tls=tls))
+    assert await nats_server.healthy(server.folder)
+    await server.stop()
+    assert "TLS handshake" not in folder.log_file.read_text()
+    assert not await nats_server.healthy(server.folder)

@@ -135,6 +135,25 @@ def test_a_months_snapshot_judges_every_day_between(database: ItDatabase) -> Non
     assert rules(database) == [("register-sum-check", 0, 30 * 96)]
 
 
+@pytest.mark.parametrize("gap", [[], [-1]], ids=["whole", "with a gap"])
+def test_days_since_a_single_snapshot_are_not_looked_at_again_with_every_delivery(
+    database: ItDatabase, monkeypatch: pytest.MonkeyPatch, gap: list[int]
+) -> None:
+    read, looked_at = database.blocks.read, []
+
+    def spied(stage: Stage, channel_ids: object, first_day: int, last_day: int) -> object:
+        looked_at.append(last_day - first_day + 1)
+        return read(stage, channel_ids, first_day, last_day)
+
+    take(database, delivery("r", registers=(register(0, MIDNIGHT_S),)))
+    monkeypatch.setattr(database.blocks, "read", spied)
+    for day in range(8):
+        looked_at.clear()
+        take(database, delivery(f"d{day}", series(day * 96, [10, *gap, *[10] * (95 - len(gap))])))
+    assert looked_at
+    assert max(looked_at) <= 3, "the day and what its neighbours reach, not all days since the snapshot"
+
+
 def test_a_register_without_intervals_is_only_kept(database: ItDatabase) -> None:
     take(database, delivery("r", registers=(register(1, MIDNIGHT_S),)))
     assert list(database.exceptions.open()) == []

@@ -14,7 +14,7 @@ from amity.headend.event_catalogue import packaged_catalogue
 from amity.headend.mapping import packaged_mapping, parse_mapping
 from amity.headend.message_id import content_hash
 from amity.headend.normalise import Normalised
-from amity.headend.push_readings import Decoded, PushReader
+from amity.headend.pushes.readings import Decoded, PushReader
 from amity.kernel.errors import RemoteProtocolError
 from amity.protocols.dlms.apdu import DataNotification
 from amity.protocols.dlms.data import Data, Tag, array, encode, enum, integer, octet_string, structure
@@ -101,7 +101,7 @@ def outcome(content: Any, *arguments: Any) -> str:
 
 
 @pytest.mark.parametrize("key", fictional_keys())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(bodies=pushes(), mapping=st.sampled_from(MAPPINGS))
 def test_a_shape_says_what_decoding_says(key: str, bodies: tuple[bytes, bytes], mapping: Any) -> None:
     profile, reader = packaged_profile(key), PushReader()

@@ -35,7 +35,7 @@ LOOKS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_octets_changed_are_refused_in_one_way(look: str, data: st.DataObject):
     sound, seen = LOOKS[look]

@@ -37,7 +37,7 @@ def outcome_of(arrivals: list[Delivery], stage: Stage) -> Contents:
     return [(one.day, one.values.tolist(), one.qualities.tolist()) for one in found if one.qualities.any()]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SPANS, st.randoms(use_true_random=False))
 def test_any_order_of_arrival_ends_as_the_order_of_collection(
     spans: list[tuple[int, list[int]]], shuffler: object

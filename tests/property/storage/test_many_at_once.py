@@ -97,7 +97,7 @@ def contents(database: ItDatabase) -> dict[str, object]:
     return {"versions": versions, "findings": findings, "states": database.deliveries.states()}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(TOLD, min_size=1, max_size=7), st.integers(1, 4))
 def test_together_or_one_by_one_the_store_holds_the_same(told: list[Told], size: int) -> None:
     deliveries = [one.delivery(number) for number, one in enumerate(told)]

@@ -19,7 +19,7 @@ ARRIVALS = st.lists(
 Model = dict[tuple[int, int], dict[int, int]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ARRIVALS)
 def test_the_store_knows_what_a_dictionary_knows_at_every_time(
     arrivals: list[list[tuple[int, int, dict[int, int]]]],

@@ -5,7 +5,7 @@ import pytest
 
 from amity.api.app import create_app
 from amity.messaging.codec import ProtobufCodec
-from amity.usecases.login import grant_api_token
+from amity.usecases.login import offer_link, open_api_access
 from amity.usecases.services import Services
 from tests.unit.api.caller import Caller
 from tests.unit.usecases.memory_database import FixedClock, MemoryDatabase, MemoryLogins
@@ -39,5 +39,5 @@ def nobody(services: Services) -> Caller:
 @pytest.fixture
 def client(nobody: Caller, services: Services) -> Caller:
     """A client with an API token."""
-    nobody.headers["authorization"] = f"Bearer {grant_api_token(services, 'anna').secret}"
+    nobody.headers["authorization"] = f"Bearer {open_api_access(services, offer_link(services, 'anna').secret).secret}"
     return nobody

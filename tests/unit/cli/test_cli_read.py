@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 from amity.cli.association import SECRET_DIGESTS
 from amity.cli.main import app
-from amity.cli.reading import in_association
-from amity.cli.reading_values import printable
+from amity.cli.reading.answers import in_association
+from amity.cli.reading.values import printable
 from amity.devices.client import AssociationRejectedError, AssociationSettings, InvocationCounterError, Ports
 from amity.devices.profiles import Stamp
 from amity.devices.settings import Authentication, Ciphering, Protection

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from amity.cli.main import app
-from amity.cli.reading_profile import ProfileRequest
+from amity.cli.reading.profile import ProfileRequest
 from amity.devices.profiles import packaged_profile
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.system import SystemClock
@@ -55,7 +55,7 @@ def test_local_times_are_read_as_the_model_writes_them(papers: dict[str, Any]):
 def test_a_meter_whose_name_tells_no_model_is_asked_for_its_time_zone(
     papers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("amity.cli.read.fictional_keys", tuple)
+    monkeypatch.setattr("amity.cli.reading.command.fictional_keys", tuple)
     assert first_row(papers, "--profile", LOAD_PROFILE) == timedelta(0)
 
 

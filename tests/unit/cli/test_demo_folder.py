@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from amity.cli.demo_folder import remembered_story, usual_directory
+from amity.cli.demo.folder import remembered_story, usual_directory
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.folder import Folder
 

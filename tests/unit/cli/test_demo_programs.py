@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from amity.cli.demo_display import Display
-from amity.cli.demo_folder import Story
-from amity.cli.demo_utility import Utility
+from amity.cli.demo.display import Display
+from amity.cli.demo.folder import Story
+from amity.cli.demo.utility import Utility
 from amity.runtime.folder import Folder
 from amity.runtime.settings import load
 

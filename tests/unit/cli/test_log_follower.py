@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from amity.cli.log_follower import LogFollower, last_line
+from amity.cli.demo.log_follower import LogFollower, last_line
 
 ERROR = "timestamp=2026-11-20T08:00:00Z level=error event='mapping held up' reason=['line 3']\n"
 

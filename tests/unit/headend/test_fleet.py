@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from random import Random
 
 import numpy as np
@@ -134,6 +134,26 @@ async def test_a_long_absence_is_made_up_in_pieces_that_are_safe_one_by_one(make
         assert [len(piece.intervals[0].starts) for piece in pieces] == [192, 192, 96]
         starts = np.concatenate([piece.intervals[0].starts for piece in pieces])
         assert np.all(np.diff(starts) == 900)
+
+
+async def test_what_was_empty_at_first_contact_is_read_from_there_on_however_long_that_is_ago(
+    make_bench: Callable,
+) -> None:
+    bench = make_bench(1)
+    began = bench.clock.instant = bench.clock.instant.replace(hour=0, minute=31)
+    bench.connector.clock = type(bench.clock)()  # an hour behind: it has neither midnight nor a quarter hour of ours
+    bench.connector.clock.instant = began - timedelta(hours=1)
+    fleet = fleet_of(bench, reading=ReadingRules(first_read=timedelta(minutes=32)))
+    await fleet.read_fleet_once()
+    assert not bench.deliveries()[-1].intervals
+    for clock in (bench.clock, bench.connector.clock):
+        clock.advance(days=6)
+    await fleet.read_fleet_once()
+    found = bench.deliveries()[-1]
+    first_s = min(int(series.starts[0]) for series in found.intervals)
+    assert first_s <= epoch_s(began)
+    midnights = {one.at.date() for one in found.registers if one.at.time() == time()}
+    assert len(midnights) >= 6
 
 
 async def test_a_restarted_head_end_goes_on_where_the_disk_says(make_bench: Callable) -> None:

@@ -115,3 +115,33 @@ async def test_an_event_in_the_second_of_the_last_one_read_is_not_missed(make_be
     bench.clock.advance(seconds=60)
     await fleet.read_fleet_once()
     assert bench.deliveries()[-1].events == ()
+
+
+async def test_a_log_that_was_empty_at_first_contact_is_read_from_there_on_however_long_that_is_ago(
+    make_bench: Callable,
+) -> None:
+    bench = make_bench(1)
+    (meter,) = bench.simulated.meters
+    object.__setattr__(meter, "happenings", replace(meter.happenings, outages=()))
+    fleet = fleet_of(bench)
+    first_s = epoch_s(bench.clock.now())
+    await fleet.read_fleet_once()
+    assert bench.deliveries()[-1].events == ()
+    outage_at(meter, first_s + 3600)
+    bench.clock.advance(days=10)  # out of reach for longer than a first read looks back
+    await fleet.read_fleet_once()
+    found = [event.kind for one in bench.deliveries() for event in one.events]
+    assert found == [EventKind.POWER_DOWN, EventKind.POWER_UP]
+
+
+async def test_a_clock_that_is_ahead_does_not_hide_what_an_empty_log_is_to_have(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    (meter,) = bench.simulated.meters
+    object.__setattr__(meter, "happenings", replace(meter.happenings, outages=()))
+    bench.connector.clock = type(bench.clock)()
+    bench.connector.clock.advance(hours=20)
+    fleet = fleet_of(bench)
+    await fleet.read_fleet_once()
+    (standing,) = bench.database.collection.standings().values()
+    assert standing.progress.events_until is not None
+    assert standing.progress.events_until <= bench.clock.now()

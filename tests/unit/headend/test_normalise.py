@@ -337,7 +337,7 @@ def test_an_event_has_its_log_its_class_and_its_place_among_those_alike() -> Non
     assert [(one.event_class, one.severity) for one in events[2:]] == [
         ("tamper", "info"), ("tamper", "alarm"), ("other", "info"),
     ]  # fmt: skip
-    assert [one.is_named for one in events] == [True, True, True, True, False]
+    assert [bool(one.text) for one in events] == [True, True, True, True, False]
 
 
 def test_each_bit_of_an_alarm_descriptor_is_an_event() -> None:

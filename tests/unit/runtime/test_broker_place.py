@@ -10,7 +10,7 @@ import pytest
 from amity.kernel.errors import ConfigurationError
 from amity.messaging.access import OT, load_or_create_password
 from amity.messaging.cluster import Cluster, cluster_section
-from amity.runtime.broker_place import broker_access, broker_folder
+from amity.runtime.doors.broker_place import broker_access, broker_folder
 from amity.runtime.folder import Folder
 from amity.runtime.settings import BrokerSettings, Settings
 from tests.relay_certificates import Authority

@@ -7,7 +7,7 @@ import pytest
 
 from amity.kernel.errors import TransportError
 from amity.messaging.nats_server import BrokerFolder, NatsServer
-from amity.runtime.broker_role import until_stuck
+from amity.runtime.roles.broker import until_stuck
 
 COMPLAINT = "[1] [ERR] JetStream failed to store a msg on stream 'AMITY > X': write 1.blk: no space left on device\n"
 

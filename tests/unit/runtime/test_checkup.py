@@ -24,7 +24,7 @@ from amity.runtime.checkup.keys import check_keys
 from amity.runtime.checkup.limits import check_open_files, check_serial_ports
 from amity.runtime.checkup.ports import Door, check_door, doors
 from amity.runtime.folder import Folder
-from amity.runtime.gateway_config import load_gateway
+from amity.runtime.gateway.config import load_gateway
 from amity.runtime.install.layout import UNIT, Place
 from amity.runtime.install.material import KeyKind, make_material, material
 from amity.runtime.settings import (

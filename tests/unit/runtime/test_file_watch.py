@@ -2,17 +2,25 @@
 
 from pathlib import Path
 
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from amity.headend.event_catalogue import EventTables
 from amity.headend.mapping_file import MappingFile
-from amity.runtime.file_watch import FileWatch
-from amity.runtime.headend_files import look_at_event_tables, look_at_mapping, look_at_schedules
-from amity.runtime.schedule_file import ScheduleFile
+from amity.runtime.files.headend import look_at_event_tables, look_at_mapping, look_at_schedules
+from amity.runtime.files.schedules import ScheduleFile
+from amity.runtime.files.watch import FileWatch
 
 GOOD = '{"version": "%s", "rules": [\n{"kind": "register", "class": %d, "obis": "1.0.1.8.0.255"}]}'
 TABLE = 'profiles = ["*"]\n[events]\n7 = { class = "other", severity = "info", text = "x" }\n'
 SCHEDULE = '[[schedule]]\nname = "night"\ncron = "15 2 * * *"\nread = ["profiles"]\n'
+
+
+@pytest.fixture(autouse=True)
+def _every_level_is_told() -> None:
+    """A command that ran in this process before may have asked for quiet."""
+    structlog.reset_defaults()
 
 
 def news(watch: FileWatch) -> list[tuple[str, object]]:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.gateway_config import load_gateway, parse_gateway
-from amity.runtime.gateway_file import GatewayFile
+from amity.runtime.gateway.config import load_gateway, parse_gateway
+from amity.runtime.gateway.file import GatewayFile
 from amity.runtime.installation import find_installation
 from tests.unit.runtime.installed import edit, lay_down
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.files.relay import relay_files
 from amity.runtime.folder import Folder
-from amity.runtime.relay_files import relay_files
 
 
 def test_systemds_copy_goes_first_also_when_an_acl_shows_in_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.log_files import LogFile
-from amity.runtime.logs import logfmt
+from amity.runtime.logs.files import LogFile
+from amity.runtime.logs.lines import logfmt
 
 
 def test_lines_follow_the_path_when_the_file_is_renamed_deleted_or_truncated(tmp_path: Path):

@@ -8,7 +8,7 @@ import structlog
 
 from amity.cli.errors import report
 from amity.kernel.errors import RemoteProtocolError
-from amity.runtime.logs import LossyStream, configure_logs, logfmt
+from amity.runtime.logs.lines import LossyStream, configure_logs, logfmt
 
 HOSTILE = "M1\nlevel=info event=forged\r\x1b[2J\x1b]0;owned\x07 \u202eevil\u2028\x85\x9b31m"
 """A name that a meter might give itself."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from amity.devices.client import associate
-from amity.runtime import loops
+from amity.runtime.roles import loops
 from amity.transports.meter_listener import serve_meter
 from amity.transports.wrapper_channel import WrapperChannel
 from tests.unit.devices.conversing import PUBLIC, access, meter, ports, settings_for

@@ -5,9 +5,9 @@ import pytest
 from amity.devices.settings import Authentication, Ciphering
 from amity.headend.ports import Endpoint
 from amity.headend.routes import over_tcp
-from amity.runtime.authentication_level import ALLOWED, level_of
-from amity.runtime.meter_defaults import DEFAULT_PROFILE, EndpointsWithDefaults, default_profile
-from amity.runtime.profile_folder import catalogue_of
+from amity.runtime.files.profiles import catalogue_of
+from amity.runtime.fleet.authentication_level import ALLOWED, level_of
+from amity.runtime.fleet.meter_defaults import DEFAULT_PROFILE, EndpointsWithDefaults, default_profile
 from amity.runtime.settings import HeadendSettings
 
 

@@ -21,10 +21,10 @@ from amity.headend.jobs.worker import Done
 from amity.headend.ports import Progress
 from amity.kernel.errors import StorageError, TransportError
 from amity.protocols.relay.link import Traffic
-from amity.runtime.metrics import new_registry, serving_metrics
-from amity.runtime.metrics_collectors import CollectorLinks
-from amity.runtime.metrics_headend import HeadendState, SessionMetrics
-from amity.runtime.metrics_mdm import MdmMetrics
+from amity.runtime.metrics.collectors import CollectorLinks
+from amity.runtime.metrics.headend import HeadendState, SessionMetrics
+from amity.runtime.metrics.mdm import MdmMetrics
+from amity.runtime.metrics.page import new_registry, serving_metrics
 from amity.storage.ot.database import OtDatabase, open_database
 from tests.unit.headend.jobs.requests import NOW, request
 from tests.unit.usecases.memory_database import FixedClock

@@ -2,7 +2,7 @@
 
 import pytest
 
-from amity.runtime.peers import allow_list, network_of
+from amity.runtime.doors.peers import allow_list, network_of
 
 ALLOWS = allow_list(["10.20.0.0/16", "192.0.2.7", "2001:db8::/32", "fe80::/10"])
 

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from amity.headend.called_lines import CalledLines
+from amity.headend.calls.lines import CalledLines
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.collector_door import CollectorDoor
+from amity.runtime.doors.collectors import CollectorDoor
+from amity.runtime.files.profiles import catalogue_of, text_of
 from amity.runtime.folder import Folder
-from amity.runtime.headend_role import _surroundings
-from amity.runtime.profile_folder import catalogue_of, text_of
+from amity.runtime.roles.headend import _surroundings
 from amity.runtime.settings import HeadendSettings
 from amity.storage.ot.database import open_database
 from tests.unit.devices.invented import INVENTED

@@ -11,7 +11,7 @@ from amity.domain.jobs import Blackout, GroupSelector, JobKind, MissedFires, Pri
 from amity.headend.jobs.plan import JobPlan
 from amity.headend.jobs.throttle import Limit
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.schedule_file import ScheduleFile, packaged_text, parse_plan
+from amity.runtime.files.schedules import ScheduleFile, packaged_text, parse_plan
 
 FULL = """
 take_along = "90 s"

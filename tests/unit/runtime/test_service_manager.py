@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from amity.runtime import roles
-from amity.runtime.readiness import Readiness, current, stands
-from amity.runtime.service_manager import ServiceManager
+from amity.runtime.processes.service_manager import ServiceManager
+from amity.runtime.roles import serving
+from amity.runtime.roles.readiness import Readiness, current, stands
 
 
 class Manager:
@@ -108,5 +108,5 @@ async def test_nothing_awaited_is_ready_at_once():
 
 def test_every_role_says_when_it_stands():
     """One that did not would keep the service `activating` until systemd gives up."""
-    said = {Path(find_spec(where.partition(":")[0]).origin or "").read_text() for where in roles.RUN.values()}  # type: ignore[union-attr]
-    assert all(any(f'stands("{role}")' in text for text in said) for role in roles.Role)
+    said = {Path(find_spec(where.partition(":")[0]).origin or "").read_text() for where in serving.RUN.values()}  # type: ignore[union-attr]
+    assert all(any(f'stands("{role}")' in text for text in said) for role in serving.Role)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from amity.runtime.supervisor import Program, Supervisor
+from amity.runtime.processes.supervisor import Program, Supervisor
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 UNTIL_TOLD = """
 import asyncio
-from amity.runtime.supervisor import until_told_to_stop
+from amity.runtime.processes.supervisor import until_told_to_stop
 print("up", flush=True)
 asyncio.run(until_told_to_stop(watch_stdin=True))
 print("down", flush=True)
@@ -49,7 +49,7 @@ async def test_a_killed_child_is_started_again_and_it_is_said(tmp_path: Path) ->
 async def test_a_child_that_ignores_sigterm_is_ended_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("amity.runtime.supervisor.STOP_GRACE_S", 0.2)
+    monkeypatch.setattr("amity.runtime.processes.supervisor.STOP_GRACE_S", 0.2)
     stubborn = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     )

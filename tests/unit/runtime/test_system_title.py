@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from amity.kernel.errors import ConfigurationError
-from amity.runtime.system_title import Claimed, claim_title, leave_mark
+from amity.runtime.roles.system_title import Claimed, claim_title, leave_mark
 from amity.security.private_files import write_private
 from amity.storage.ot.database import open_database
 

@@ -8,7 +8,7 @@ import pytest
 from amity.domain.collection import Delivery, Exchange, Outcome
 from amity.domain.jobs import Bundle, Job, JobKind, JobOutcome, JobState, Lease, Priority
 from amity.headend.jobs.worker import Done
-from amity.runtime.traces import SessionTraces, session_traces
+from amity.runtime.logs.traces import SessionTraces, session_traces
 from tests.unit.headend.jobs.requests import NOW
 
 trace = pytest.importorskip("opentelemetry.trace", reason="the extra `traces` is not installed")

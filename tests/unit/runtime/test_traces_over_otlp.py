@@ -9,8 +9,8 @@ from threading import Thread
 import pytest
 
 from amity.domain.collection import Delivery, Exchange, Outcome
-from amity.runtime import traces
-from amity.runtime.traces import session_traces
+from amity.runtime.logs import traces
+from amity.runtime.logs.traces import session_traces
 from tests.unit.headend.jobs.requests import NOW
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="no OpenTelemetry SDK is installed: the operator's choice")

@@ -280,7 +280,7 @@ def test_urgent_work_goes_first_and_nothing_starves(database: OtDatabase) -> Non
     assert patience <= minutes(served_at) <= patience + minutes(1)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(list(Priority)), st.integers(0, 600)), min_size=1, max_size=12))
 def test_jobs_leave_in_the_order_of_their_rank(database: OtDatabase, asked: list[tuple[Priority, int]]) -> None:
     salt = next(_SALTS)

@@ -30,13 +30,15 @@ class Desk:
     lines: list[Call] = field(default_factory=list)
     ended: int = 0
     patient: bool = False
+    slow_s: float = 0.05
+    answer: bytes = b"\x0f"
 
     async def said(self, call: Call, frame: Frame) -> bytes | None:
-        await asyncio.sleep(0.05 if self.patient else 0)
+        await asyncio.sleep(self.slow_s if self.patient else 0)
         self.frames.append(frame)
         if not self.patient:
             call.distrust()
-        return b"\x0f" if frame.payload == b"confirm" else None
+        return self.answer if frame.payload == b"confirm" else None
 
     async def named(self, call: Call, name: str) -> None:
         self.names.append(name)
@@ -222,4 +224,46 @@ async def test_who_says_much_at_once_is_not_cut_off_for_our_slowness(desk: Desk,
     writer.write(encode(1, 1, b"confirm")[9:])
     assert await asyncio.wait_for(reader.read(9), 10)
     assert len(desk.frames) == len(frames) + 1
+    writer.close()
+
+
+async def test_a_flood_from_many_addresses_leaves_room_for_a_meter_that_calls(
+    listener: CallerListener, desk: Desk
+) -> None:
+    strangers = [
+        await asyncio.open_connection(HOST, listener.port, local_addr=(f"127.0.0.{last}", 0))
+        for last in (2, 2, 2, 3, 3, 3, 4, 4, 4)
+    ]
+    await until(lambda: listener.open_calls == 6)
+    meters = [await call(listener, b"METER\r\n") for _ in range(3)]
+    await until(lambda: len(desk.lines) == 3)
+    assert (listener.open_calls <= 9, listener.turned_away >= 4) == (True, True)
+    for _, writer in [*meters, *strangers]:
+        writer.close()
+
+
+@pytest.mark.parametrize("beat", [b"\r\n", b"\x7e\x7e", b"\x7e\xa0\x07\x03\x03\x11"])
+async def test_who_beats_and_says_nothing_holds_no_line(listener: CallerListener, desk: Desk, beat: bytes) -> None:
+    reader, writer = await call(listener)
+
+    async def beats() -> None:
+        while True:
+            writer.write(beat)
+            await asyncio.sleep(0.05)
+
+    beating = asyncio.create_task(beats())
+    assert await is_cut(reader)
+    assert (desk.frames, desk.names) == ([], [])
+    beating.cancel()
+    writer.close()
+
+
+async def test_who_does_not_read_what_he_asks_for_is_cut_off(listener: CallerListener, desk: Desk) -> None:
+    desk.patient = True
+    desk.slow_s = 0.0
+    desk.answer = b"\x0f" * 8000
+    reader, writer = await call(listener, encode(1, 1, b"confirm") * 4000)
+    await until(lambda: desk.ended == 1)
+    assert len(desk.frames) < 4000
+    del reader
     writer.close()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from amity.headend.callers import HeardBy
+from amity.headend.calls.callers import HeardBy
 from amity.headend.collectors.channel import RelayedChannel
 from amity.headend.collectors.failures import CollectorNotConnectedError
 from amity.headend.collectors.ports import (

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from amity.headend.callers import Caller
+from amity.headend.calls.callers import Caller
 from amity.protocols.wrapper.frame import Frame
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from amity.devices.profiles import DeviceProfile, packaged_profile
 from amity.domain.collection import Outcome
-from amity.headend.callers import proves_itself
+from amity.headend.calls.callers import proves_itself
 from amity.headend.collectors.connected import ConnectedCollector, Office
 from amity.headend.collectors.failures import (
     BeyondCollectorError,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from amity.domain.jobs import Job, JobOutcome, JobState, Lease
+from amity.headend.outcomes import in_use
 from amity.headend.ports import NoWayHereError
 from amity.kernel.backoff import Backoff, Chance
 from amity.kernel.errors import AmityError
@@ -17,19 +18,30 @@ _LOOK: Final = "see what the meter said with `amity jobs show`, mend it, then `a
 class RetryRules:
     """A job is tried `attempts_max` times; a meter that does not answer `tries_a_day` times a day.
 
-    Only urgent jobs call it again on such a day.
+    Only urgent jobs call it again on such a day. A meter that is in use by somebody else is left alone for
+    `busy_break` at least, and each time four times as long: who holds it may be a node of ours that hangs.
     """
 
     attempts_max: int = 6
     tries_a_day: int = 24
     backoff: Backoff = field(default_factory=lambda: Backoff(base_s=10.0, limit_s=3600.0))
+    busy_break: timedelta = timedelta(0)
+
+    def break_s(self, attempts: int, chance: Chance, *, busy: bool = False) -> float:
+        """Seconds until a job is tried again after so many attempts, the last of them at a meter that was `busy`."""
+        usual_s = self.backoff.wait_s(attempts, chance)
+        if not busy:
+            return usual_s
+        break_s = self.busy_break.total_seconds()
+        four_times_each = Backoff(break_s, max(break_s, self.backoff.limit_s)).wait_s(2 * attempts - 1, lambda: 1.0)
+        return max(usual_s, four_times_each * (1.0 + chance()))
 
 
 class Failure(NamedTuple):
     """Why a step failed, what a person can do about it, and whether the same may succeed later (at `again_at`).
 
     `tried` is false where nobody could be called: the job waits for the line or the collector, and neither an attempt
-    nor a try of the meter's day is spent.
+    nor a try of the meter's day is spent. `busy`: the meter refused because it is in use by somebody else.
     """
 
     told: str
@@ -37,12 +49,14 @@ class Failure(NamedTuple):
     passing: bool
     again_at: datetime | None = None
     tried: bool = True
+    busy: bool = False
 
 
 def failure_of(error: AmityError, *, passing: bool) -> Failure:
     """The failure that this error is."""
     told = "; ".join(filter(None, (error.what, error.answer)))
-    return Failure(told, error.next_step or _LOOK, passing, tried=not isinstance(error, NoWayHereError))
+    tried = not isinstance(error, NoWayHereError)
+    return Failure(told, error.next_step or _LOOK, passing, tried=tried, busy=in_use(error))
 
 
 def after_failure(job: Job, failure: Failure, now: datetime, rules: RetryRules, chance: Chance) -> JobOutcome:
@@ -51,7 +65,7 @@ def after_failure(job: Job, failure: Failure, now: datetime, rules: RetryRules, 
         return _waits_for_a_way(job, failure, now)
     if not failure.passing or job.attempts >= rules.attempts_max:
         return JobOutcome(job.job_id, JobState.DEAD, told=failure.told, remedy=failure.remedy)
-    again = failure.again_at or now + timedelta(seconds=rules.backoff.wait_s(job.attempts, chance))
+    again = failure.again_at or now + timedelta(seconds=rules.break_s(job.attempts, chance, busy=failure.busy))
     if job.deadline is not None and again >= job.deadline:
         return JobOutcome(job.job_id, JobState.EXPIRED, told=failure.told, remedy=failure.remedy)
     return JobOutcome(job.job_id, JobState.WAITING, again, told=failure.told, remedy=failure.remedy)

@@ -9,7 +9,6 @@ from enum import StrEnum
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from amity.kernel.errors import SecurityError
 from amity.protocols.dlms import elliptic
@@ -122,11 +121,6 @@ def purpose_of(der: bytes) -> Purpose:
 def subject_title(der: bytes) -> bytes:
     """The system title that a certificate says its key belongs to, unchecked; raise SecurityError without one."""
     return _system_title(parsed(der))
-
-
-def certificate_octets(certificate: x509.Certificate) -> bytes:
-    """DER, as certificates travel in DLMS."""
-    return certificate.public_bytes(Encoding.DER)
 
 
 def parsed(der: bytes) -> x509.Certificate:

@@ -199,19 +199,6 @@ def check_key_length(suite: int, name: str, key: bytes, octets: int) -> None:
 
 
 # ------------------------------------------------------------------ wrapping APDUs
-def glo_tag_of(plain_tag: int) -> CipherTag:
-    """The glo-* tag of a service; general-glo for those without one of their own."""
-    return global_tag_of(plain_tag) or CipherTag.GENERAL_GLO
-
-
-def plain_tag_of(glo_tag: int) -> int | None:
-    """The service inside a glo-* or ded-* tag; None for the general ones; raise LocalProtocolError for other tags."""
-    try:
-        return CipherTag(glo_tag).plain
-    except ValueError:
-        raise LocalProtocolError(f"{glo_tag:#04x} is not the tag of a ciphered APDU") from None
-
-
 def wrap_glo(protector: Protector, security_control: int, title: bytes, counter: int, apdu: bytes) -> bytes:
     """An APDU under the global key with its own glo-* tag; raise LocalProtocolError when the service has none."""
     return _wrap(protector, _own_tag(global_tag_of(apdu[0]), apdu), None, security_control, title, counter, apdu)

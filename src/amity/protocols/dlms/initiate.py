@@ -12,7 +12,6 @@ REQUEST_TAG = 0x01
 RESPONSE_TAG = 0x08
 DLMS_VERSION = 6
 VAA_NAME_LN = 0x0007
-VAA_NAME_SN = 0xFA00
 _CONFORMANCE_HEADER = bytes.fromhex("5f1f0400")
 _CONFORMANCE_HEADER_SHORT = bytes.fromhex("5f0400")  # an early edition wrote the application tag in one octet
 

@@ -17,15 +17,15 @@ from amity.runtime.checkup.disk import check_disk
 from amity.runtime.checkup.keys import check_keys
 from amity.runtime.checkup.limits import check_open_files, check_serial_ports
 from amity.runtime.checkup.ports import check_ports
+from amity.runtime.files.owned import read_owned
+from amity.runtime.files.profiles import catalogue_of
+from amity.runtime.files.schedules import parse_plan
+from amity.runtime.fleet.meter_defaults import DEFAULT_PROFILE, default_profile
 from amity.runtime.folder import Folder
-from amity.runtime.gateway_config import CONFIG_FOLDER, FILE_NAME
+from amity.runtime.gateway.config import CONFIG_FOLDER, FILE_NAME
 from amity.runtime.install.layout import UNIT
 from amity.runtime.installation import Installation, look_at_gateway
-from amity.runtime.meter_defaults import DEFAULT_PROFILE, default_profile
-from amity.runtime.owned_files import read_owned
-from amity.runtime.profile_folder import catalogue_of
-from amity.runtime.schedule_file import parse_plan
-from amity.runtime.service_user import become_owner_of
+from amity.runtime.processes.service_user import become_owner_of
 from amity.runtime.settings import Settings, load
 
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from amity.messaging.nats_server import healthy
-from amity.runtime.broker_place import broker_folder
 from amity.runtime.checkup.check import Check, State
+from amity.runtime.doors.broker_place import broker_folder
 from amity.runtime.folder import Folder
 from amity.runtime.settings import Settings
 from amity.storage.ot.condition import Condition, look

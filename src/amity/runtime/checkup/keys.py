@@ -11,11 +11,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from amity.kernel.errors import ConfigurationError
-from amity.runtime import mqtt_files, relay_files
 from amity.runtime.checkup.check import Check, State, failing
+from amity.runtime.files import mqtt, relay
+from amity.runtime.files.owned import check_owned
 from amity.runtime.folder import Folder
 from amity.runtime.install.material import REQUEST_NAME
-from amity.runtime.owned_files import check_owned
 from amity.runtime.settings import Settings
 
 _RENEW_BEFORE: Final = timedelta(days=30)
@@ -36,13 +36,11 @@ def check_keys(folder: Folder, settings: Settings, now: datetime, owner: int) ->
     `owner` is the service's user.
     """
     place = folder.certificates
-    own = _Pair(
-        "certificate", place / relay_files.CERTIFICATE, place / relay_files.KEY, f"have {REQUEST_NAME} signed again"
-    )
+    own = _Pair("certificate", place / relay.CERTIFICATE, place / relay.KEY, f"have {REQUEST_NAME} signed again")
     yield _private_key("private key", own.key, owner, State.HINT, "amity install makes one")
     yield _own_certificate(own, now, needed=_speaks_tls(settings))
     if _speaks_tls(settings):
-        yield _certificate("CA of collectors and brokers", place / relay_files.AUTHORITIES, now)
+        yield _certificate("CA of collectors and brokers", place / relay.AUTHORITIES, now)
     if settings.headend.mqtt_port is not None:
         yield from _for_mqtt(place, now, owner)
     if folder.keys.exists():
@@ -55,10 +53,10 @@ def _speaks_tls(settings: Settings) -> bool:
 
 
 def _for_mqtt(place: Path, now: datetime, owner: int) -> Iterator[Check]:
-    pair = _Pair("certificate for MQTT", place / mqtt_files.CERTIFICATE, place / mqtt_files.KEY, "see docs/pushes.md")
+    pair = _Pair("certificate for MQTT", place / mqtt.CERTIFICATE, place / mqtt.KEY, "see docs/pushes.md")
     yield _private_key("key for MQTT", pair.key, owner, State.FAIL, pair.mend)
     yield _of_a_key(pair, now)
-    yield _certificate("CA of the meters", place / mqtt_files.AUTHORITIES, now)
+    yield _certificate("CA of the meters", place / mqtt.AUTHORITIES, now)
 
 
 def _private_key(name: str, path: Path, owner: int, if_missing: State, mend: str) -> Check:

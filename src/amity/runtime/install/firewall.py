@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
-from amity.runtime.peers import Network, network_of
+from amity.runtime.doors.peers import Network, network_of
 
 MQTT_TLS_PORT: Final = 8883
 

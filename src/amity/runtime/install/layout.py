@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from amity.headend.mapping import packaged_text as packaged_mapping
-from amity.runtime.schedule_file import packaged_text as packaged_schedules
+from amity.runtime.files.schedules import packaged_text as packaged_schedules
 
 USER: Final = "ami"
 UNIT: Final = "/etc/systemd/system/ami-collector.service"

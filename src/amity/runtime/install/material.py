@@ -21,7 +21,6 @@ from amity.security.private_files import write_private
 
 KEY_NAME: Final = "ami_service.key"
 REQUEST_NAME: Final = "ami_service.csr"
-CERTIFICATE_NAME: Final = "ami_service.crt"
 _PUBLIC: Final = 0o644
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey

@@ -28,6 +28,7 @@ from amity.transports.caller_listener import CallerListener
 from amity.transports.collector_calls import RULES, CallersHere, CollectorDesk
 from amity.transports.collector_ways import CollectorWays
 from amity.transports.relay_peer import PeerRules, RelayPeer
+from amity.transports.udp_push_listener import UdpPushListener
 
 RELAY_PORT: Final = 4070
 PEER_RULES: Final = PeerRules(ping_every_s=30.0)
@@ -86,7 +87,9 @@ class CollectorNode:
             on_kept=forwarder.wake,
         )  # fmt: skip
         self.parts = (forwarder, intake, self._lines)
-        await CallerListener(CollectorDesk(intake, CallersHere()), rules=RULES).start(self.machine.host, PORT)
+        desk = CollectorDesk(intake, CallersHere())
+        await CallerListener(desk, rules=RULES).start(self.machine.host, PORT)
+        await UdpPushListener(desk.take_datagram, desk.garbled_datagram).start(self.machine.host, PORT)
         forwarder.wake()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(intake.run())

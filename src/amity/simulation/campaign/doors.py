@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from amity.headend.call_desk import CallDesk
-from amity.headend.called_lines import CalledLines
-from amity.headend.callers import Datagram
+from amity.headend.calls.callers import Datagram
+from amity.headend.calls.desk import CallDesk
+from amity.headend.calls.lines import CalledLines
 from amity.headend.collectors.connected import CollectorRules, Office
 from amity.headend.collectors.ports import Presented
 from amity.headend.collectors.registry import Collectors
-from amity.headend.push_listener import PushListener
+from amity.headend.pushes.desk import PushDesk
 from amity.headend.surroundings import Surroundings
 from amity.protocols.relay.link import Link
 from amity.protocols.wrapper.frame import Frame
@@ -31,7 +31,7 @@ class Doors:
         self,
         surroundings: Surroundings,
         database: OtDatabase,
-        listener: PushListener,
+        listener: PushDesk,
         lines: CalledLines,
         collectors: Collectors,
         known: Mapping[str, str],
@@ -89,7 +89,7 @@ def presented(name: str) -> Presented:
 
 
 def office_of(
-    node: str, database: OtDatabase, listener: PushListener, surroundings: Surroundings, look_every_s: float
+    node: str, database: OtDatabase, listener: PushDesk, surroundings: Surroundings, look_every_s: float
 ) -> Office:
     """Where the collectors of a node are kept."""
     return Office(

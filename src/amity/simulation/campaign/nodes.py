@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from amity.domain.jobs import JobKind, MissedFires, ReadingSchedule
-from amity.headend.called_lines import CalledInConnector, CalledLines
+from amity.headend.calls.lines import CalledInConnector, CalledLines
 from amity.headend.collectors.connected import ConnectedCollector
 from amity.headend.collectors.registry import Collectors, ReachConnector
 from amity.headend.delivery import Courier
@@ -27,7 +27,7 @@ from amity.headend.jobs.ways import Ways, WaysFollowed
 from amity.headend.jobs.worker import Worker
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import CollectionStore, Connector, MeterSecrets, Publisher, PushCounterStore
-from amity.headend.push_listener import PushListener
+from amity.headend.pushes.desk import PushDesk
 from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.kernel.errors import AmityError
@@ -135,7 +135,7 @@ class HeadEndNode:
         self.lines = CalledLines()
         way = CalledInConnector(self.lines, ReachConnector(MeterConnector(), self._serving))
         surroundings = self._surroundings(utility, disk, chance, WatchedConnector(way, machine, utility.wire))
-        self.listener = PushListener(surroundings, parts.push_counters(self.database))
+        self.listener = PushDesk(surroundings, parts.push_counters(self.database))
         office = office_of(machine.name, self.database, self.listener, surroundings, LOOK_EVERY_S)
         self.collectors = Collectors(office)
         self.doors = Doors(
@@ -209,7 +209,7 @@ class HeadEndNode:
             duration=LEASE,
             look_every=timedelta(seconds=LOOK_EVERY_S),
             throttle=THROTTLE if utility.collectors else ThrottleRules(),
-            retry=RetryRules(attempts_max=6, tries_a_day=1_000, backoff=Backoff(base_s=8.0, limit_s=240.0)),
+            retry=RetryRules(6, tries_a_day=1_000, backoff=Backoff(base_s=8.0, limit_s=240.0), busy_break=LEASE),
         )
         return Worker(
             utility.parts.jobs(self.database),

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from amity.devices.server import MeterServer
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import Clock
-from amity.runtime.collector_role import run_collector
+from amity.runtime.files.relay import relay_files
 from amity.runtime.folder import Folder
-from amity.runtime.relay_files import relay_files
+from amity.runtime.roles.collector import run_collector
 from amity.runtime.settings import Settings
 from amity.simulation.network.meter_collector import MeterCollectorWays
 from amity.transports.relay_tls import COLLECTOR, identity_in

@@ -110,7 +110,7 @@ def test_a_day_that_never_comes_has_no_fire() -> None:
 _NUMBERS = st.integers(0, 23).map(str) | st.just("*") | st.just("*/2")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     minute=st.integers(0, 59),
     hour=_NUMBERS,

@@ -18,8 +18,8 @@ from amity.headend.jobs.ways import Ways
 from amity.headend.ports import Endpoint
 from amity.kernel.errors import StorageError
 from amity.runtime.folder import Folder
-from amity.runtime.job_work import JobWork
-from amity.runtime.session_logs import LoggedCollection, SessionLogs
+from amity.runtime.logs.sessions import LoggedCollection, SessionLogs
+from amity.runtime.roles.job_work import JobWork
 from amity.runtime.settings import HeadendSettings
 from amity.simulation.virtual_time import VirtualClock, run_virtually
 from tests.unit.headend.jobs.requests import NOW, request

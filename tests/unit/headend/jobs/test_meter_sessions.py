@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from amity.devices.interface_classes import Role
+from amity.devices.server import MeterServer
 from amity.domain.collection import Outcome
 from amity.domain.jobs import JobKind, JobState, Priority
 from amity.domain.spans import TimeSpan
@@ -35,8 +36,12 @@ def sessions_of(bench: object, *, bands: ClockBands | None = None, **changes: ob
     return MeterSessions(surroundings, database.meter_states, database.counters, bands=lambda: bands or ClockBands())
 
 
-async def drain(bench: object, *, sessions: MeterSessions | None = None, **changes: object) -> None:
-    terms = LeaseTerms("w1", retry=RETRY)
+TERMS = LeaseTerms("w1", retry=RETRY)
+
+
+async def drain(
+    bench: object, *, sessions: MeterSessions | None = None, terms: LeaseTerms = TERMS, **changes: object
+) -> None:
     await Worker(
         bench.database.jobs, sessions or sessions_of(bench, **changes), terms=lambda: terms, concurrency=4,
         clock=bench.clock, disk=bench.surroundings.disk, chance=Random(1).random,
@@ -63,6 +68,22 @@ async def test_a_fleet_is_read_completely_by_jobs(make_bench: Callable) -> None:
     assert set(bench.connector.sessions.values()) == {1}, "one association for the bundle"
     assert bench.database.job_book.counts(NOW).by_state == {JobState.DONE: 30}
     assert len(bench.database.collection.standings()) == 10
+
+
+async def test_a_meter_that_is_in_use_says_so_and_is_read_once_it_is_free(
+    make_bench: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(1)
+    monkeypatch.setattr(MeterServer, "take", lambda *_: False)
+    enqueue(bench, JobKind.REGISTERS)
+    terms = LeaseTerms("w1", retry=replace(RETRY, busy_break=timedelta(seconds=60)))
+    await drain(bench, terms=terms)
+    (waiting,) = bench.database.job_book.find(JobQuery(states=frozenset({JobState.WAITING})))
+    assert waiting.not_before - NOW >= timedelta(seconds=60), "not before a hung node's lease is over"
+    monkeypatch.undo()
+    bench.clock.instant = waiting.not_before
+    await drain(bench, terms=terms)
+    assert bench.database.job_book.counts(NOW).by_state == {JobState.DONE: 1}
 
 
 async def test_the_words_of_all_who_asked_are_on_the_delivery_the_most_urgent_first(make_bench: Callable) -> None:

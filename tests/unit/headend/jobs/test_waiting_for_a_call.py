@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from amity.domain.jobs import Job, JobKind, JobState, Lease, Priority
-from amity.headend.called_lines import NotCalledInError
+from amity.headend.calls.lines import NotCalledInError
 from amity.headend.collectors.failures import CollectorNotConnectedError
 from amity.headend.fields import Fields
 from amity.headend.jobs.retry import RetryRules, after_failure, failure_of, tries_left_behind

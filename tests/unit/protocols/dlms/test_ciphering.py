@@ -6,8 +6,6 @@ from amity.protocols.dlms.apdu import Ciphered, CipherTag
 from amity.protocols.dlms.ciphering import (
     CipherKeys,
     SecurityControl,
-    glo_tag_of,
-    plain_tag_of,
     unwrap,
     wrap_ded,
     wrap_general_ded,
@@ -120,13 +118,7 @@ def test_broadcast_has_its_own_key():
     assert keys.unprotect(control, TITLE, 1, keys.protect(control, TITLE, 1, GET)) == GET
 
 
-def test_tags_of_services():
-    assert glo_tag_of(0xC0) is CipherTag.GLO_GET_REQUEST
-    assert glo_tag_of(0x0F) is CipherTag.GENERAL_GLO
-    assert plain_tag_of(0xCC) == 0xC4
-    assert plain_tag_of(0xDB) is None
-    with pytest.raises(LocalProtocolError):
-        plain_tag_of(0xC0)
+def test_a_service_without_a_ciphered_tag_of_its_own_goes_in_general_glo_only():
     with pytest.raises(LocalProtocolError, match="no ciphered tag of its own"):
         wrap_glo(KEYS, 0x30, TITLE, 1, b"\x0f")
 

@@ -1,0 +1,1 @@
+"""`amity demo`: a living utility in one folder."""

@@ -1,0 +1,84 @@
+"""`amity meter ping`: one session with one known meter, now, through the head-end as it is configured."""
+
+import asyncio
+import json
+import os
+from getpass import getuser
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from amity.domain.collection import Delivery
+from amity.headend.jobs.on_demand import Asker
+from amity.headend.outcomes import read_told
+from amity.kernel.time import isoformat
+from amity.runtime.folder import Folder
+from amity.runtime.installation import find_installation
+from amity.runtime.logs.lines import CORRELATION, configure_logs, harmless
+from amity.runtime.logs.remedies import remedy_for
+from amity.runtime.roles.headend import read_meter_now
+
+_CORRELATION_OCTETS = 6
+_NO_ANSWER_STATUS = 3
+
+
+def ping(
+    meter: Annotated[str, typer.Argument(metavar="METER", help="The meter's name, as `amity meter add` was told.")],
+    configuration: Annotated[Path | None, typer.Option("--config", help="Default: /etc/ami-gateway.")] = None,
+    directory: Annotated[Path | None, typer.Option("--dir", help="An installation in one folder.")] = None,
+    correlation: Annotated[str | None, typer.Option(help="A word of your own for the log lines.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Read a meter now, by jobs of its own, and print its registers; ingest.log has the correlation id printed.
+
+    What it brings is kept and delivered like that of every other session. While the running head-end reads the meter it
+    is waited for: a meter has one association. Exit status 3: it gave no readings.
+    """
+    folder, settings = find_installation(configuration, directory)
+    configure_logs(quiet=True)
+    word = correlation or os.urandom(_CORRELATION_OCTETS).hex()
+    structlog.contextvars.bind_contextvars(**{CORRELATION: word})
+    asker = Asker(getuser(), f"ping/{os.urandom(_CORRELATION_OCTETS).hex()}", word)
+    delivery = asyncio.run(read_meter_now(folder, settings, meter, asker))
+    in_words = harmless("\n".join(_lines(delivery, word, folder)))
+    print(json.dumps(_document(delivery, word), indent=2) if as_json else in_words)
+    if not delivery.outcome.answered:
+        raise typer.Exit(_NO_ANSWER_STATUS)
+
+
+def _document(delivery: Delivery, word: str) -> dict[str, object]:
+    return {
+        CORRELATION: word,
+        "meter": delivery.meter_id,
+        "session": delivery.session_id,
+        "outcome": str(delivery.outcome),
+        "duration_ms": delivery.duration_ms,
+        "detail": list(delivery.detail),
+        "registers": [
+            {
+                "obis": str(one.reading_type.obis),
+                "value": str(one.quantity()),
+                "unit": one.reading_type.unit.symbol,
+                "at": isoformat(one.at),
+            }
+            for one in delivery.registers
+        ],
+        "intervals": sum(len(series.starts) for series in delivery.intervals),
+    }
+
+
+def _lines(delivery: Delivery, word: str, folder: Folder) -> list[str]:
+    head = [f"meter {delivery.meter_id}: {delivery.outcome} in {delivery.duration_ms} ms, correlation {word}"]
+    if not delivery.outcome.answered:
+        failure = read_told(delivery.detail)
+        remedy = remedy_for(failure, folder)
+        return [*head, failure.what, f"cause: {remedy.cause}", f"next: {remedy.step}"]
+    newest = {one.reading_type.obis: one for one in sorted(delivery.registers, key=lambda one: one.at)}
+    registers = [
+        f"OBIS Code {obis}  {one.quantity()} {one.reading_type.unit.symbol}  {isoformat(one.at)}"
+        for obis, one in newest.items()
+    ]
+    intervals = sum(len(series.starts) for series in delivery.intervals)
+    return [*head, *registers, f"{intervals} intervals, {len(delivery.events)} events", *delivery.detail]

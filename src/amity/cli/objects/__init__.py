@@ -1,0 +1,1 @@
+"""`amity meter objects`: what a meter lists."""

@@ -1,0 +1,1 @@
+"""`amity meter probe`: the connection doctor."""

@@ -1,0 +1,1 @@
+"""`amity read`: one meter, by hand."""

@@ -1,0 +1,1 @@
+"""Where meters, collectors and the broker's clients come in, and who may."""

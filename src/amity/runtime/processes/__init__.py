@@ -1,0 +1,1 @@
+"""This process among others: its children, the service manager, the user that it runs as."""

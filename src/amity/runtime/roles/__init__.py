@@ -1,0 +1,1 @@
+"""What a process can be, each role's wiring, and how they run together in one process."""
