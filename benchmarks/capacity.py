@@ -179,7 +179,7 @@ def leases_per_s(meters: int) -> float:
 
 
 # ------------------------------------------------------------------ the document
-def document(few: Session, many: Session, count: int) -> str:
+def document(few: Session, many: Session, count: int, days: int) -> str:
     """As TOML."""
     lines, stored, (push, held) = line_through(few, many), in_database(count), pushes(_CALLERS)
     lines["database_cpu_ms"] = (stored.cpu_ms, 0.0)
@@ -191,7 +191,7 @@ def document(few: Session, many: Session, count: int) -> str:
             "# Measured. `python -m benchmarks.capacity` writes it; what it means: usecases/capacity.py.",
             f'measured_on = "{datetime.now(UTC).date().isoformat()}"',
             f'machine = "{os.cpu_count()} shared {platform.machine()} cores, Python {platform.python_version()}"',
-            f'how = "python -m benchmarks.capacity --meters {count}, load {os.getloadavg()[1]:.0f}"',
+            f'how = "python -m benchmarks.capacity --meters {count} --days {days}, load {os.getloadavg()[1]:.0f}"',
             "",
             "[session]",
             *(
@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", dest="only_print")
     options = parser.parse_args()
     few, many = (session(channels, options.meters, options.days) for channels in (_FEW, _MANY))
-    made = document(few, many, options.meters)
+    made = document(few, many, options.meters, options.days)
     parse_costs(made)
     if options.only_print:
         sys.stdout.write(made)

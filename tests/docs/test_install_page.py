@@ -16,6 +16,7 @@ from amity.runtime.logs.remedies import REMEDIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "install.md").read_text("utf-8")
+HANGS_AFTER_S = 600
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -56,7 +57,7 @@ def test_the_walk_through_a_folder_runs_as_it_stands(tmp_path: Path):
     places = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
     told = subprocess.run(  # noqa: S603 - our own page
         ["/bin/sh", "-e", "-c", walk], cwd=tmp_path, env={**os.environ, **places}, capture_output=True, text=True,
-        check=False, timeout=120,
+        check=False, timeout=HANGS_AFTER_S,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     lines = told.stdout.splitlines()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 def once(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "amity.cli", "demo", "--once", "--json", "--dir", str(folder), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - our own interpreter
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANGS_AFTER_S)  # noqa: S603 - our own interpreter
 
 
 def logged_in(demo: RunningDemo, link: str) -> httpx.Client:

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from amity.domain.blocks import Stage
 from amity.domain.collection import Delivery
-from amity.storage.it.database import open_database
 from amity.usecases.ingest import ingest
-from tests.unit.storage.databases import DAY, NOON, FixedClock, delivery, series
+from tests.unit.storage.databases import DAY, NOON, FixedClock, delivery, empty_database, series
 
 SPANS = st.lists(
     st.tuples(st.integers(0, 190), st.lists(st.integers(-1, 3000), min_size=1, max_size=8)), min_size=2, max_size=5
@@ -28,7 +27,7 @@ def collected(spans: list[tuple[int, list[int]]]) -> list[Delivery]:
 
 def outcome_of(arrivals: list[Delivery], stage: Stage) -> Contents:
     with TemporaryDirectory() as folder:
-        database = open_database(Path(folder) / "it.sqlite")
+        database = empty_database(Path(folder))
         for hours, one in enumerate(arrivals):
             ingest(one, b"body", database, FixedClock(NOON + timedelta(days=1, hours=hours)))
         ids = [channel.channel_id for channel in database.blocks.channels("M1")]

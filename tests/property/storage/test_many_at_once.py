@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from amity.domain.blocks import Stage
 from amity.domain.collection import Delivery, Outcome
 from amity.kernel.time import SECONDS_PER_DAY
-from amity.storage.it.database import ItDatabase, open_database
+from amity.storage.it.database import ItDatabase
 from amity.usecases import validation
 from amity.usecases.ingest import ingest_all
 from amity.usecases.ports import Arrived
-from tests.unit.storage.databases import DAY, IMPORT, NOON, FixedClock, delivery, register, series
+from tests.unit.storage.databases import DAY, IMPORT, NOON, FixedClock, delivery, empty_database, register, series
 
 EXPORT = IMPORT.__class__(IMPORT.obis.__class__(bytes((1, 0, 2, 29, 0, 255))), IMPORT.unit, -1, 900)
 SPIKE_WH = 9_000
@@ -71,7 +71,7 @@ TOLD = st.builds(
 
 def taken_in(batches: Sequence[Sequence[Delivery]]) -> dict[str, object]:
     with TemporaryDirectory() as folder:
-        database = open_database(Path(folder) / "it.sqlite")
+        database = empty_database(Path(folder))
         for batch in batches:
             ingest_all([Arrived(one, one.message_id.encode()) for one in batch], database, FixedClock())
         kept = contents(database)

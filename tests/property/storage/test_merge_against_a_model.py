@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amity.domain.blocks import Stage
-from amity.storage.it.database import open_database
-from tests.unit.storage.databases import DAY, IMPORT, NOON, block, known
+from tests.unit.storage.databases import DAY, IMPORT, NOON, block, empty_database, known
 
 SLOTS = st.dictionaries(st.integers(0, 95), st.integers(-5, 3000), min_size=1, max_size=12)
 ARRIVALS = st.lists(
@@ -25,7 +24,7 @@ def test_the_store_knows_what_a_dictionary_knows_at_every_time(
     arrivals: list[list[tuple[int, int, dict[int, int]]]],
 ) -> None:
     with TemporaryDirectory() as folder:
-        database = open_database(Path(folder) / "it.sqlite")
+        database = empty_database(Path(folder))
         ids = [database.blocks.channel(f"M{number}", IMPORT).channel_id for number in range(2)]
         model: Model = {}
         history: list[Model] = []

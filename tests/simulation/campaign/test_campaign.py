@@ -75,6 +75,14 @@ def test_the_order_of_sets_makes_no_difference(workshop: Workshop) -> None:
     assert lines[-1] == f"trace {here.digest}"
 
 
+def test_a_meter_that_pushes_to_a_collector_in_datagrams_is_confirmed(workshop: Workshop) -> None:
+    """World 413 has one behind DC1; nothing goes wrong in it here."""
+    verdict = tell(replace(settings_of(413), faults=0), workshop, keep_trace=True)
+    assert not verdict.violations
+    heard_by = {line.split()[1] for line in verdict.trace if "hears datagram" in line}
+    assert heard_by == {"DC1:", "QXN40104701:"}, "the push, and its confirmation"
+
+
 def test_every_fiftieth_world_has_thousands_of_meters_and_four_collectors() -> None:
     large = [settings_of(seed) for seed in range(50, 1001, 50)]
     assert all(one.meters >= 2_000 and one.collectors == 4 for one in large)

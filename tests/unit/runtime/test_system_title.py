@@ -1,12 +1,15 @@
 """Title and counters live and die together: no nonce is used twice, whatever is deleted or put back."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from amity.kernel.errors import ConfigurationError
-from amity.runtime.roles.system_title import Claimed, claim_title, leave_mark
+from amity.kernel.errors import ConfigurationError, StorageError
+from amity.runtime.roles import system_title
+from amity.runtime.roles.headend import renew_mark_for_ever
+from amity.runtime.roles.system_title import Claimed, ExchangedError, claim_title, leave_mark
 from amity.security.private_files import write_private
 from amity.storage.ot.database import open_database
 
@@ -125,3 +128,55 @@ def shared_start(folder: Path, zone: Path) -> Claimed:
         return claim_title(database, zone, shared=True)
     finally:
         database.close()
+
+
+def test_a_copy_made_while_it_ran_and_put_back_after_a_kill_means_a_new_title(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "ot.sqlite")
+    before = claim_title(database, tmp_path)
+    with sqlite3.connect(tmp_path / "ot.sqlite") as source, sqlite3.connect(tmp_path / "copy") as copy:
+        source.backup(copy)
+    leave_mark(database, tmp_path)  # as a head-end that runs does it all the time
+    database.counters.reserve("M1", 1000)
+    database.close()  # killed: no mark is left at the end
+    for file in tmp_path.glob("ot.sqlite*"):
+        file.unlink()
+    shutil.copy(tmp_path / "copy", tmp_path / "ot.sqlite")
+    after, counter = start(tmp_path)
+    assert (counter, after.title != before.title) == (1, True)
+
+
+async def test_a_head_end_ends_once_its_database_is_exchanged_under_it_and_starts_under_a_new_title(
+    tmp_path: Path,
+) -> None:
+    """As when a PostgreSQL server is put back from a dump while nodes run."""
+    database = open_database(tmp_path / "ot.sqlite")
+    before = claim_title(database, tmp_path, shared=True)
+    with sqlite3.connect(tmp_path / "ot.sqlite") as source, sqlite3.connect(tmp_path / "copy") as copy:
+        source.backup(copy)
+    leave_mark(database, tmp_path)
+    with sqlite3.connect(tmp_path / "copy") as source, sqlite3.connect(tmp_path / "ot.sqlite") as running:
+        source.backup(running)
+    with pytest.raises(ExchangedError, match="exchanged"):
+        await renew_mark_for_ever(database, tmp_path, every_s=0)
+    with pytest.raises(ExchangedError):  # nor does its end hide what happened
+        leave_mark(database, tmp_path)
+    assert claim_title(database, tmp_path, shared=True).title != before.title
+    leave_mark(database, tmp_path)
+    database.close()
+
+
+def test_a_disk_that_does_not_take_the_mark_is_not_taken_for_an_exchange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = open_database(tmp_path / "ot.sqlite")
+    claim_title(database, tmp_path)
+
+    def full(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(system_title, "write_private", full)
+        with pytest.raises(StorageError, match="full"):
+            leave_mark(database, tmp_path)
+    leave_mark(database, tmp_path)
+    database.close()

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -21,8 +23,25 @@ IMPORT = ReadingType(Obis.parse("1.0.1.29.0.255"), Unit.WATT_HOUR, 0, 900)
 IMPORT_REGISTER = ReadingType(Obis.parse("1.0.1.8.0.255"), Unit.WATT_HOUR)
 
 
+@cache
+def _migrated() -> bytes:
+    """The file of an empty database: its migrations are run once, not for each test."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "it.sqlite"
+        open_database(path).close()
+        return path.read_bytes()
+
+
+def empty_database(folder: Path) -> ItDatabase:
+    """A new one in that folder, which is made if need be."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "it.sqlite"
+    path.write_bytes(_migrated())
+    return open_database(path)
+
+
 def _sqlite(folder: Path) -> ItDatabase:
-    return open_database(folder / "it" / "it.sqlite")
+    return empty_database(folder / "it")
 
 
 def _postgresql(_folder: Path) -> ItDatabase:

@@ -412,6 +412,17 @@ def test_history_is_kept_and_then_forgotten_dead_letters_apart(database: OtDatab
     assert [job.state for job in jobs(database).values()] == [JobState.DEAD]
 
 
+def test_a_dead_letter_whose_deadline_is_long_past_is_forgotten_too(database: OtDatabase) -> None:
+    """A stretch that its meter no longer keeps: nobody can act on it, and there is one for each stretch."""
+    for meter, deadline in (("M1", NOW + minutes(5)), ("M2", None)):
+        database.jobs.enqueue([request(meter, deadline=deadline)], NOW)
+        (bundle,) = database.jobs.lease(TERMS, 1, NOW)
+        database.jobs.finish([done(bundle, JobState.DEAD)], NOW)
+    assert database.jobs.prune(NOW + minutes(5)) == 0
+    assert database.jobs.prune(NOW + minutes(6)) == 1
+    assert [job.meter_id for job in jobs(database).values()] == ["M2"]
+
+
 def test_counts_say_what_waits_and_since_when(database: OtDatabase) -> None:
     database.jobs.enqueue([request("M1"), request("M2", not_before=NOW + minutes(5))], NOW)
     counts = database.job_book.counts(NOW + minutes(1))

@@ -3,13 +3,14 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, suppress
 from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
@@ -46,7 +47,7 @@ from amity.runtime.metrics.headend import HeadendState, SessionMetrics
 from amity.runtime.metrics.page import new_registry, serving_metrics
 from amity.runtime.roles.job_work import JobWork
 from amity.runtime.roles.readiness import stands
-from amity.runtime.roles.system_title import claim_title, leave_mark
+from amity.runtime.roles.system_title import ExchangedError, claim_title, leave_mark
 from amity.runtime.settings import HeadendSettings, Settings
 from amity.runtime.system import SystemClock, random_octets
 from amity.storage.ot.database import OtDatabase
@@ -56,6 +57,7 @@ from amity.transports.meter_connector import MeterConnector
 T = TypeVar("T")
 
 _PRUNE_EVERY_S = 3600.0
+_MARK_EVERY_S = 15.0
 _WATCH_EVERY_S = 5.0
 
 
@@ -79,12 +81,24 @@ async def run_headend(folder: Folder, settings: Settings) -> None:
         async with calls.open(folder, settings, work.called_in):
             stands("headend")
             with serving_metrics(registry, settings.headend.metrics_port, "headend"):
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(work.run())
-                    tasks.create_task(courier.run())
-                    tasks.create_task(_prune_for_ever(database, settings.headend))
-                    tasks.create_task(_tell_of_strangers(listener))
-                    tasks.create_task(calls.run())
+                await _all_of(
+                    work.run(),
+                    courier.run(),
+                    renew_mark_for_ever(database, folder.ot_database.parent),
+                    _prune_for_ever(database, settings.headend),
+                    _tell_of_strangers(listener),
+                    calls.run(),
+                )
+
+
+async def _all_of(*endless: Coroutine[Any, Any, None]) -> None:
+    """Until cancelled, or one of them fails: then raise what it raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for one in endless:
+                tasks.create_task(one)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
 
 
 async def read_fleet_once(folder: Folder, settings: Settings, tell: OnSession, asker: Asker) -> None:
@@ -242,6 +256,18 @@ async def _tell_of_trouble(troubles: Mapping[str, Callable[[], AmityError | None
                 _log().info(f"{name} goes on")
             told[name] = str(error or "")
         await asyncio.sleep(_WATCH_EVERY_S)
+
+
+async def renew_mark_for_ever(database: OtDatabase, zone: Path, *, every_s: float = _MARK_EVERY_S) -> None:
+    """Raise ExchangedError once the database is not the one that was opened: an older copy was put back."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await _on_the_disk_thread(partial(leave_mark, database, zone))
+        except ExchangedError:
+            raise
+        except StorageError as error:  # nothing is reserved now either
+            _log().warning("mark not renewed", reason=error.lines())
 
 
 async def _prune_for_ever(database: OtDatabase, settings: HeadendSettings) -> None:

@@ -2,17 +2,22 @@
 
 Title and invocation counter make the nonce of AES-GCM (Green Book 9.2.3.3.7.3), so the title stands in the database of
 the counters: a new database has a new title. An older copy of the database that is put back cannot be told from within,
-so each start and each clean stop writes a random mark both there and into a file of the node's own. Where they differ,
-title and counters may not belong together, and a new title is chosen. Nodes that share a database share its title, for
-they share its counters; each has a mark. (What this does not see: a copy taken since the last start, put back after a
-kill; a copy that is put back where only new nodes start.)
+so each start and each clean stop writes a random mark both there and into a file of the node's own, and a head-end that
+runs renews it all the time. Where they differ, title and counters may not belong together: at a start a new title is
+chosen, and a head-end that runs ends, to be started again. Nodes that share a database share its title, for they share
+its counters; each has a mark. (What this does not see: a copy that is younger than the last mark; one that is put back
+together with the file; one that is put back where only new nodes start.)
 """
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from amity.devices.settings import SYSTEM_TITLE_OCTETS
-from amity.kernel.errors import ConfigurationError
+from amity.kernel.errors import ConfigurationError, StorageError
 from amity.runtime.system import random_octets
 from amity.security.private_files import read_private, write_private
 from amity.storage.ot.database import OtDatabase
@@ -20,7 +25,12 @@ from amity.storage.ot.database import OtDatabase
 _MAKER: Final = b"AMI"
 _MARK_OCTETS: Final = 16
 _MARK_FILE: Final = "last-start"
+_LOCK_FILE: Final = "last-start.lock"
 _OLD_TITLE_FILE: Final = "system-title"
+
+
+class ExchangedError(StorageError):
+    """The database is not the one that this process opened."""
 
 
 class Claimed(NamedTuple):
@@ -42,16 +52,44 @@ def claim_title(database: OtDatabase, folder: Path, *, shared: bool = False) -> 
             f"the head-end's system title in the database has {len(claimed.title)} octets",
             next_step=f"remove {folder / _MARK_FILE}: a new title is chosen at the next start",
         )
-    leave_mark(database, folder)
+    with _alone(folder):
+        mark = _random_mark()
+        database.identity.mark(mark, _mark(folder / _MARK_FILE))
+        write_private(folder / _MARK_FILE, mark)
     (folder / _OLD_TITLE_FILE).unlink(missing_ok=True)
     return claimed
 
 
 def leave_mark(database: OtDatabase, folder: Path) -> None:
-    """Write a new mark to both places. Killed in between, they differ, which is the safe side."""
-    mark = random_octets(_MARK_OCTETS).hex()
-    database.identity.mark(mark, _mark(folder / _MARK_FILE))
-    write_private(folder / _MARK_FILE, mark)
+    """Write a new mark to both places. Killed in between, they differ, which is the safe side.
+
+    Raise StorageError, and write nothing, where the database does not have the last one, or the disk does not take it.
+    """
+    mark, file = _random_mark(), folder / _MARK_FILE
+    with _alone(folder):
+        if not database.identity.renew(mark, _mark(file), lambda: write_private(file, mark)):
+            raise ExchangedError(
+                "the head-end's database was exchanged under it: counters that were used may be given out again",
+                next_step="start the head-end again: it chooses a new system title, under which nothing was used",
+            )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process of this node at a time: `amity demo --once` and its like write marks too."""
+    try:
+        lock = os.open(folder / _LOCK_FILE, os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StorageError(f"cannot write {folder / _LOCK_FILE}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _random_mark() -> str:
+    return random_octets(_MARK_OCTETS).hex()
 
 
 def _claimed(database: OtDatabase, folder: Path, *, shared: bool) -> Claimed:

@@ -1,5 +1,6 @@
 """Who the head-end is towards its meters: a system title in the database of the counters that were used under it."""
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from sqlalchemy import delete, select
@@ -47,6 +48,18 @@ class SqlIdentity:
         with self._transactions.write() as connection:
             connection.execute(delete(start_mark).where(start_mark.c.mark == instead_of))
             connection.execute(insert_or_ignore(connection, start_mark), {"mark": mark})
+
+    def renew(self, mark: str, instead_of: str | None, beside: Callable[[], None]) -> bool:
+        """As `mark`, with what is done `beside` it, both or nothing.
+
+        False, and nothing is changed, where the last one is not here: the database is another one.
+        """
+        with self._transactions.write() as connection:
+            if not connection.execute(delete(start_mark).where(start_mark.c.mark == instead_of)).rowcount:
+                return False
+            self.mark(mark, None)
+            beside()
+            return True
 
     def counters_were_used(self) -> bool:
         """True when invocation counters were given out from this database."""

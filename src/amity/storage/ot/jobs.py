@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, or_, update
 
 from amity.domain.jobs import Bundle, Job, JobOutcome, JobRequest, JobState, Lease
 from amity.headend.jobs.ports import Finished, LeaseTerms
@@ -95,10 +95,14 @@ class SqlJobs:
             ).rowcount
 
     def prune(self, before: datetime) -> int:
-        """Forget the jobs that ended before this, dead letters apart; return how many."""
+        """Forget the jobs that ended before this; return how many.
+
+        Dead letters stay, one for each meter, kind and stretch, unless their deadline was before this too.
+        """
         columns = job.c
         with self._transactions.write() as connection:
-            old = delete(job).where(columns.finished_at < before, columns.state != JobState.DEAD)
+            done_with = or_(columns.state != JobState.DEAD, columns.deadline < before)
+            old = delete(job).where(columns.finished_at < before, done_with)
             return connection.execute(old).rowcount
 
 

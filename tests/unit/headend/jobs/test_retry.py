@@ -66,7 +66,7 @@ def test_a_meter_that_is_in_use_is_left_alone_longer_than_a_lease_lasts_and_each
     assert busy.busy
     rules = replace(RULES, backoff=Backoff(30.0, 900.0), busy_break=timedelta(seconds=60))
     for chance in (0.0, 0.999):
-        outcomes = [after_failure(job(attempt), busy, NOW, rules, lambda chance=chance: chance) for attempt in (1, 2, 3)]
+        outcomes = [after_failure(job(number), busy, NOW, rules, lambda drawn=chance: drawn) for number in (1, 2, 3)]
         breaks = [(one.not_before - NOW).total_seconds() for one in outcomes]
         assert breaks == [pytest.approx(one * (1 + chance)) for one in (60, 240, 900)]
     assert after_failure(job(4), busy, NOW, rules, lambda: 0.5).state is JobState.DEAD
