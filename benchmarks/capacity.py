@@ -192,6 +192,7 @@ def document(few: Session, many: Session, count: int, days: int) -> str:
             f'measured_on = "{datetime.now(UTC).date().isoformat()}"',
             f'machine = "{os.cpu_count()} shared {platform.machine()} cores, Python {platform.python_version()}"',
             f'how = "python -m benchmarks.capacity --meters {count} --days {days}, load {os.getloadavg()[1]:.0f}"',
+            f"values_measured = [{few.values}, {many.values}]",
             "",
             "[session]",
             *(

@@ -23,7 +23,12 @@ from tests.unit.headend.jobs.test_worker import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_log_and_measures import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_store import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_ot_collection import *  # noqa: F403 - as above
-from tests.unit.storage_ot.test_ot_schema import check_what_was_lacking, database_before_lacking
+from tests.unit.storage_ot.test_ot_schema import (
+    check_what_was_lacking,
+    check_when_they_were_asked,
+    database_before_as_asked,
+    database_before_lacking,
+)
 from tests.unit.storage_ot.test_workers_are_killed import *  # noqa: F403 - as above
 
 
@@ -82,6 +87,16 @@ def test_what_jobs_told_before_there_was_a_column_for_it_is_still_what_they_lack
     url = server_url.replace("/postgres?", "/before_lacking?")
     database_before_lacking(open_postgres(url))
     check_what_was_lacking(open_shared_database(url))
+
+
+def test_jobs_from_before_it_was_kept_were_asked_for_no_later_than_is_known(server_url: str) -> None:
+    engine = open_postgres(server_url)
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_as_asked"))
+    engine.dispose()
+    url = server_url.replace("/postgres?", "/before_as_asked?")
+    database_before_as_asked(open_postgres(url))
+    check_when_they_were_asked(open_shared_database(url))
 
 
 def test_a_server_that_is_not_there_is_a_storage_error(tmp_path: object) -> None:

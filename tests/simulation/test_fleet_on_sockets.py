@@ -260,7 +260,7 @@ async def test_a_taken_port_is_named_with_what_to_do():
         with pytest.raises(AmityError, match=str(entry["port"])) as caught:
             async with serve_fleet(fleet, clock=FixedClock(), port_base=entry["port"]):
                 pass
-    assert "port base" in str(caught.value.next_step)
+    assert "another port" in str(caught.value.next_step)
 
 
 def test_the_truth_can_be_asked_from_settings_alone():

@@ -52,6 +52,8 @@ def _text_of(path: Path) -> str:
 
 def _print(plans: list[Plan], costs: Costs) -> None:
     load = plans[0].load
+    if plans[0].warning:  # the same for a fleet of any size
+        print(f"warning: {plans[0].warning}\n")
     print(
         f"Every meter once within {load.window_h:g} h: {load.channels} channels of {load.interval_minutes} min,"
         f" {load.pushes_per_day:g} pushes a day; a session lasts {load.session_s:g} s."

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from amity.cli.jobs import AsJson, Configuration, Directory
+from amity.cli.tables import print_table, table_of
 from amity.domain.events import EventClass, Severity
 from amity.headend.event_catalogue import EventTables, parse_table
 from amity.kernel.errors import ConfigurationError
@@ -157,12 +156,10 @@ def _print(found: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bo
     if as_json:
         print(json.dumps(found))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column not in {"text", "told by"}, min_width=12 if column == "text" else None)
+    table = table_of(columns, wrapped=("text", "told by"))
     for one in found:
         table.add_row(*(_cell(one[column]) for column in columns))
-    Console().print(table)
+    print_table(table)
 
 
 def _cell(value: object) -> str:

@@ -4,14 +4,16 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from functools import partial
 from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from amity.cli.job_selection import AllOfThem, OfMeter, OfStates, OneJob, Selection, Unasked, change_all
 from amity.domain.jobs import Job, JobKind, JobRequest, JobState, Priority
-from amity.headend.jobs.ports import JobBook, JobQuery, place_of
+from amity.headend.jobs.ports import JobBook, JobQuery, MeterStates, place_of
 from amity.headend.ports import Endpoint
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
@@ -25,6 +27,7 @@ _ID_SHOWN: Final = 10
 _TOLD_TOO: Final = "lacking"
 """For programs: people read it in the words of `told`."""
 _ALIVE: Final = frozenset({JobState.WAITING, JobState.LEASED})
+_ENDED: Final = frozenset(JobState) - _ALIVE
 _WANTED: Final = _ALIVE | {JobState.DEAD}
 
 Configuration = Annotated[Path | None, typer.Option("--config", help="Default: /etc/ami-gateway.")]
@@ -46,8 +49,7 @@ def list_jobs(
 ) -> None:
     """Jobs that wait, run, or were given up: the dead letters are what a person has to look at."""
     with head_end_of(configuration, directory) as database:
-        query = JobQuery(meter, frozenset(state) if state else frozenset(_WANTED), limit)
-        _print_jobs(database.job_book.find(query), as_json=as_json)
+        _print_found(database.job_book, meter, frozenset(state or _WANTED), limit, as_json=as_json)
         if not as_json:
             counts = database.job_book.counts(SystemClock().now())
             told = ", ".join(f"{number} {state}" for state, number in sorted(counts.by_state.items()))
@@ -67,8 +69,7 @@ def history(
 ) -> None:
     """Jobs that ended, the newest first."""
     with head_end_of(configuration, directory) as database:
-        ended = frozenset(JobState) - _ALIVE
-        _print_jobs(database.job_book.find(JobQuery(meter, ended, limit)), as_json=as_json)
+        _print_found(database.job_book, meter, _ENDED, limit, as_json=as_json)
 
 
 @jobs_app.command()
@@ -80,20 +81,48 @@ def show(job: JobId, configuration: Configuration = None, directory: Directory =
 
 @jobs_app.command()
 def retry(
-    job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False
+    job: OneJob = "",
+    meter: OfMeter = "",
+    state: OfStates = None,
+    everything: AllOfThem = False,
+    yes: Unasked = False,
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Let a job that ended wait again, ahead of what is scheduled."""
+    """Let a job that ended wait again, or all dead letters of a meter or of all, ahead of what is scheduled."""
+    selection = Selection(job, meter, state or (), everything, unasked=yes)
+    selection.check(_ENDED, can_ask=not as_json)
     with head_end_of(configuration, directory) as database:
-        _print_job(database.job_book.retry(job, SystemClock().now()), as_json=as_json)
+        again = partial(database.job_book.retry, now=SystemClock().now())
+        if job:
+            _print_job(again(job), as_json=as_json)
+            return
+        found = selection.find(database.job_book, "Retry")
+        _print_changed(change_all(database.jobs, found, again), len(found), "wait again", as_json=as_json)
 
 
 @jobs_app.command()
 def discard(
-    job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False
+    job: OneJob = "",
+    meter: OfMeter = "",
+    state: OfStates = None,
+    everything: AllOfThem = False,
+    yes: Unasked = False,
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Cancel a job that waits, runs or was given up; who did it is kept."""
+    """Cancel a job that waits, runs or was given up, or all dead letters; who did it is kept."""
+    selection = Selection(job, meter, state or (), everything, unasked=yes)
+    selection.check(_WANTED, can_ask=not as_json)
     with head_end_of(configuration, directory) as database:
-        _print_job(database.job_book.discard(job, getuser(), SystemClock().now()), as_json=as_json)
+        cancel = partial(database.job_book.discard, by=getuser(), now=SystemClock().now())
+        if job:
+            _print_job(cancel(job), as_json=as_json)
+            return
+        found = selection.find(database.job_book, "Discard")
+        _print_changed(change_all(database.jobs, found, cancel), len(found), "are discarded", as_json=as_json)
 
 
 def read_by_job(
@@ -107,12 +136,7 @@ def read_by_job(
 ) -> None:
     """Have the running head-end read a meter ahead of everything scheduled. Exit status 3: not done (yet)."""
     with head_end_of(configuration, directory) as database:
-        known = database.meter_states.of([meter])
-        if meter not in known:
-            raise ConfigurationError(
-                f"no meter is called {meter!r}", next_step="amity meter list: copy the name from there"
-            )
-        wanted = _requests(known[meter][0], kind or [JobKind.REGISTERS], reason)
+        wanted = _requests(known_meter(database.meter_states, meter), kind or [JobKind.REGISTERS], reason)
         ids = list(dict.fromkeys(database.jobs.enqueue(wanted, wanted[0].not_before)))
         done = [_ended(database.job_book, job_id, wait_s) for job_id in ids]
     for job in done:
@@ -121,6 +145,16 @@ def read_by_job(
         print(f"no worker took it within {wait_s:g} s: is `amity serve` running? It stays in the queue.")
     if any(job.state is not JobState.DONE for job in done):
         raise typer.Exit(_NOT_DONE_STATUS)
+
+
+def known_meter(meters: MeterStates, meter: str) -> Endpoint:
+    """How the meter of that name is reached; raise ConfigurationError when there is none."""
+    known = meters.of([meter])
+    if meter not in known:
+        raise ConfigurationError(
+            f"no meter is called {meter!r}", next_step="amity meter list: copy the name from there"
+        )
+    return known[meter][0]
 
 
 def _requests(endpoint: Endpoint, kinds: list[JobKind], reason: str) -> list[JobRequest]:
@@ -176,6 +210,21 @@ def _print_job(job: Job, *, as_json: bool) -> None:
     for name, value in facts.items():
         if value not in (None, "", []) and name != _TOLD_TOO:
             print(f"{name:>13}  {' to '.join(value) if isinstance(value, list) else value}")
+
+
+def _print_changed(changed: int, found: int, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"found": found, "changed": changed}))
+    else:
+        print(f"{changed} of {found} jobs {what}" if found else "no such job: nothing to do")
+
+
+def _print_found(book: JobBook, meter: str, states: frozenset[JobState], limit: int, *, as_json: bool) -> None:
+    """The newest of these jobs, and a word about the others, which programs find on standard error."""
+    found = book.find(JobQuery(meter, states, limit + 1))
+    _print_jobs(found[:limit], as_json=as_json)
+    if len(found) > limit:
+        typer.echo(f"there are more than these {limit}: --limit, --meter", err=as_json)
 
 
 def _print_jobs(jobs: Iterable[Job], *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ _NEXT: Final = {
     "undecodable": "look what is behind that address; a meter speaks the wrapper, HDLC or says its name",
     "not-kept": "the disk did not take it: amity doctor; the meter sends it again, or is read",
 }
+_TOLD: Final = ("at", "taken", "parked", "senders", "turned_away", "dropped", "newest")
 
 
 @pushes_app.command()
@@ -29,12 +30,14 @@ def parked(
     """What came from senders that are not known or not believed: counted, the newest listed, nothing of it trusted."""
     document = _document(configuration, directory)
     if as_json:
-        print(json.dumps({key: document[key] for key in ("at", "taken", "parked", "turned_away", "dropped", "newest")}))
+        print(json.dumps({key: document[key] for key in _TOLD}))
         return
     print(f"as of {document['at']}: {document['taken']} pushes taken, {document['turned_away']} callers turned away,")
     print(f"{document['dropped']} datagrams dropped for want of room")
     for why, count in sorted(document["parked"].items()):
         print(f"{count} parked: {why}\n  next: {_NEXT.get(why, '')}")
+    for sender, count in document["senders"].items():
+        print(f"{count} of {sender}")
     for one in document["newest"][:limit]:
         print(f"{one['at']}  {one['from']}  {one['told']}")
         if one["next"]:

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from amity.cli.jobs import AsJson, Configuration, Directory
+from amity.cli.jobs import AsJson, Configuration, Directory, known_meter
 from amity.cli.options import instant
 from amity.domain.jobs import ReadingSchedule
 from amity.headend.jobs.calendar import Calendar
 from amity.headend.jobs.plan import JobPlan
+from amity.headend.ports import Endpoint
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
+from amity.runtime.databases import head_end_of
 from amity.runtime.files.schedules import parse_plan
 from amity.runtime.installation import find_installation
 from amity.runtime.roles.job_work import default_schedule
@@ -32,7 +34,8 @@ def list_schedules(configuration: Configuration = None, directory: Directory = N
         print(json.dumps(found))
         return
     for one in found:
-        print(f"{one['name']}: {one['fires']}, {', '.join(one['read'])}; next {one['next'] or 'never'}")
+        following = _in_both(one, "next", "next_local") if one["next"] else "never"
+        print(f"{one['name']}: {one['fires']}, {', '.join(one['read'])}; next {following}")
 
 
 @schedules_app.command()
@@ -40,17 +43,20 @@ def check(
     file: Annotated[Path | None, typer.Argument(help="A file to try before it is put in force.")] = None,
     configuration: Configuration = None,
     directory: Directory = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether a schedules.toml can be used, and what is wrong with line and key if not."""
     path = file or find_installation(configuration, directory).folder.schedules
-    plan = _plan_of(path)
-    names = ", ".join(one.name for one in plan.schedules)
-    print(f"{path} is right: {names or 'no schedule, so the default one holds'}")
+    names = [one.name for one in _plan_of(path).schedules]
+    if as_json:
+        print(json.dumps({"file": str(path), "schedules": names}))
+    else:
+        print(f"{path} is right: {', '.join(names) or 'no schedule, so the default one holds'}")
 
 
 @schedules_app.command("next")
 def next_fires(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of this schedule only.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of this schedule only.")] = "",
     count: Annotated[int, typer.Option(min=1, max=1000, help="So many of each.")] = 5,
     after: Annotated[str, typer.Option(help="From when on; default: now.")] = "",
     meter: Annotated[str, typer.Option(help="Also when this meter's session would begin.")] = "",
@@ -60,25 +66,64 @@ def next_fires(
 ) -> None:
     """When schedules fire next, with jitter and blackout windows for one meter if it is named."""
     start = instant("--after", after) if after else SystemClock().now()
-    found = [one for one in _schedules(configuration, directory) if name in {"", one.name}]
+    found = [Calendar(one) for one in _schedules(configuration, directory) if name in {"", one.name}]
     if not found:
         raise ConfigurationError(f"no schedule is called {name!r}", next_step="see `amity schedules list`")
-    lines = [line for one in found for line in _fires(Calendar(one), start, count, meter)]
+    endpoint = _endpoint(meter, configuration, directory) if meter else None
     if as_json:
-        print(json.dumps(lines))
+        print(json.dumps([fire for one in found for fire in _fires(one, start, count, endpoint)]))
         return
-    for line in lines:
-        print(
-            "  ".join(filter(None, (line["schedule"], line["fire"], line.get("begin") and f"begins {line['begin']}")))
-        )
+    for one in found:
+        _print_fires(one, _fires(one, start, count, endpoint), endpoint)
 
 
-def _fires(calendar: Calendar, start: datetime, count: int, meter: str) -> list[dict[str, Any]]:
+def _endpoint(meter: str, configuration: Path | None, directory: Path | None) -> Endpoint:
+    with head_end_of(configuration, directory) as database:
+        return known_meter(database.meter_states, meter)
+
+
+def _selects(calendar: Calendar, endpoint: Endpoint) -> bool:
+    return calendar.schedule.group.selects(endpoint.meter_id, endpoint.profile, endpoint.route.host)
+
+
+def _fires(calendar: Calendar, start: datetime, count: int, endpoint: Endpoint | None) -> list[dict[str, Any]]:
+    """Fires as JSON values; of a meter that is named also when it begins, null where the schedule leaves it out."""
     fires = []
     for fire in islice(calendar.fires(start), count):
-        begin = {"begin": isoformat(calendar.begin(meter, fire))} if meter else {}
-        fires.append({"schedule": calendar.schedule.name, "fire": isoformat(fire), **begin})
+        begin: dict[str, Any] = {}
+        if endpoint is not None:
+            begins = calendar.begin(endpoint.meter_id, fire) if _selects(calendar, endpoint) else None
+            begin = {"begin": isoformat(begins) if begins else None, "begin_local": _local(calendar, begins)}
+        fires.append(
+            {
+                "schedule": calendar.schedule.name,
+                "fire": isoformat(fire),
+                "local": _local(calendar, fire),
+                "zone": calendar.schedule.zone,
+                **begin,
+            }
+        )
     return fires
+
+
+def _print_fires(calendar: Calendar, fires: list[dict[str, Any]], endpoint: Endpoint | None) -> None:
+    name = calendar.schedule.name
+    if endpoint is not None and not _selects(calendar, endpoint):
+        print(f"{name}  {endpoint.meter_id} is not of this schedule")
+        return
+    for one in fires:
+        begins = [f"begins {_in_both(one, 'begin', 'begin_local')}"] if endpoint is not None else []
+        print("  ".join([name, _in_both(one, "fire", "local"), *begins]))
+
+
+def _local(calendar: Calendar, at: datetime | None) -> str | None:
+    """As the clock on the wall of the schedule's zone shows it, with its distance from UTC."""
+    return at.astimezone(calendar.cron.zone).isoformat() if at else None
+
+
+def _in_both(one: dict[str, Any], key: str, local: str) -> str:
+    """An instant in UTC, and in the schedule's zone where that is another."""
+    return str(one[key]) if one["zone"] == "UTC" else f"{one[key]} ({one[local]} {one['zone']})"
 
 
 def _schedules(configuration: Path | None, directory: Path | None) -> tuple[ReadingSchedule, ...]:
@@ -99,10 +144,13 @@ def _plan_of(path: Path) -> JobPlan:
 
 
 def _document(schedule: ReadingSchedule, now: datetime) -> dict[str, Any]:
-    following = Calendar(schedule).next_fire(now)
+    calendar = Calendar(schedule)
+    following = calendar.next_fire(now)
     return {
         "name": schedule.name,
         "fires": f"every {schedule.every}" if schedule.every else f"{schedule.cron} {schedule.zone}",
         "read": [str(kind) for kind in schedule.kinds],
+        "zone": schedule.zone,
         "next": isoformat(following) if following else None,
+        "next_local": _local(calendar, following),
     }

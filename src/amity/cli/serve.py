@@ -43,7 +43,12 @@ def serve(
         print(json.dumps(served), flush=True)
     else:
         structlog.get_logger("serve").info("serving", roles=",".join(wanted), dir=str(folder.root))
-    loops.run(serve_roles(folder, wanted, with_parent=with_parent, settings=settings))
+    try:
+        loops.run(serve_roles(folder, wanted, with_parent=with_parent, settings=settings))
+    except Exception as error:
+        if logs is not None:
+            logs.tell_end(error)
+        raise
 
 
 def _installation(configuration: Path | None, directory: Path | None) -> Installation:

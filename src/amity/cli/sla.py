@@ -7,13 +7,12 @@ from dataclasses import replace
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from amity.cli.jobs import AsJson, Configuration, Directory
+from amity.cli.tables import print_table, table_of
 from amity.domain.spans import TimeSpan
 from amity.headend.sla.definition import ServiceLevel, parse_service_level, preset, preset_names
 from amity.headend.sla.evidence_file import EvidenceFile
@@ -43,6 +42,8 @@ _JUDGED_BY = {
     Judge.DELIVERIES: "complete is a day of which every interval of every channel is stored",
     Judge.JOBS: "complete is a day of which jobs read every row; what meters pushed is not in the job log",
 }
+
+_ALL_WHOLE_S: Final = 100.0
 
 sla_app = typer.Typer(help="What was kept of what was promised.", no_args_is_help=True)
 
@@ -197,19 +198,24 @@ def _print(made: ServiceReport, *, as_json: bool) -> None:
         print(json.dumps(document(made)))
         return
     print(f"{made.level.title}; readings of {made.day} ({made.level.zone.key})")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("measure", "group", "met", "of", "open", "share", "target", "kept", "p50", "p95", "p100"):
-        table.add_column(heading, justify="left" if heading in {"measure", "group", "kept"} else "right")
+    figures = ("met", "of", "open", "share", "target", "kept", "p50 s", "p95 s", "p100 s")
+    words = ("measure", "group")
+    table = table_of((*words, *figures), wrapped=words, right=figures)
     for one in made.results:
         seconds = one.percentiles()
         table.add_row(
             one.measure.name, one.group, str(one.met), str(one.counted), str(one.open_ or ""), _percent(one.share),
             _percent(one.measure.target), {True: "yes", False: "NO", None: ""}[one.kept],
-            *(f"{seconds[percent]:g} s" if seconds else "" for percent in (50, 95, 100)),
+            *(_seconds(seconds[percent]) if seconds else "" for percent in (50, 95, 100)),
         )  # fmt: skip
-    Console().print(table)
+    print_table(table)
     for remark in made.remarks:
         print(f"note: {remark}")
+
+
+def _seconds(took: float) -> str:
+    """Three figures, and all whole seconds."""
+    return f"{took:.3g}" if took < _ALL_WHOLE_S else f"{took:.0f}"
 
 
 def _percent(share: float | None) -> str:

@@ -113,5 +113,5 @@ class Forwarder:
         return len(found) == limit
 
     def _push(self, one: HeldPush) -> Push:
-        at_ms = round((one.at - EPOCH).total_seconds() * 1000)
+        at_ms = max(0, round((one.at - EPOCH).total_seconds() * 1000))  # a clock that was never set has an epoch too
         return Push(one.number, at_ms, one.peer, self._confirmations.awaited(one.number), one.frame)

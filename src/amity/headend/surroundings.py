@@ -29,7 +29,7 @@ class Surroundings:
     """The outside world as the head-end sees it.
 
     `system_title` is the head-end's own, eight octets. `random_octets` is cryptographic. `subject` is where deliveries
-    are published.
+    are published. `only_named` says whether whoever was just spoken with as a meter had only said its name.
     """
 
     clock: Clock
@@ -49,3 +49,4 @@ class Surroundings:
     reading: ReadingRules = field(default_factory=ReadingRules)
     session: SessionRules = field(default_factory=SessionRules)
     events: EventTables = field(default_factory=EventTables)
+    only_named: Callable[[str], bool] = lambda _meter_id: False

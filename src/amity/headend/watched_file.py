@@ -9,6 +9,7 @@ from amity.kernel.errors import AmityError, ConfigurationError, StorageError
 Content = TypeVar("Content")
 
 _LAST_GOOD: Final = ".last-good"
+_OWNER_ONLY: Final = 0o600  # others may not read it, nor a copy of it
 
 OCTETS_MAX: Final = 8 << 20
 """More than any person writes; a larger file would hold everything else up while it is parsed."""
@@ -110,6 +111,8 @@ def _read(path: Path) -> str:
 def _write(path: Path, text: str) -> None:
     unfinished = path.with_suffix(".unfinished")
     try:
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(_OWNER_ONLY, exist_ok=False)
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:

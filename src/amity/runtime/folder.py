@@ -24,6 +24,11 @@ class Folder:
     log_folder: Path | None = None
 
     @property
+    def installed(self) -> bool:
+        """Whether `amity install` laid it down and systemd runs it; else it is one folder, run by hand."""
+        return self.configuration is not None
+
+    @property
     def settings(self) -> Path:
         """What an operator may edit."""
         return self.root / "amity.toml"

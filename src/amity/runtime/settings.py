@@ -3,12 +3,15 @@
 import tomllib
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.doors.peers import network_of
+from amity.runtime.doors.shared_ports import Wanted, first_shared
 from amity.runtime.fleet.authentication_level import level_of
+from amity.security.private_files import check_private
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Network = Annotated[str, AfterValidator(lambda text: str(network_of(text)))]
@@ -125,9 +128,12 @@ class Settings(_Section):
 
 
 def load(path: Path) -> Settings:
-    """Read amity.toml (all defaults when it is missing); raise ConfigurationError with file, key and reason."""
+    """Read amity.toml (all defaults when it is missing); raise ConfigurationError with file, key and reason.
+
+    One with the password of a database is refused like any file with secrets when others can read it.
+    """
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return Settings()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -139,6 +145,40 @@ def load(path: Path) -> Settings:
             f"{path}: {key}: {first['msg']}",
             next_step=f"correct or remove {key}; defaults apply where a key is missing",
         ) from error
+    _refuse_shared_ports(settings, path)
+    if _has_password(settings.headend.database_url):
+        check_private(path, missing="write it again")
+    return settings
+
+
+def _has_password(url: str) -> bool:
+    parts = urlsplit(url)
+    return bool(parts.password) or "password" in parse_qs(parts.query)
+
+
+def _refuse_shared_ports(settings: Settings, path: Path) -> None:
+    """A collector stands on another machine: its ports are compared among themselves."""
+    headend, collector, broker, loopback = settings.headend, settings.collector, settings.broker, "127.0.0.1"
+    ours = (
+        Wanted("headend.push_port", headend.push_host, headend.push_port),
+        Wanted("headend.collector_port", headend.collector_host, headend.collector_port),
+        Wanted("headend.mqtt_port", headend.mqtt_host, headend.mqtt_port),
+        Wanted("headend.metrics_port", loopback, headend.metrics_port),
+        Wanted("mdm.metrics_port", loopback, settings.mdm.metrics_port),
+        Wanted("broker.port", broker.host, broker.port),
+        Wanted("broker.mqtt_port", loopback, broker.mqtt_port),
+        Wanted("broker.cluster_port", broker.cluster_host, broker.cluster_port),
+        Wanted("web.port", settings.web.host, settings.web.port),
+    )
+    theirs = (
+        Wanted("collector.push_port", collector.push_host, collector.push_port),
+        Wanted("collector.alarm_port", collector.push_host, collector.alarm_port),
+    )
+    if pair := first_shared(ours) or first_shared(theirs):
+        one, other = pair
+        raise ConfigurationError(
+            f"{path}: {one.key} and {other.key} are both {one.port}", next_step=f"give {other.key} a port of its own"
+        )
 
 
 def dump(settings: Settings) -> str:

@@ -128,6 +128,11 @@ class Pusher:
     def _stamp(self, shown_s: int) -> bytes:
         return date_times(np.array([shown_s], np.int64), self._meter.profile.clock).tobytes()
 
+    @property
+    def waiting(self) -> frozenset[bytes]:
+        """Time and body of each push that nobody has confirmed yet."""
+        return frozenset(self._waiting)
+
     def hearing(self, *, alarm: bool) -> Callable[[bytes], bool] | None:
         """Who is asked whether an answer confirms a push; None where none comes: no EventNotification is confirmed."""
         return self._is_confirmed_by if self._confirmed and not (alarm and self._sealing is not None) else None

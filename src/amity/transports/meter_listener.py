@@ -61,10 +61,11 @@ async def listen(factory: Callable[[], asyncio.Protocol], host: str, port: int) 
 
 def cannot_listen(kind: str, host: str, port: int, error: OSError) -> TransportError:
     """Why a port cannot be had, and what to try."""
+    taken = "end the program that holds it (ss -lntup), or choose another port"
     return TransportError(
         f"cannot listen on {host}:{port}: {error.strerror or error}",
         tried=f"{kind} listen on {host}:{port}",
-        next_step="choose another port base" if error.errno == errno.EADDRINUSE else "check the host address",
+        next_step=taken if error.errno == errno.EADDRINUSE else "check the host address",
     )
 
 

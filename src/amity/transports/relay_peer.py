@@ -11,6 +11,7 @@ from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.errors import RelayError
 from amity.protocols.relay.link import Link, Traffic
 from amity.protocols.relay.messages import Message, Ping, Pong, decode
+from amity.protocols.relay.pace import Pace
 from amity.protocols.relay.peer import Listener
 from amity.protocols.relay.scheduler import CONTROL
 from amity.transports.relay_tls import Identity
@@ -20,14 +21,20 @@ _AHEAD_OCTETS: Final = 8192
 """How much may lie in buffers behind the scheduler, ours and the kernel's: two seconds at 32 kbit/s."""
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; in the module from Python 3.12 on
 _EARLY_OCTETS_MAX: Final = 64 * 1024
+PORTION_FRAGMENTS: Final = 256
+"""So many are taken in before the event loop has another turn."""
 _SMOOTHING: Final = 8  # RFC 6298, 2: a new round trip counts for an eighth
 
 
 @dataclass(frozen=True, slots=True)
 class PeerRules:
-    """How often we ask whether the other end is there; after three times as long without a word it is not."""
+    """How often we ask whether the other end is there; after three times as long without a word it is not.
+
+    Of its fragments `fragments_per_s` are taken in, full ones four megabytes; the others wait on its side.
+    """
 
     ping_every_s: float = 20.0
+    fragments_per_s: int = 4096
 
     @property
     def silence_max_s(self) -> float:
@@ -51,6 +58,8 @@ class RelayPeer(asyncio.Protocol):
         self._ended = False
         self._early = b""
         self._heard_at_s = self._loop.time()
+        self._pace = Pace(rules.fragments_per_s, self._heard_at_s)
+        self._rest: asyncio.TimerHandle | None = None
         self._asked_at_s: dict[int, float] = {}
         self._asked = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -111,8 +120,10 @@ class RelayPeer(asyncio.Protocol):
 
     # -------------------------------------------------------------- called by the event loop
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Take what came; whoever was sent away is no longer heard."""
         self._heard_at_s = self._loop.time()
+        if self._ended:
+            return
         if self._listener is not None:
             self._take_in(data)
         elif len(self._early) + len(data) <= _EARLY_OCTETS_MAX:
@@ -136,13 +147,35 @@ class RelayPeer(asyncio.Protocol):
             self.ended.set_result(None)
 
     # -------------------------------------------------------------- inside
-    def _take_in(self, data: bytes) -> None:
+    def _take_in(self, data: bytes = b"") -> None:
+        """As much as has its turn; nothing more is read before the rest had it."""
+        most = min(PORTION_FRAGMENTS, self._pace.left(self._loop.time()))
+        before = self._link.fragments_in
         try:
-            for arrived in self._link.receive(data):
+            for arrived in self._link.receive(data, most):
                 self._hand_on(arrived, decode(arrived.message))
         except AmityError as error:  # no relay link, or one that never reads what we say
             self.failure = error
             self._abort()
+        taken = self._link.fragments_in - before
+        self._pace.spend(taken)
+        if not self._ended:
+            self._take_rest(is_behind=taken == most)
+
+    def _take_rest(self, *, is_behind: bool) -> None:
+        if self._transport is None:
+            return
+        was_behind = self._rest is not None
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        if is_behind:
+            self._transport.pause_reading()
+            has_turn = self._pace.left(self._loop.time()) > 0
+            wait_s = 0.0 if has_turn else PORTION_FRAGMENTS / self._rules.fragments_per_s
+            self._rest = self._loop.call_later(wait_s, self._take_in)
+        elif was_behind:
+            self._transport.resume_reading()
 
     def _hand_on(self, arrived: Arrived, message: Message) -> None:
         match message:
@@ -169,8 +202,9 @@ class RelayPeer(asyncio.Protocol):
         if self._ended:
             return
         self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._rest):
+            if timer is not None:
+                timer.cancel()
         if self._listener is not None:
             self._listener.lost()
 
@@ -178,9 +212,7 @@ class RelayPeer(asyncio.Protocol):
     def _watch(self) -> None:
         """Ask whether the other end is there; a WAN may die without a word."""
         if self._loop.time() - self._heard_at_s > self._rules.silence_max_s:
-            self.failure = RelayError(
-                "the other end is silent", answer=f"nothing within {self._rules.silence_max_s:g} s"
-            )
+            self.failure = self._silence()
             self._abort()
             return
         self._asked = (self._asked + 1) % (1 << 32)
@@ -188,6 +220,15 @@ class RelayPeer(asyncio.Protocol):
         self._asked_at_s[self._asked] = self._loop.time()
         self._timer = self._loop.call_later(self._rules.ping_every_s, self._watch)
         self.send(CONTROL, Ping(self._asked))
+
+    def _silence(self) -> RelayError:
+        """The other end says nothing, or so much that we do not come to the end of it."""
+        within = f"within {self._rules.silence_max_s:g} s"
+        if self._rest is not None:
+            return RelayError(
+                "the other end says more than is taken in", answer=f"one arrival is not dealt with {within}"
+            )
+        return RelayError("the other end is silent", answer=f"nothing {within}")
 
     def _answered(self, number: int) -> None:
         asked_at_s = self._asked_at_s.pop(number, None)

@@ -1,7 +1,8 @@
 """How many machines a fleet needs: arithmetic over measured costs. The costs are data (`capacity_costs.toml`).
 
 What a session costs is a fixed part and one for each thousand interval values that it brings; a push costs the same
-each time. Nothing here is measured, and nothing in the data is guessed: `python -m benchmarks.capacity` writes it.
+each time. Nothing here is measured: `python -m benchmarks.capacity` writes the data. Outside the values for which it
+was measured a plan is drawn on from there, and says so.
 """
 
 import math
@@ -43,7 +44,8 @@ class Costs:
 
     `session` and `push` have `cpu_ms` by role (of one broker), `wire_octets` (both ways, without headers) in so many
     `segments`, `message_octets` (to the broker, compressed), `database_octets` and `mdm_octets` (on disk) and
-    `wal_octets`. `limits` are rates that were reached and not passed.
+    `wal_octets`. `limits` are rates that were reached and not passed. Sessions were measured with so few and so many
+    `values`: what lies outside is drawn on from there.
     """
 
     measured_on: str
@@ -53,6 +55,7 @@ class Costs:
     push: Mapping[str, float]
     memory: Mapping[str, float]
     limits: Mapping[str, float]
+    values: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Plan:
     """What the fleet needs while its window is open; `cores` by role are busy ones divided by the share planned with.
 
     Each broker has all messages. `mdm_h` is how long the MDM side's one process needs for a day's sessions and pushes.
+    `warning` says that the costs were not measured for so many values, and is empty where they were.
     """
 
     load: Load
@@ -128,6 +132,7 @@ class Plan:
     wal_mb_s: float
     mdm_disk_gb_year: float
     mdm_h: float
+    warning: str
     notes: tuple[str, ...] = field(default=())
 
 
@@ -164,6 +169,7 @@ def plan(load: Load, costs: Costs) -> Plan:
         wal_mb_s=rate("wal_octets") / _MEGA,
         mdm_disk_gb_year=a_day("mdm_octets") * 365 / _GIGA,
         mdm_h=a_day("mdm_cpu_ms") / 1000 / load.used / _SECONDS_PER_HOUR,
+        warning=_warning(values, costs),
     )
     return _with_notes(made, costs)
 
@@ -196,6 +202,18 @@ def _with_notes(made: Plan, costs: Costs) -> Plan:
     return Plan(**{name: getattr(made, name) for name in Plan.__slots__ if name != "notes"}, notes=tuple(notes))
 
 
+def _warning(values: float, costs: Costs) -> str:
+    """Empty for as many values as sessions were measured with."""
+    least, most = costs.values
+    if least <= values <= most:
+        return ""
+    note = f"{values:,.0f} values of a meter a day lie outside what was measured ({least:,.0f} to {most:,.0f})"
+    flat = ", ".join(name for name, cost in costs.session.items() if not cost.per_kilovalue)
+    if values > most and flat:
+        return f"{note}: these costs do not grow with the values, and are too small: {flat}, and what is made of them"
+    return f"{note}: the figures are drawn on from there"
+
+
 # ------------------------------------------------------------------ data
 def packaged_costs() -> Costs:
     """Those that come with Amity."""
@@ -214,6 +232,7 @@ def parse_costs(text: str) -> Costs:
             push=_numbers(document.get("push", {})),
             memory=_numbers(document["memory"]),
             limits=_numbers(document["limits"]),
+            values=_ends(*document["values_measured"]),
         )
         plan(Load(1, pushes_per_day=1 if costs.push else 0), costs)  # everything that a plan looks up is there
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -221,6 +240,10 @@ def parse_costs(text: str) -> Costs:
             "the measured costs cannot be used", answer=str(error), next_step="measure: python -m benchmarks.capacity"
         ) from error
     return costs
+
+
+def _ends(least: Any, most: Any) -> tuple[float, float]:
+    return float(least), float(most)
 
 
 def _numbers(table: Mapping[str, Any]) -> dict[str, float]:

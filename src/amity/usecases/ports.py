@@ -280,8 +280,8 @@ class DeliveryStore(Protocol):
 class ExceptionStore(Protocol):
     """Open VEE findings."""
 
-    def clear(self, channel_ids: Collection[int], first_day: int, last_day: int) -> None:
-        """Nothing is found in these days of these channels."""
+    def clear(self, channel_ids: Collection[int], start_s: int, end_s: int) -> None:
+        """Forget the findings of these channels that start in [start_s, end_s)."""
         ...
 
     def replace(self, channel_id: int, first_day: int, last_day: int, found: Sequence[VeeException]) -> None:

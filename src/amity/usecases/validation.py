@@ -92,13 +92,15 @@ def revise(
     """Run VEE where raw values or register readings of `changed` days can make a difference; idempotent.
 
     A value may end a gap that began on the last day known before it, and a register snapshot speaks of all days up to
-    the next one, so the days to revise are wider than those that changed, and the days to look at wider again.
+    the next one, so the days to revise are wider than those that changed, and the days to look at wider again: a
+    finding is taken back only when whatever speaks of a part of its day was heard.
     `until_s` is where the series was expected to reach, None when that is not known.
     """
     if until_s is not None:
         changed = Days(changed.first, max(changed.last, utc_day(until_s - 1)))
-    revised, snapshots = _bracketed(database, channel, _with_neighbours(database, channel, changed))
-    context = _with_neighbours(database, channel, revised)
+    revised, _ = _bracketed(database, channel, _with_neighbours(database, channel, changed))
+    heard, snapshots = _bracketed(database, channel, revised)
+    context = _with_neighbours(database, channel, heard)
     window = _read(database, channel, context)
     verdict = pipeline.run(window, snapshots, until_s=until_s)
     signed = _signed(source)
@@ -126,10 +128,11 @@ class _Looked(NamedTuple):
     snapshots: Sequence[RegisterReading]
 
     @property
-    def judged(self) -> Days:
-        """The touched days, and those before them that a sum check speaks of together with them."""
+    def judged(self) -> tuple[int, int]:
+        """Begin and end, epoch seconds: the touched days, and what a sum check speaks of together with them before."""
         days = self.touched.days
-        return Days(utc_day(epoch_s(self.snapshots[0].at)), days.last) if self.snapshots else days
+        sums_from_s = epoch_s(self.snapshots[0].at) if self.snapshots else days.start_s
+        return min(sums_from_s, days.start_s), days.end_s
 
 
 def _settle_unremarkable(database: Database, days: Days, touched: Sequence[Touched], at: datetime) -> frozenset[int]:
@@ -137,11 +140,11 @@ def _settle_unremarkable(database: Database, days: Days, touched: Sequence[Touch
     settled = [one for alike in _alike(_looked(database, days, touched)) for one in _silent(database, alike)]
     sources = {one.touched.channel.channel_id: _signed(one.touched.source) for one in settled}
     database.blocks.adopt_raw(sources, days.first, days.last, recorded_at=at)
-    by_judged: dict[Days, list[int]] = defaultdict(list)
+    by_judged: dict[tuple[int, int], list[int]] = defaultdict(list)
     for one in settled:
         by_judged[one.judged].append(one.touched.channel.channel_id)
-    for judged, channel_ids in by_judged.items():
-        database.exceptions.clear(channel_ids, judged.first, judged.last)
+    for (start_s, end_s), channel_ids in by_judged.items():
+        database.exceptions.clear(channel_ids, start_s, end_s)
     return frozenset(sources)
 
 

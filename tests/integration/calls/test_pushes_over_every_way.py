@@ -17,6 +17,7 @@ from amity.kernel.errors import TransportError
 from amity.kernel.time import epoch_s
 from amity.messaging.meter_access import topics
 from amity.protocols.wrapper.frame import decode_datagram
+from amity.runtime.doors.mqtt_refused import PublishesRefused
 from amity.runtime.files.mqtt import AUTHORITIES, CERTIFICATE
 from amity.runtime.system import SystemClock
 from amity.simulation.counters import MeterCounter, reservation_by_time
@@ -121,6 +122,7 @@ async def test_mqtt_lets_nobody_speak_for_another(
     meters, port = fleet(), free_port()
     one, two = meters[0].meter_id, meters[1].meter_id
     async with head_end(know=known(meters), broker_mqtt_port=free_port(), mqtt_port=port) as running:
+        refused = PublishesRefused(running.folder.broker / "nats-server.log")
         frame = decode_datagram(interval(pusher_of(meters[1]))).payload
         async with await MqttClient.connect(Broker(HOST, port, certificates.context(one)), one) as client:
             await client.publish(topics(two)[0], frame)  # MQTT 3.1.1 acknowledges what it throws away
@@ -130,6 +132,8 @@ async def test_mqtt_lets_nobody_speak_for_another(
             await client.publish(topics(one)[0], b"\x0f nonsense")
         await running.until(lambda: parked(running) == {"undecodable": 1})
         assert pushed(running) == []
+        assert refused.look()
+        assert refused.count == 2
         with pytest.raises(TransportError, match="refuses"):  # certified, and not of the fleet
             await MqttClient.connect(Broker(HOST, port, certificates.context("STRANGER")), "STRANGER")
         foreign = MeterCertificates.make(certificates.folder / "foreign").context(one)

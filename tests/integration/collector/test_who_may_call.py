@@ -46,6 +46,7 @@ class Door:
         files = Folder(folder)
         authority.issue(files.certificates, **{"uri": HEADEND_URI, **issued})
         self.came_in: list[Identity] = []
+        self.callers: list[RelayPeer] = []
         self.listener = RelayListener(server_context(relay_files(files)), self._greet)
         self.port = 0
 
@@ -64,7 +65,11 @@ async def door(authority: Authority, tmp_path: Path) -> AsyncIterator[Door]:
     opened = Door(authority, tmp_path / "headend")
     opened.port = await opened.listener.start("127.0.0.1", 0)
     yield opened
+    for caller in opened.callers:
+        caller.close()
     await opened.listener.close()
+    async with asyncio.timeout(TIMEOUT_S):
+        await asyncio.gather(*(caller.ended for caller in opened.callers))
 
 
 async def call(door: Door, folder: Path, change: Callable[[ssl.SSLContext], None] = lambda _: None) -> RelayPeer:
@@ -74,6 +79,7 @@ async def call(door: Door, folder: Path, change: Callable[[ssl.SSLContext], None
     hears = Hears()
     peer = await dial(Destination("localhost", door.port), context, lambda _: hears, TIMEOUT_S)
     peer.hears = hears  # type: ignore[attr-defined]
+    door.callers.append(peer)
     return peer
 
 
@@ -94,14 +100,13 @@ async def is_turned_away(door: Door, folder: Path, change: Callable[[ssl.SSLCont
 
 async def test_a_collector_of_our_ca_comes_in_by_its_name(door: Door, authority: Authority, tmp_path: Path) -> None:
     authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
-    peer = await call(door, tmp_path / "dc7")
+    await call(door, tmp_path / "dc7")
     async with asyncio.timeout(TIMEOUT_S):
         while not door.came_in:  # noqa: ASYNC110 - the other end is a little later
             await asyncio.sleep(0.01)
     assert [(one.role, one.name) for one in door.came_in] == [("collector", "DC7")]
     assert len(door.came_in[0].fingerprint) == 64
     assert door.listener.turned_away.count == 0
-    peer.close()
 
 
 async def test_no_certificate(door: Door, authority: Authority, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from tests.integration.demo.running_demo import RunningDemo, running_demo, wait_for
 
 pytestmark = pytest.mark.slow
+HANGS_AFTER_S = 600
 
 
 def once(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -154,6 +154,28 @@ def test_days_since_a_single_snapshot_are_not_looked_at_again_with_every_deliver
     assert max(looked_at) <= 3, "the day and what its neighbours reach, not all days since the snapshot"
 
 
+@pytest.mark.parametrize(("later", "values"), [(3, [10] * 48), (5, [10, -1, *[10] * 46])], ids=["whole", "with a gap"])
+def test_a_wrong_sum_stands_whatever_a_later_day_brings(database: ItDatabase, later: int, values: list[int]) -> None:
+    """Half days; the later one is compared from noon of the first on, and what ended there is none of its business."""
+    totals = {0: 0, 1: 999, 3: 999 + 2 * 480, 5: 999 + 4 * 480}
+    half_day_s = SECONDS_PER_DAY // 2
+    snapshots = [register(totals[half], MIDNIGHT_S + half * half_day_s) for half in totals if half <= later]
+    take(database, delivery("a", series(0, [10] * later * 48), registers=tuple(snapshots)))
+    assert rules(database) == [("register-sum-check", 0, 48)]
+    take(database, delivery("b", series(later * 48, values)))
+    assert ("register-sum-check", 0, 48) in rules(database)
+
+
+def test_what_was_missing_before_the_first_snapshot_is_found_no_more_when_it_came(database: ItDatabase) -> None:
+    noon_s = MIDNIGHT_S + 3 * SECONDS_PER_DAY // 2
+    snapshots = (register(0, noon_s), register(480, noon_s + SECONDS_PER_DAY // 2))
+    day = [10] * 4 + [-1] * 40 + [10] * 52
+    take(database, delivery("a", series(0, day * 2), registers=snapshots))
+    assert rules(database) == [("missing-intervals", 4, 40), ("missing-intervals", 100, 40)]
+    take(database, delivery("b", series(4, [10] * 40), series(100, [10] * 40)))
+    assert rules(database) == []
+
+
 def test_a_register_without_intervals_is_only_kept(database: ItDatabase) -> None:
     take(database, delivery("r", registers=(register(1, MIDNIGHT_S),)))
     assert list(database.exceptions.open()) == []

@@ -210,6 +210,29 @@ def test_whoever_sends_beyond_its_credit_is_cut_off() -> None:
         far.receive(everything(greedy))
 
 
+@pytest.mark.parametrize("stream", [CONTROL, ALARMS])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_fragment_of_nothing_is_refused(stream: int, last: bool) -> None:
+    """Nobody sends one, and it would cost its sender no credit."""
+    with pytest.raises(RelayError, match="without an octet"):
+        Link(opens=True).receive(Packer().pack(Fragment(stream, last, b"").encode()))
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=40))
+def test_a_link_gives_no_more_at_once_than_is_wanted(portions: list[int]) -> None:
+    near, far, heard = Link(opens=True), Link(opens=False), []
+    for number in range(50):
+        near.send(CONTROL, Ping(number).encode())
+    wire = everything(near)
+    for portion in portions:
+        some, wire = far.receive(wire, portion), b""
+        assert len(some) <= portion
+        heard += some
+    heard += far.receive(b"")
+    assert [decode(one.message) for one in heard] == [Ping(number) for number in range(50)]
+    assert far.fragments_in == 50
+
+
 def test_a_message_without_end_is_cut_off() -> None:
     far = Link(opens=False)
     endless = b"".join(Fragment(CONTROL, False, bytes(4096)).encode() for _ in range(40))

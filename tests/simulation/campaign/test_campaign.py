@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from io import StringIO
@@ -14,12 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from amity.domain.jobs import Bundle
-from amity.headend.jobs.ports import JobStore, LeaseTerms
+from amity.collector.confirmations import Confirmations
+from amity.collector.forwarder import Forwarder
+from amity.collector.ports import Disk, PushStore
+from amity.domain.collection import Outcome
+from amity.domain.jobs import Bundle, Lease
+from amity.headend.collectors.ports import ForwardedPushes
+from amity.headend.jobs.ports import Finished, JobStore, LeaseTerms
 from amity.headend.ports import CollectionStore, Publisher, PushCounterStore, Saving
+from amity.kernel.errors import AmityError
 from amity.messaging.broker import JetStreamPublisher
+from amity.protocols.relay.peer import Peer
 from amity.simulation.campaign.disk import Workshop
-from amity.simulation.campaign.nodes import Parts
+from amity.simulation.campaign.parts import Parts
 from amity.simulation.campaign.running import Choice, failure_lines, run_campaign
 from amity.simulation.campaign.settings import settings_of
 from amity.simulation.campaign.telling import Verdict, tell
@@ -50,7 +58,14 @@ def test_everything_holds_in_a_world(workshop: Workshop, seed: int) -> None:
     assert looked_at >= {str(one) for one in Invariant} - {str(one) for one in NOT_IN_EVERY_WORLD}
 
 
-NOT_IN_EVERY_WORLD = (Invariant.NO_REPLAY, Invariant.PUSHES_ONCE, Invariant.ALARMS_ONCE)
+NOT_IN_EVERY_WORLD = (
+    Invariant.NO_REPLAY,
+    Invariant.PUSHES_ONCE,
+    Invariant.PUSHES_ARRIVE,
+    Invariant.ALARMS_ONCE,
+    Invariant.ALARMS_SOON,
+    Invariant.COUNTERS_RISE,
+)
 
 
 def test_a_seed_tells_the_same_story_twice_and_another_seed_another(workshop: Workshop) -> None:
@@ -205,12 +220,101 @@ class LeasesHoldNobodyOff(Parts):
         return OverAtOnce(database.jobs)  # type: ignore[return-value]
 
 
+class PushesAreThrownAway(Parts):
+    """Each push is confirmed and nobody has it."""
+
+    def collection(self, database: OtDatabase) -> CollectionStore:
+        return StoresNoPushes(database.collection)  # type: ignore[return-value]
+
+
+class StoresNoPushes(Wrapped):
+    def save_all(self, savings: Sequence[Saving]) -> None:
+        self._real.save_all([one for one in savings if one.delivery.outcome is not Outcome.PUSHED])
+
+
+CONFIRMED_EARLIER_S = 30.0
+
+
+class StoresPushesLater(Wrapped):
+    """Says of pushes that it has them and tries to store them later, once."""
+
+    def save_all(self, savings: Sequence[Saving]) -> None:
+        pushed = [one for one in savings if one.delivery.outcome is Outcome.PUSHED]
+        self._real.save_all([one for one in savings if one not in pushed])
+        asyncio.get_running_loop().call_later(CONFIRMED_EARLIER_S, self._store, pushed)
+
+    def _store(self, pushed: Sequence[Saving]) -> None:
+        with suppress(AmityError):
+            self._real.save_all(pushed)
+
+
+class PushesAreConfirmedBeforeTheyAreStored(Parts):
+    def collection(self, database: OtDatabase) -> CollectionStore:
+        return StoresPushesLater(database.collection)  # type: ignore[return-value]
+
+
+class TakesForKept(Forwarder):
+    """Deletes what was under way on a link that is lost."""
+
+    def left(self, peer: Peer) -> None:
+        self._kept.update(number for number, way in self._under_way.items() if way[0] is peer)
+        super().left(peer)
+
+
+class CollectorsForgetWhatWasUnderWay(Parts):
+    def forwarder(self, store: PushStore, disk: Disk, confirmations: Confirmations) -> Forwarder:
+        return TakesForKept(store, disk, confirmations)
+
+
+class RemembersNoPush(Wrapped):
+    def known(self, _push_id: str) -> bool:
+        return False
+
+    def first(self, _push_id: str, _at: datetime) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class ForwardedPushesAreNotRemembered(Parts):
+    def forwarded(self, database: OtDatabase) -> ForwardedPushes:
+        return RemembersNoPush(database.forwarded_pushes)  # type: ignore[return-value]
+
+
+class AnyLeaseWillDo(Wrapped):
+    """Takes jobs back under a lease that others followed."""
+
+    def __init__(self, real: object, newest: dict[str, Lease]) -> None:
+        super().__init__(real)
+        self._newest = newest
+
+    def lease(self, terms: LeaseTerms, limit: int, now: datetime) -> Sequence[Bundle]:
+        bundles = self._real.lease(terms, limit, now)
+        self._newest.update((one.lease.meter_id, one.lease) for one in bundles)
+        return bundles
+
+    def finish(self, finished: Collection[Finished], now: datetime) -> frozenset[Lease]:
+        held = self._real.finish([one._replace(lease=self._newest[one.lease.meter_id]) for one in finished], now)
+        return frozenset(one.lease for one in finished if self._newest[one.lease.meter_id] in held)
+
+
+class FencesAreNotCompared(Parts):
+    def __init__(self) -> None:
+        self._newest: dict[str, Lease] = {}
+
+    def jobs(self, database: OtDatabase) -> JobStore:
+        return AnyLeaseWillDo(database.jobs, self._newest)  # type: ignore[return-value]
+
+
 PLANTED = {
     CountersReservedAfterUse: (Invariant.COUNTERS_SENT, 1),
     CourierAcknowledgesEarly: (Invariant.WHOLE, 3),
     ProgressMovesBeforeTheReadings: (Invariant.WHOLE, 3),
     PushesAreNotCompared: (Invariant.PUSHES_ONCE, 4),
     LeasesHoldNobodyOff: (Invariant.ONE_ASSOCIATION, 3),
+    PushesAreThrownAway: (Invariant.PUSHES_ARRIVE, 1),
+    PushesAreConfirmedBeforeTheyAreStored: (Invariant.PUSHES_ARRIVE, 3),
+    CollectorsForgetWhatWasUnderWay: (Invariant.PUSHES_ARRIVE, 1),
+    ForwardedPushesAreNotRemembered: (Invariant.PUSHES_ONCE, 6),
+    FencesAreNotCompared: (Invariant.FENCED, 26),
 }
 
 

@@ -15,6 +15,7 @@ from amity.protocols.wrapper.frame import encode as wrapped
 from amity.simulation.campaign.ears import overheard_pusher
 from amity.simulation.campaign.machine import Machine, MachineClock
 from amity.simulation.campaign.plan import OF_COLLECTORS, Trouble, plan_of
+from amity.simulation.campaign.push_evidence import MeterPushes
 from amity.simulation.campaign.settings import settings_of
 from amity.simulation.campaign.tally import Tally
 from amity.simulation.campaign.telling import Verdict
@@ -95,6 +96,8 @@ def test_a_confirmation_to_a_gateway_is_not_taken_for_one_under_the_key_of_the_m
 class Pushing:
     """As much of a `Pusher` as hears; it believes nothing."""
 
+    waiting = frozenset((b"push",))
+
     def hearing(self, *, alarm: bool) -> Callable[[bytes], bool] | None:
         return None if alarm else lambda _octets: False
 
@@ -102,7 +105,7 @@ class Pushing:
 def test_a_meter_hears_the_confirmation_of_its_push_whichever_meter_was_on_the_line(
     witness: Witness, wire: Wire
 ) -> None:
-    pusher = overheard_pusher(cast("Pusher", Pushing()), partial(wire.heard, "M", 1))
+    pusher = overheard_pusher(cast("Pusher", Pushing()), partial(wire.heard, "M", 1), MeterPushes(lambda: 0.0))
     assert pusher.hearing(alarm=True) is None
     hears = pusher.hearing(alarm=False)
     assert hears is not None

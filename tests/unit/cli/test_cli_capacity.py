@@ -36,6 +36,18 @@ def test_the_workload_is_what_was_asked_for() -> None:
     assert hourly["plans"][0]["cores"]["headend"] == pytest.approx(24 * daily["plans"][0]["cores"]["headend"])
 
 
+def test_the_page_shows_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    page = (Path(__file__).parents[3] / "docs" / "capacity.md").read_text(encoding="utf-8")
+    assert f"```\namity capacity\n```\nprints, by the costs that come with it:\n```\n{printed()}```\n" in page
+
+
+def test_a_warning_stands_before_the_figures() -> None:
+    text = printed("--meters", "1000000", "--interval-minutes", "1", "--channels", "8")
+    assert text.startswith("warning: 11,520 values of a meter a day lie outside what was measured (96 to 384)")
+    assert "warning" not in printed()
+
+
 def test_costs_may_come_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         printed("--costs", str(tmp_path / "none.toml"))

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventClass, EventKind, MeterEvent, Severity
-from amity.domain.jobs import JobKind, JobState
+from amity.domain.jobs import JobKind, JobOutcome, JobState, Priority
+from amity.headend.jobs.ports import Finished, LeaseTerms
 from amity.headend.ports import Endpoint
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import ConfigurationError
@@ -58,6 +60,20 @@ def test_events_are_listed_by_class_and_severity_and_unknown_codes_by_themselves
     assert "7001" in amity("events", "list", "--dir", folder, "--meter", "M1")
     (unknown,) = json.loads(amity("events", "unknown", "--dir", folder, "--json"))
     assert (unknown["code"], unknown["events"]) == (7001, 1)
+
+
+def test_no_word_of_an_event_is_cut_where_the_terminal_is_narrow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gasp = MeterEvent(
+        EventKind.POWER_DOWN, 0, NOW, "power lost", log="alarm-2", event_class=EventClass.POWER,
+        severity=Severity.ALARM, pushed=True,
+    )  # fmt: skip
+    named = "QUILLON-0000000000000017"
+    with closing(open_it_database(folder / "it" / "it.sqlite")) as database:
+        pushed = Delivery("p", named, "p", NOW, Outcome.PUSHED, events=(gasp,))
+        database.deliveries.record(pushed, b"", received_at=NOW)
+    monkeypatch.setenv("COLUMNS", "60")
+    _, line = amity("events", "list", "--dir", folder).splitlines()
+    assert line.split() == ["2026-11-20T06:17:42Z", named, "alarm", "power", "power", "lost", "alarm-2", "0", "yes"]
 
 
 def test_a_gasp_that_was_pushed_and_then_read_is_listed_once_and_begins_an_outage(folder: Path) -> None:
@@ -132,7 +148,24 @@ def test_a_report_with_groups_and_its_evidence(folder: Path, database: OtDatabas
     rows = rows_of(evidence)
     assert told["against"] == sum(row["verdict"] == "missed" for row in rows)
     assert len(rows) == sum(one["counted"] + one["excluded"] for one in told["results"] if one["group"] == "all")
-    assert "complete by 24:00" in amity("sla", "report", *arguments)
+    assert "24:00" in amity("sla", "report", *arguments)
+
+
+def test_no_figure_of_a_report_is_cut_where_the_terminal_is_narrow(
+    folder: Path, database: OtDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.jobs.enqueue([request(name, priority=Priority.ON_DEMAND) for name in ("M1", "N3")], NOW)
+    done_at = NOW + timedelta(seconds=49.8)
+    for bundle in database.jobs.lease(LeaseTerms("w"), 9, done_at):
+        done = tuple(JobOutcome(job.job_id, JobState.DONE) for job in bundle.jobs)
+        database.jobs.finish([Finished(bundle.lease, done)], done_at)
+    monkeypatch.setenv("COLUMNS", "80")
+    level = ("--preset", "uk-dcc", "--zone", "UTC", "--date", NOW.date(), "--dir", folder, "--by", "profile")
+    shown = amity("sla", "report", *level).splitlines()
+    assert "…" not in "".join(shown)
+    (found,) = (line.split() for line in shown if "all" in line and "49.8" in line)
+    assert found[-3:] == ["49.8", "49.8", "49.8"]
+    assert all(len(line) <= 80 for line in shown if "%" in line)
 
 
 def test_figures_for_prometheus_are_those_of_the_report(folder: Path, database: OtDatabase) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shlex
 import socket
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from amity.devices.profiles import Framing, SignOn
 from amity.devices.settings import Authentication
 from amity.headend.ports import Endpoint, MeterSecrets
 from amity.headend.routes import HdlcLink, Host, Route, SerialLine
-from amity.kernel.errors import ConfigurationError
+from amity.kernel.errors import ConfigurationError, TransportError
 from amity.messaging.codec import ProtobufCodec
 from amity.runtime.system import SystemClock
 from amity.simulation.carriers import Carried
@@ -311,6 +312,26 @@ def test_install_says_what_it_does_and_then_that_nothing_is_left(tmp_path: Path)
     config.chmod(0o600)
     pieces = json.loads(run(*args, "--json").stdout)["pieces"]
     assert {piece["done"] for piece in pieces} == {"same"}
+
+
+def test_a_service_that_cannot_start_says_so_in_error_log_too(configuration: Path):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        edit(configuration, "port: 8470", f"port: {held.getsockname()[1]}")
+        with pytest.raises(TransportError, match="cannot listen"):
+            run("serve", "--config", str(configuration), "--roles", "web")
+    line = only_error(configuration)
+    assert line["level"] == "error"
+    assert "cannot listen on 127.0.0.1" in line["event"]
+    assert line["remedy"].startswith("end the program that holds the port")
+
+
+def test_several_attempts_are_not_told_as_one_moment(configuration: Path):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    edit(configuration, "attempts: 1", "attempts: 2")
+    run("meter", "add", "M1", f"127.0.0.1:{port}", "--level", "none", "--config", str(configuration))
+    told = run("meter", "ping", "M1", "--config", str(configuration))
+    assert re.match(r"meter M1: refused after 2 attempts, the last of \d+ ms, correlation \w+\n", told.stdout)
 
 
 def test_uninstall_says_what_goes_and_what_stays(tmp_path: Path):

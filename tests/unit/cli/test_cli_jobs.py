@@ -4,15 +4,16 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from amity.cli.job_selection import change_all
 from amity.cli.main import app
 from amity.domain.jobs import JobOutcome, JobState
-from amity.headend.jobs.ports import Finished, LeaseTerms
+from amity.headend.jobs.ports import Finished, JobQuery, LeaseTerms
 from amity.headend.ports import Endpoint
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import ConfigurationError, NotFoundError
@@ -38,8 +39,8 @@ def database(folder: Path) -> Iterator[OtDatabase]:
     opened.close()
 
 
-def amity(*arguments: object, status: int = 0) -> str:
-    result = CliRunner().invoke(app, [str(one) for one in arguments])
+def amity(*arguments: object, status: int = 0, typed: str = "") -> str:
+    result = CliRunner().invoke(app, [str(one) for one in arguments], input=typed)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == status, result.output
@@ -73,6 +74,99 @@ def test_what_ended_is_history_and_what_is_discarded_says_by_whom(folder: Path, 
     assert json.loads(amity("jobs", "history", "--meter", "M2", "--dir", folder, "--json")) == []
 
 
+def dead_letters(database: OtDatabase, *meters: str) -> None:
+    database.jobs.enqueue([request(meter) for meter in meters], NOW)
+    for _ in meters:
+        end(database, JobState.DEAD, told="wrong key", remedy="mend the key")
+
+
+def states(database: OtDatabase) -> dict[str, JobState]:
+    return {job.meter_id: job.state for job in database.job_book.find(JobQuery(limit=None))}
+
+
+def test_the_dead_letters_of_one_meter_are_tried_again(folder: Path, database: OtDatabase) -> None:
+    dead_letters(database, "M1", "M2")
+    told = amity("jobs", "retry", "--meter", "M1", "--yes", "--dir", folder)
+    assert told == "1 of 1 jobs wait again\n"
+    assert states(database) == {"M1": JobState.WAITING, "M2": JobState.DEAD}
+
+
+@pytest.mark.parametrize("selection", [("--all",), ("--state", "dead")])
+def test_all_dead_letters_are_changed_after_a_question_with_their_number(
+    folder: Path, database: OtDatabase, selection: tuple[str, ...]
+) -> None:
+    dead_letters(database, "M1", "M2", "M3")
+    database.jobs.enqueue([request("M4")], NOW)
+    question = "Discard 3 jobs of 3 meters (3 dead)?"
+    refused = amity("jobs", "discard", *selection, "--dir", folder, typed="n\n", status=1)
+    assert question in refused
+    assert "nothing was changed" in refused
+    assert set(states(database).values()) == {JobState.DEAD, JobState.WAITING}
+    assert "3 of 3 jobs are discarded" in amity("jobs", "discard", *selection, "--dir", folder, typed="y\n")
+    assert states(database) == dict.fromkeys(["M1", "M2", "M3"], JobState.CANCELLED) | {"M4": JobState.WAITING}
+
+
+def test_many_jobs_are_changed_by_a_program_only_with_its_word(folder: Path, database: OtDatabase) -> None:
+    dead_letters(database, "M1", "M2")
+    with pytest.raises(ConfigurationError, match="nobody is asked"):
+        amity("jobs", "retry", "--all", "--json", "--dir", folder)
+    done = json.loads(amity("jobs", "retry", "--all", "--yes", "--json", "--dir", folder))
+    assert done == {"found": 2, "changed": 2}
+    assert json.loads(amity("jobs", "retry", "--all", "--yes", "--json", "--dir", folder)) == {"found": 0, "changed": 0}
+    assert amity("jobs", "retry", "--all", "--dir", folder) == "no such job: nothing to do\n"
+
+
+def test_what_waits_is_discarded_only_when_that_is_said(folder: Path, database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1"), request("M2")], NOW)
+    assert "nothing to do" in amity("jobs", "discard", "--meter", "M1", "--yes", "--dir", folder)
+    amity("jobs", "discard", "--meter", "M1", "--state", "waiting", "--yes", "--dir", folder)
+    assert states(database) == {"M1": JobState.CANCELLED, "M2": JobState.WAITING}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("retry",), "which job"),
+        (("retry", "abc", "--all"), "one JOB or many"),
+        (("discard", "abc", "--meter", "M1"), "one JOB or many"),
+        (("retry", "--state", "waiting"), "waiting"),
+        (("discard", "--state", "done"), "done"),
+    ],
+)
+@pytest.mark.usefixtures("database")
+def test_a_selection_that_means_nothing_is_refused(folder: Path, arguments: tuple[str, ...], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        amity("jobs", *arguments, "--dir", folder)
+
+
+def test_what_was_mended_in_the_meantime_is_left_alone(database: OtDatabase) -> None:
+    """Somebody else tried one of them again while the question stood there."""
+    dead_letters(database, "M1", "M2")
+    found = database.job_book.find(JobQuery())
+    database.job_book.retry(found[0].job_id, NOW)
+    assert change_all(database.jobs, found, lambda job_id: database.job_book.retry(job_id, NOW)) == 1
+    assert states(database) == {"M1": JobState.WAITING, "M2": JobState.WAITING}
+
+
+def test_a_list_that_is_cut_off_says_so(folder: Path, database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1"), request("M2"), request("M3")], NOW)
+    assert "there are more" not in amity("jobs", "list", "--limit", 3, "--dir", folder)
+    cut = amity("jobs", "list", "--limit", 2, "--dir", folder)
+    assert "there are more than these 2: --limit, --meter" in cut
+    assert cut.count("registers") == 2
+    told = CliRunner().invoke(app, ["jobs", "list", "--limit", "2", "--dir", str(folder), "--json"])
+    assert len(json.loads(told.stdout)) == 2
+    assert "there are more" in told.stderr
+
+
+def test_a_job_that_is_discarded_tells_no_longer_what_to_mend(folder: Path, database: OtDatabase) -> None:
+    dead_letters(database, "M1")
+    amity("jobs", "discard", "--all", "--yes", "--dir", folder)
+    (job,) = json.loads(amity("jobs", "history", "--dir", folder, "--json"))
+    assert job["next"] == ""
+    assert job["told"].endswith("before: wrong key")
+
+
 @pytest.mark.usefixtures("database")
 def test_a_job_that_is_not_there_is_told(folder: Path) -> None:
     with pytest.raises(NotFoundError, match="no job"):
@@ -104,6 +198,7 @@ def test_a_meter_that_is_not_known_is_not_queued(folder: Path) -> None:
         amity("meter", "read", "M9", "--dir", folder)
 
 
+@pytest.mark.usefixtures("database")
 def test_schedules_are_listed_checked_and_looked_ahead(folder: Path) -> None:
     assert "default: every 0:01:00" in amity("schedules", "list", "--dir", folder)
     (folder / "ot" / "schedules.toml").write_text(SCHEDULE)
@@ -119,8 +214,51 @@ def test_schedules_are_listed_checked_and_looked_ahead(folder: Path) -> None:
         amity("schedules", "next", "day", "--dir", folder)
 
 
+def schedules(folder: Path, *texts: str) -> None:
+    (folder / "ot" / "schedules.toml").write_text("".join(texts))
+
+
+@pytest.mark.usefixtures("database")
+def test_a_meter_begins_only_in_schedules_that_select_it(folder: Path) -> None:
+    others = SCHEDULE.replace('"night"', '"others"') + 'meters = ["X*"]\n'
+    far = SCHEDULE.replace('"night"', '"far"') + 'networks = ["10.0.0.0/8"]\n'
+    schedules(folder, SCHEDULE, others, far)
+    told = amity("schedules", "next", "--count", 2, "--meter", "M1", "--dir", folder).splitlines()
+    assert ["begins" in line for line in told] == [True, True, False, False]
+    assert told[2:] == ["others  M1 is not of this schedule", "far  M1 is not of this schedule"]
+    lines = json.loads(amity("schedules", "next", "--count", 1, "--meter", "M1", "--dir", folder, "--json"))
+    assert [(one["schedule"], one["begin"] is None) for one in lines] == [
+        ("night", False), ("others", True), ("far", True),
+    ]  # fmt: skip
+    with pytest.raises(ConfigurationError, match="no meter is called 'M9'"):
+        amity("schedules", "next", "--meter", "M9", "--dir", folder)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_schedule_with_a_zone_is_told_in_its_local_time_too(folder: Path) -> None:
+    schedules(folder, SCHEDULE, SCHEDULE.replace('"night"', '"utc"').replace("Europe/Berlin", "UTC"))
+    after = ("--after", "2026-03-28T12:00:00Z", "--count", 1, "--dir", folder)
+    night, utc = amity("schedules", "next", *after).splitlines()
+    assert night == "night  2026-03-29T01:00:00Z (2026-03-29T03:00:00+02:00 Europe/Berlin)"
+    assert utc == "utc  2026-03-29T02:15:00Z"
+    (line,) = json.loads(amity("schedules", "next", "night", "--meter", "M1", *after, "--json"))
+    assert (line["local"], line["zone"]) == ("2026-03-29T03:00:00+02:00", "Europe/Berlin")
+    begin, local = (datetime.fromisoformat(line[key]) for key in ("begin", "begin_local"))
+    assert (begin, local.utcoffset()) == (local, timedelta(hours=2))
+    told = amity("schedules", "next", "night", "--meter", "M1", *after)
+    assert told.endswith(f"  begins {line['begin']} ({line['begin_local']} Europe/Berlin)\n")
+    listed = amity("schedules", "list", "--dir", folder).splitlines()
+    assert [" Europe/Berlin)" in line for line in listed] == [True, False]
+
+
+def test_a_check_can_be_read_by_programs(tmp_path: Path) -> None:
+    file = tmp_path / "new.toml"
+    file.write_text(SCHEDULE)
+    assert json.loads(amity("schedules", "check", file, "--json")) == {"file": str(file), "schedules": ["night"]}
+
+
 def test_a_wrong_file_is_told_with_line_and_key(tmp_path: Path) -> None:
     wrong = tmp_path / "new.toml"
     wrong.write_text(SCHEDULE.replace("1 h", "1 fortnight"))
-    with pytest.raises(ConfigurationError, match=r"new.toml, line 6: schedule.jitter"):
+    with pytest.raises(ConfigurationError, match=r"new.toml, line 6: jitter of schedule 'night': "):
         amity("schedules", "check", wrong)

@@ -39,6 +39,18 @@ def test_a_new_folder_gets_the_packaged_mapping_to_edit(path: Path) -> None:
     assert path.exists()
 
 
+def test_what_is_written_is_its_owners_alone(path: Path) -> None:
+    MappingFile(path)
+    (path.parent / "mapping.last-good.json").chmod(0o644)  # as an older Amity left it
+    edit(path, GOOD % 2)
+    assert MappingFile(path).refusal is None
+    path.unlink()
+    MappingFile(path)
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()} == {
+        "mapping.json": "0o600", "mapping.last-good.json": "0o600",
+    }  # fmt: skip
+
+
 def test_an_edit_comes_into_force_at_the_next_poll(path: Path) -> None:
     edit(path, GOOD % 1)
     file = MappingFile(path)

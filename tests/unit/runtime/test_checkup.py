@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from amity.domain.collection import Delivery, Outcome
+from amity.headend.mapping_file import MappingFile
 from amity.headend.ports import Progress
 from amity.kernel.errors import StorageError
-from amity.runtime.checkup import backlog, clock, disk
+from amity.runtime.checkup import backlog, clock, disk, ports
 from amity.runtime.checkup.all_checks import examine
 from amity.runtime.checkup.backlog import check_backlog, check_broker
 from amity.runtime.checkup.check import Check, State, guarded
@@ -23,6 +26,7 @@ from amity.runtime.checkup.clock import Synchronisation, check_clock, kernel_clo
 from amity.runtime.checkup.keys import check_keys
 from amity.runtime.checkup.limits import check_open_files, check_serial_ports
 from amity.runtime.checkup.ports import Door, check_door, doors
+from amity.runtime.files.schedules import ScheduleFile
 from amity.runtime.folder import Folder
 from amity.runtime.gateway.config import load_gateway
 from amity.runtime.install.layout import UNIT, Place
@@ -86,6 +90,16 @@ def test_a_mapping_that_is_broken_is_told_with_its_line(configuration: Path):
     assert any("mapping.json" in check.found for check in failed)
 
 
+def test_what_amity_itself_writes_into_one_folder_is_well(tmp_path: Path):
+    folder = Folder(tmp_path)
+    folder.create()
+    MappingFile(folder.mapping, folder.last_good_mapping)
+    ScheduleFile(folder.schedules, folder.last_good_schedules)
+    checks = examine(None, tmp_path, NOW)
+    assert {named(checks, name).state for name in ("mapping", "schedules")} == {State.OK}
+    assert not any("install" in check.next_step or "systemctl" in check.next_step for check in checks)
+
+
 def test_schedules_that_are_broken_are_told(configuration: Path):
     (configuration / "schedules.toml").write_text("[")
     failed = [check for check in examine(configuration, None, NOW) if check.state is State.FAIL]
@@ -111,17 +125,43 @@ def test_the_kernel_answers_or_says_nothing():
     assert found is None or found.error_s_max >= 0
 
 
-def test_a_port_is_free_ours_or_somebody_elses(monkeypatch: pytest.MonkeyPatch):
+def test_a_port_is_free_ours_or_somebody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-        monkeypatch.setattr("amity.runtime.checkup.ports.holder_of", lambda _port: "/usr/bin/otherd")
-        assert check_door(Door("x", "127.0.0.1", port)).state is State.FAIL
-        monkeypatch.setattr("amity.runtime.checkup.ports.holder_of", lambda _port: "/opt/amity/bin/amity serve")
-        assert check_door(Door("x", "127.0.0.1", port)).state is State.OK
+        door, folder = Door("x", "127.0.0.1", port), Folder(tmp_path)
+        monkeypatch.setattr(ports, "holder_of", lambda _port: None)
+        assert check_door(door, folder).found == "in use; by whom only root can see"
         monkeypatch.undo()
-        assert str(port) in check_door(Door("x", "127.0.0.1", port)).name
-    assert check_door(Door("x", "127.0.0.1", port)).found.startswith("free")
-    assert check_door(Door("x", "192.0.2.1", port)).state is State.FAIL
+        stranger = check_door(door, folder)
+        assert (stranger.state, stranger.name) == (State.FAIL, f"x ({port})")
+        assert "of another installation" not in stranger.found
+        with (tmp_path / "ot.sqlite").open("w"):  # as a role of this installation has something of it open
+            assert check_door(door, folder).state is State.OK
+    assert check_door(door, folder).found.startswith("free")
+    assert check_door(Door("x", "192.0.2.1", port), folder).state is State.FAIL
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        (("amity", "serve", "--dir", "{here}"), State.OK),
+        (("amity", "serve", "--dir", "{here}-2"), State.FAIL),
+        (("nats-server", "--config", "{here}/broker/nats-server.conf"), State.OK),
+        (("amity", "simulate"), State.FAIL),
+    ],
+)
+def test_an_amity_of_another_folder_on_our_port_is_a_failure(tmp_path: Path, words: tuple[str, ...], state: State):
+    here = tmp_path / "ours"
+    listens = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
+    argv = [sys.executable, "-c", f"{listens}; sys.stdin.read()", *(word.format(here=here) for word in words)]
+    with subprocess.Popen(  # noqa: S603 - our own words
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        found = check_door(Door("x", "127.0.0.1", int(other.stdout.readline())), Folder(here))
+        other.communicate()
+    assert found.state is state
+    assert "in use by" in found.found
 
 
 def certify(path: Path, key: Any, until: datetime) -> None:
@@ -207,18 +247,19 @@ def test_a_key_that_others_can_read_fails(folder: Folder, tmp_path: Path):
 
 
 def test_disks_without_room_and_folders_that_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert disk.check_folder("disk", tmp_path / "gone").state is State.FAIL
+    assert disk.check_folder("disk", tmp_path / "gone", "").state is State.FAIL
     real = os.statvfs(tmp_path)
 
     def with_room(**changed: int) -> Any:
         fields = {name: getattr(real, name) for name in dir(real) if name.startswith("f_")} | changed
         monkeypatch.setattr(disk.os, "statvfs", lambda _path: type("Room", (), fields))
-        return disk.check_folder("disk", tmp_path).state
+        return disk.check_folder("disk", tmp_path, "the old ones").state
 
     block = real.f_frsize
     assert with_room(f_bavail=10_000_000_000 // block, f_favail=10**6) is State.OK
     assert with_room(f_bavail=1_000_000_000 // block, f_favail=10**6) is State.HINT
     assert with_room(f_bavail=100_000_000 // block, f_favail=10**6) is State.FAIL
+    assert "the old ones" in disk.check_folder("disk", tmp_path, "the old ones").next_step
     assert with_room(f_bavail=10_000_000_000 // block, f_files=10**6, f_favail=3) is State.FAIL
 
 
@@ -277,8 +318,11 @@ def test_jobs_that_were_given_up_and_a_schema_of_another_program_are_told(monkey
 def test_a_broker_that_does_not_answer_is_told(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-    (check,) = check_broker(Folder(tmp_path), Settings(broker=BrokerSettings(port=port)))
-    assert (check.state, check.next_step.startswith("sudo systemctl start")) == (State.HINT, True)
+    settings = Settings(broker=BrokerSettings(port=port))
+    (by_hand,) = check_broker(Folder(tmp_path), settings)
+    (installed,) = check_broker(Folder(tmp_path, configuration=tmp_path), settings)
+    assert (by_hand.state, by_hand.next_step) == (State.HINT, f"amity serve --dir {tmp_path}")
+    assert installed.next_step.startswith("sudo systemctl start")
 
 
 def test_a_machine_without_time_zones_is_told(monkeypatch: pytest.MonkeyPatch):

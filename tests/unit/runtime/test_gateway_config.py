@@ -234,3 +234,49 @@ def test_a_missing_file_says_who_writes_it(tmp_path: Path):
     with pytest.raises(ConfigurationError) as caught:
         load_gateway(tmp_path, {})
     assert "amity install" in (caught.value.next_step or "")
+
+
+# ------------------------------------------------------------------ what YAML would read otherwise, or not at all
+@pytest.mark.parametrize(("text", "value"), [("010", 8), ("1:30", 90), ("1_0", 10), ("0b11", 3), ("1:30.5", 90.5)])
+def test_a_number_that_yaml_reads_otherwise_is_refused(text: str, value: float):
+    error = refusal(f"logical_device_id: 1\nclient_address: {text}\n")
+    assert error.what == f"{NAME}, line 2: {text} is {value} to YAML: write it so, or as you meant it"
+
+
+@pytest.mark.parametrize(("text", "value"), [("16", 16), ("0x10", 16)])
+def test_numbers_that_nobody_mistakes_stay(text: str, value: int):
+    assert parse_gateway(f"client_address: {text}\nrequest_timeout: 1.5e+1\n", NAME).client_address == value
+
+
+@pytest.mark.parametrize("key", ["request_timeout", "client_address", "authentication_level", "device_profile"])
+def test_a_value_that_is_left_empty_is_refused(key: str):
+    error = refusal(f"\n{key}:\n")
+    assert error.what.startswith(f"{NAME}, line 2: {key} is empty: ")
+    assert error.next_step
+
+
+def test_a_section_that_is_left_empty_is_its_defaults():
+    text = "worker_pool:\npeers_allowed:\nmqtt:\n  port:\ndatabase_url:\nstate_directory:\n"
+    assert parse_gateway(text, NAME) == GatewayFile()
+
+
+# ------------------------------------------------------------------ what fits together
+def test_two_keys_with_one_port_are_refused():
+    error = refusal("listen:\n  port: 4222\n")
+    assert error.what == f"{NAME}, line 2: listen.port and broker.port are both 4222"
+    assert error.next_step == "give listen.port a port of its own"
+    assert "line 4: listen.port and broker.port" in refusal("listen:\n  port: 4300\nbroker:\n  port: 4300\n").what
+
+
+def test_one_port_at_two_addresses_is_no_clash_and_none_is_none():
+    text = "listen: {host: 10.0.0.1, port: 4222}\nbroker: {host: 127.0.0.1, port: 4222}\n"
+    assert parse_gateway(text, NAME).listen.port == 4222
+    assert "both 4222" in refusal(text.replace("10.0.0.1", "'::'")).what
+
+
+def test_a_profile_that_is_none_is_told_with_its_line(tmp_path: Path):
+    configuration = lay_down(tmp_path)
+    edit(configuration, "device_profile: generic", "device_profile: genric")
+    with pytest.raises(ConfigurationError, match=r"dlms_config.yaml, line \d+: device_profile is 'genric'") as caught:
+        load_gateway(configuration, {})
+    assert str(caught.value.next_step).startswith("did you mean generic? known profiles: ")

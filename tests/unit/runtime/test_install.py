@@ -129,7 +129,7 @@ def test_uninstalling_leaves_configuration_keys_data_logs_and_edits(place: Place
     removed, left = take_away(place)
     assert place.at(UNIT) in removed
     assert not place.at(UNIT).exists()
-    assert {edited, place.at(CONFIG), place.at("/var/log/ami")} <= set(left)
+    assert {edited, place.at(CONFIG), place.at("/var/log/ami"), *material(place)} <= set(left)
     for path in (edited, place.at(CONFIG), material(place).key, place.at("/var/lib/ami-gateway/ot.sqlite")):
         assert path.exists()
     assert take_away(place)[0] == []

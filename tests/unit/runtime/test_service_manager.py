@@ -4,16 +4,20 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from amity.runtime.folder import Folder
 from amity.runtime.processes.service_manager import ServiceManager
 from amity.runtime.roles import serving
-from amity.runtime.roles.readiness import Readiness, current, stands
+from amity.runtime.roles.headend import run_headend
+from amity.runtime.roles.mdm import run_mdm
+from amity.runtime.roles.readiness import Readiness, current, stands, stood
+from amity.runtime.settings import Settings
 
 
 class Manager:
@@ -100,6 +104,32 @@ async def test_ready_means_that_every_awaited_role_stands():
     await waiting
     current.reset(token)
     stands("broker")  # nobody waits
+
+
+async def test_a_role_waits_for_another_of_its_own_process_and_for_none_elsewhere():
+    token = current.set(Readiness(["broker", "headend"]))
+    waiting = asyncio.create_task(stood("broker"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    stands("broker")
+    await waiting
+    current.set(Readiness(["headend"]))
+    await stood("broker")
+    current.reset(token)
+    await stood("broker")
+
+
+@pytest.mark.parametrize("run", [run_headend, run_mdm])
+async def test_who_needs_the_secret_of_the_broker_waits_for_the_one_of_its_own_process(
+    run: Callable, tmp_path: Path
+) -> None:
+    token = current.set(Readiness(["broker", "headend", "mdm"]))
+    starting = asyncio.create_task(run(Folder(tmp_path), Settings()))
+    await asyncio.wait([starting], timeout=0.2)
+    assert not starting.done(), "there is no broker/*.secret yet"
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    current.reset(token)
 
 
 async def test_nothing_awaited_is_ready_at_once():

@@ -33,3 +33,27 @@ def test_a_wrong_entry_is_named(tmp_path: Path, text: str, named: str) -> None:
         load(path)
     assert named in caught.value.what
     assert caught.value.next_step
+
+
+def test_a_password_is_not_for_all_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "amity.toml"
+    for url in ("postgresql://amity:q@db.example/amity", "postgresql://amity@db.example/amity?password=q"):
+        path.write_text(f'[headend]\ndatabase_url = "{url}"\n')
+        path.chmod(0o644)
+        with pytest.raises(ConfigurationError) as caught:
+            load(path)
+        assert caught.value.next_step == f"chmod 600 {path}"
+        path.chmod(0o600)
+        assert load(path).headend.database_url == url
+    path.write_text('[headend]\ndatabase_url = "postgresql://amity@db.example/amity"\n')
+    path.chmod(0o644)
+    assert load(path).headend.database_url, "nothing to hide"
+
+
+def test_two_keys_with_one_port_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "amity.toml").write_text("[headend]\npush_port = 4222\n")
+    with pytest.raises(ConfigurationError, match=r"headend.push_port and broker.port are both 4222") as caught:
+        load(tmp_path / "amity.toml")
+    assert caught.value.next_step == "give broker.port a port of its own"
+    (tmp_path / "amity.toml").write_text("[headend]\nmetrics_port = 0\n[mdm]\nmetrics_port = 0\n")
+    assert load(tmp_path / "amity.toml") == Settings()

@@ -54,6 +54,26 @@ def test_an_older_copy_that_is_put_back_means_a_new_title(tmp_path: Path) -> Non
     assert start(tmp_path)[0] == Claimed(after.title)
 
 
+def test_a_whole_folder_that_is_put_back_means_a_new_title(tmp_path: Path) -> None:
+    zone, backup = tmp_path / "ot", tmp_path / "backup"
+    zone.mkdir()
+    before, _ = start(zone)
+    shutil.copytree(zone, backup)
+    start(zone, spend=100)
+    shutil.rmtree(zone)
+    shutil.copytree(backup, zone)
+    after, _ = start(zone)
+    assert after.title != before.title
+    assert start(zone)[0] == Claimed(after.title)
+
+
+def test_a_folder_that_moves_on_its_disk_keeps_its_title(tmp_path: Path) -> None:
+    (tmp_path / "ot").mkdir()
+    before, _ = start(tmp_path / "ot")
+    (tmp_path / "ot").rename(tmp_path / "elsewhere")
+    assert start(tmp_path / "elsewhere")[0] == Claimed(before.title)
+
+
 def test_a_missing_mark_means_a_new_title(tmp_path: Path) -> None:
     before, _ = start(tmp_path)
     (tmp_path / "last-start").unlink()

@@ -58,6 +58,40 @@ def test_a_job_that_another_did_has_its_times(database: OtDatabase) -> None:
     assert found[first].took == 2 * MINUTE
 
 
+def test_a_job_that_is_tried_again_was_asked_for_when_it_might_first_begin(database: OtDatabase) -> None:
+    (job_id,) = database.jobs.enqueue([request("M1", not_before=NOW + MINUTE)], NOW)
+    for minute in (1, 3):
+        end(
+            database, NOW + minute * MINUTE, state=JobState.WAITING, not_before=NOW + (minute + 2) * MINUTE, afresh=True
+        )
+    database.called_in.due_now("M1", NOW + 4 * MINUTE)
+    assert database.job_book.job(job_id).not_before == NOW + 4 * MINUTE
+    end(database, NOW + 6 * MINUTE)
+    found = records(database)[job_id]
+    assert (found.asked_at, found.took) == (NOW + MINUTE, 5 * MINUTE)
+
+
+def test_what_a_person_retries_is_judged_as_it_was_asked_for(database: OtDatabase) -> None:
+    (job_id,) = database.jobs.enqueue([request("M1", priority=Priority.BULK)], NOW)
+    end(database, NOW + MINUTE, state=JobState.DEAD)
+    assert database.job_book.retry(job_id, NOW + 9 * MINUTE).priority is Priority.ON_DEMAND, "done at once all the same"
+    end(database, NOW + 10 * MINUTE)
+    found = records(database)[job_id]
+    assert (found.priority, found.asked_at, found.took) == (Priority.BULK, NOW, 10 * MINUTE)
+
+
+def test_a_scheduled_job_that_does_an_urgent_one_too_stays_a_scheduled_one(database: OtDatabase) -> None:
+    (first,) = database.jobs.enqueue([request("M1", not_before=NOW + 9 * MINUTE)], NOW)
+    urgent = request("M1", key="urgent", priority=Priority.ON_DEMAND)
+    database.jobs.enqueue([urgent], NOW)
+    end(database, NOW + MINUTE)
+    found = records(database)
+    scheduled = found[first]
+    assert (scheduled.priority, scheduled.asked_at) == (Priority.SCHEDULED, NOW + 9 * MINUTE)
+    assert scheduled.took == timedelta(0), "done before it was asked for"
+    assert (found[urgent.job_id].priority, found[urgent.job_id].took) == (Priority.ON_DEMAND, MINUTE)
+
+
 def test_what_waits_is_counted_by_priority_and_lane(database: OtDatabase) -> None:
     assert (database.measures.outbox(), database.measures.job_queues(NOW)) == ([], [])
     database.jobs.enqueue([request("M1"), request("M2"), request("M3", not_before=NOW + MINUTE)], NOW)

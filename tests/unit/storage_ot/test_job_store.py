@@ -90,6 +90,46 @@ def test_a_job_that_has_no_deadline_keeps_none_when_one_is_coalesced(database: O
     assert [job.deadline for job in bundle.jobs] == [None]
 
 
+def failed(database: OtDatabase, until: datetime, *, afresh: bool = False) -> str:
+    """A job that was tried, or found no way to its meter, and waits until then."""
+    (job_id,) = database.jobs.enqueue([request("M1", priority=Priority.BULK)], NOW)
+    (bundle,) = database.jobs.lease(TERMS, 1, NOW)
+    database.jobs.finish([done(bundle, JobState.WAITING, not_before=until, afresh=afresh)], NOW)
+    return job_id
+
+
+@pytest.mark.parametrize("afresh", [False, True])
+def test_the_next_fire_does_not_pull_forward_a_job_that_backs_off(database: OtDatabase, *, afresh: bool) -> None:
+    again = NOW + minutes(10)
+    backs_off = failed(database, again, afresh=afresh)
+    fire = request("M1", key="next fire", not_before=NOW + minutes(1), deadline=NOW + minutes(99))
+    assert database.jobs.enqueue([fire], NOW) == [backs_off]
+    job = database.job_book.job(backs_off)
+    assert (job.not_before, job.priority) == (again, Priority.SCHEDULED)
+    assert database.jobs.lease(TERMS, 1, again - minutes(1)) == []
+    (bundle,) = database.jobs.lease(TERMS, 1, again)
+    assert [one.job_id for one in bundle.jobs] == [backs_off]
+
+
+def test_a_job_that_backs_off_keeps_its_place_by_the_more_urgent_class(database: OtDatabase) -> None:
+    """Its rank is that of a scheduled job from its own beginning on: not the fire's, which would overtake others."""
+    again = NOW + minutes(60)
+    failed(database, again)
+    database.jobs.enqueue([request("M1", key="next fire", not_before=NOW + minutes(1))], NOW)
+    database.jobs.enqueue(
+        [request("M2", not_before=again - minutes(1)), request("M3", not_before=again + minutes(1))], NOW
+    )
+    order = [one.meter_id for one in database.jobs.lease(TERMS, 5, again + minutes(2))]
+    assert order == ["M2", "M1", "M3"]
+
+
+def test_who_waits_does_not_wait_for_the_end_of_a_break(database: OtDatabase) -> None:
+    backs_off = failed(database, NOW + minutes(10))
+    database.jobs.enqueue([request("M1", priority=Priority.ON_DEMAND, key="person", not_before=NOW)], NOW)
+    (bundle,) = database.jobs.lease(TERMS, 1, NOW)
+    assert [(one.job_id, one.not_before, one.attempts) for one in bundle.jobs] == [(backs_off, NOW, 2)]
+
+
 def test_an_ended_job_coalesces_nothing(database: OtDatabase) -> None:
     database.jobs.enqueue([request("M1", key="a")], NOW)
     (bundle,) = database.jobs.lease(TERMS, 1, NOW)

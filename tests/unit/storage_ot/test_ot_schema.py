@@ -16,6 +16,7 @@ from amity.headend.jobs.ports import LeaseTerms
 from amity.headend.ports import Endpoint, Heard, PushClaim, Standing
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import StorageError
+from amity.kernel.time import EPOCH
 from amity.storage.migrations import upgrade
 from amity.storage.ot.database import MIGRATIONS, OtDatabase, open_database
 from amity.storage.ot.tables import metadata
@@ -140,6 +141,56 @@ def check_what_was_lacking(opened: OtDatabase) -> None:
     first = TimeSpan(day.replace(hour=1), day.replace(hour=2))
     second = TimeSpan(day.replace(hour=3, microsecond=500_000), day.replace(hour=4))
     assert found == {"a": (first, second), "b": (), "c": ()}
+
+
+BEFORE_AS_ASKED = "0019"
+"""The newest revision in which nothing but `not_before` said when a job was asked for."""
+BEFORE_AS_ASKED_JOB = """
+INSERT INTO job (job_id, meter_id, kind, priority, state, rank, not_before, created_at, requested_by, reason,
+                 correlation_id, attempts, worker, started_at, told, remedy, coalesced_into)
+    VALUES ('{job_id}', 'M1', 'ping', 2, '{state}', 0, {not_before}, 1000000, '', '', '', {attempts}, '', {started_at},
+            '', '', '')
+"""
+
+
+def database_before_as_asked(engine: Engine) -> None:
+    """Brings an empty database to the revision before: jobs that were moved by their tries, and some that were not."""
+    upgrade(engine, MIGRATIONS, BEFORE_AS_ASKED)
+    jobs = {
+        "never begun": ("waiting", 0, "NULL", 5),
+        "first try": ("done", 1, 5_000_000, 5),
+        "waits again": ("waiting", 1, 5_000_000, 9),
+        "too late": ("expired", 1, 5_000_000, 9),
+        "second try": ("done", 2, 5_000_000, 9),
+        "due at once": ("done", 1, 5_000_000, 0),
+    }
+    with engine.begin() as connection:
+        for job_id, (state, attempts, started_at, due_s) in jobs.items():
+            connection.exec_driver_sql(
+                BEFORE_AS_ASKED_JOB.format(
+                    job_id=job_id, state=state, attempts=attempts, started_at=started_at, not_before=due_s * 1_000_000
+                )
+            )
+    engine.dispose()
+
+
+def check_when_they_were_asked(opened: OtDatabase) -> None:
+    found = {one.job_id: one for one in opened.job_log.since(EPOCH)}
+    opened.close()
+    assert {job_id: (one.asked_at - EPOCH).seconds for job_id, one in found.items()} == {
+        "never begun": 5,
+        "first try": 5,
+        "waits again": 1,
+        "too late": 1,
+        "second try": 1,
+        "due at once": 1,
+    }
+    assert {one.priority for one in found.values()} == {Priority.SCHEDULED}
+
+
+def test_jobs_from_before_it_was_kept_were_asked_for_no_later_than_is_known(tmp_path: Path) -> None:
+    database_before_as_asked(open_sqlite(tmp_path / "ot.sqlite"))
+    check_when_they_were_asked(open_database(tmp_path / "ot.sqlite"))
 
 
 def test_what_jobs_told_before_there_was_a_column_for_it_is_still_what_they_lack(tmp_path: Path) -> None:

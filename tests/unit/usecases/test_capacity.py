@@ -21,7 +21,7 @@ COSTS = Costs(
         "database_octets": 300, "wal_octets": 400, "mdm_octets": 500,
     },
     memory={"headend_mb": 100, "broker_mb": 50, "mdm_mb": 80, "meter_octets": 1000, "association_octets": 50_000},
-    limits={"leases_per_s": 1000},
+    limits={"leases_per_s": 1000}, values=(96, 1152),
 )  # fmt: skip
 MILLION = Load(1_440_000, interval_minutes=5, channels=4, window_h=4, session_s=10, used=0.5)
 
@@ -76,6 +76,26 @@ def test_what_one_process_or_one_database_cannot_is_said() -> None:
     notes = "\n".join(plan(replace(MILLION, meters=20_000_000), COSTS).notes)
     assert "several installations" in notes
     assert "were ever leased" in notes
+
+
+@pytest.mark.parametrize(("interval_minutes", "channels", "asked"), [(1, 8, "11,520"), (60, 3, "72"), (5, 5, "1,440")])
+def test_more_or_fewer_values_than_were_measured_are_warned_of(
+    interval_minutes: int, channels: int, asked: str
+) -> None:
+    made = plan(replace(MILLION, interval_minutes=interval_minutes, channels=channels), COSTS)
+    assert made.warning.startswith(f"{asked} values of a meter a day lie outside what was measured (96 to 1,152)")
+
+
+def test_the_warning_names_the_figures_that_do_not_grow() -> None:
+    note = plan(replace(MILLION, channels=8), COSTS).warning
+    assert "do not grow with the values, and are too small: database_cpu_ms, broker_cpu_ms, segments," in note
+    assert "headend_cpu_ms" not in note
+    assert "too small" not in plan(replace(MILLION, interval_minutes=60, channels=1), COSTS).warning
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_the_packaged_costs_hold_for_the_values_that_were_measured(channels: int) -> None:
+    assert plan(Load(10_000, channels=channels), packaged_costs()).warning == ""
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,15 @@ def _document(delivery: Delivery, word: str) -> dict[str, object]:
     }
 
 
+def _took(delivery: Delivery) -> str:
+    """Of several attempts only the last is in the delivery."""
+    if delivery.attempts == 1:
+        return f"in {delivery.duration_ms} ms"
+    return f"after {delivery.attempts} attempts, the last of {delivery.duration_ms} ms"
+
+
 def _lines(delivery: Delivery, word: str, folder: Folder) -> list[str]:
-    head = [f"meter {delivery.meter_id}: {delivery.outcome} in {delivery.duration_ms} ms, correlation {word}"]
+    head = [f"meter {delivery.meter_id}: {delivery.outcome} {_took(delivery)}, correlation {word}"]
     if not delivery.outcome.answered:
         failure = read_told(delivery.detail)
         remedy = remedy_for(failure, folder)

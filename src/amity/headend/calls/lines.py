@@ -58,6 +58,7 @@ class CalledLines:
         self.on_line = on_line
         self._claims: dict[str, list[_Claim]] = {}
         self._meter_of: dict[CalledLine, str] = {}
+        self._only_named: set[str] = set()
 
     def __len__(self) -> int:
         """How many meters are on the line."""
@@ -103,8 +104,24 @@ class CalledLines:
         claims = self._claims.get(meter_id)
         return claims[0].line if claims else None
 
+    def line_for_session(self, meter_id: str) -> CalledLine | None:
+        """The same; `only_named` then speaks of this session, also when the line has ended since."""
+        self._only_named.discard(meter_id)
+        claims = self._claims.get(meter_id)
+        if not claims:
+            return None
+        if not claims[0].proven:
+            self._only_named.add(meter_id)
+        return claims[0].line
+
+    def only_named(self, meter_id: str) -> bool:
+        """Whether all that whoever was spoken with last did, to be taken for this meter, was to say its name."""
+        return meter_id in self._only_named
+
     def told(self, delivery: Delivery) -> None:
         """How reading a meter went: it proved itself, or whoever named it is cut off."""
+        if delivery.outcome.answered:
+            self._only_named.discard(delivery.meter_id)
         claims = self._claims.get(delivery.meter_id)
         if not claims:
             return
@@ -132,7 +149,7 @@ class CalledInConnector:
         """Raise TransportError when the meter has no line open, or it is lent."""
         if not endpoint.route.calls_in or endpoint.route.collector:
             return await self._otherwise.connect(endpoint, timeout_s)
-        line = self._lines.line_of(endpoint.meter_id)
+        line = self._lines.line_for_session(endpoint.meter_id)
         if line is None:
             raise NotCalledInError(str(endpoint.route))
         return await line.open(endpoint.route, endpoint.client, endpoint.server, timeout_s)

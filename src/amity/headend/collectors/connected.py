@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from amity.headend.collectors.ports import (
 from amity.headend.collectors.report import Report, read_report
 from amity.headend.ports import Disk
 from amity.kernel.errors import AmityError, StorageError, TransportError
-from amity.kernel.time import EPOCH, Clock, from_epoch_s
+from amity.kernel.time import Clock, epoch_s, from_epoch_s
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.errors import RelayError
 from amity.protocols.relay.link import Traffic
@@ -44,8 +43,6 @@ from amity.protocols.wrapper.frame import WrapperError, decode_datagram
 
 _TAKEN_TOGETHER_MAX: Final = 64
 _DISK_RETRY_S: Final = 2.0
-_AT_MS_MAX: Final = round((datetime.max.replace(tzinfo=UTC) - EPOCH).total_seconds()) * 1000 - 1000
-"""What has an instant at all; one that is still to come is taken for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +89,7 @@ class ConnectedCollector:
         self.admitted = False
         self.gone = False
         self.taken = 0
+        self.unreadable = 0
         self.last_error: AmityError | None = None
 
     # -------------------------------------------------------------- the way to meters
@@ -146,11 +144,12 @@ class ConnectedCollector:
             "octets_out": traffic.packed_out,
             "channels": self.channels,
             "pushes_taken": self.taken,
+            "unreadable": self.unreadable,
         }
 
     # -------------------------------------------------------------- called by the link
     def received(self, arrived: Arrived, message: Message) -> None:
-        """A message of the collector."""
+        """A message of the collector: before it is admitted its hello, and nothing else."""
         if arrived.stream >= FIRST_CHANNEL:
             channel = self._channels.get(arrived.stream)
             if channel is not None:
@@ -159,12 +158,12 @@ class ConnectedCollector:
         match message:
             case Hello(version) if not self._hello.done():
                 self._hello.set_result(version)
-            case Push(at_ms=at_ms) if self.admitted and arrived.stream != CONTROL and at_ms <= _AT_MS_MAX:
+            case Push() if self.admitted and arrived.stream != CONTROL:
                 self._pushes.put_nowait((arrived, message))
             case CalledIn(name) if self.admitted:
                 self._office.called_in(self.presented.name, name)
-            case Quality(document):
-                self.report = read_report(document)
+            case Quality(document) if self.admitted:
+                self._reported(document)
             case _:
                 raise RelayError(f"a collector says {type(message).__name__} where it has no place")
 
@@ -175,6 +174,14 @@ class ConnectedCollector:
             channel.lost()
         self._task.cancel()
         self._on_change(self)
+
+    def _reported(self, document: str) -> None:
+        """What is no report costs a collector nothing but that: the pushes that it holds are worth more."""
+        report = read_report(document)
+        if report is None:
+            self.unreadable += 1
+        else:
+            self.report = report
 
     # -------------------------------------------------------------- work
     async def over(self) -> None:
@@ -262,12 +269,15 @@ class ConnectedCollector:
                 return answer
 
     async def _take(self, push: Push) -> bytes | None:
-        """Return when the collector may delete it, with what its meter waits to hear."""
-        office, push_id = self._office, push.push_id.hex()
+        """Return when the collector may delete it, with what its meter waits to hear.
+
+        An instant that is still to come, or beyond every calendar, is that of a broken clock: it is taken for now.
+        """
+        office, push_id, now = self._office, push.push_id.hex(), self._office.clock.now()
         if await office.disk(lambda: office.forwarded.known(push_id)):
             return None
-        frame, heard_at = decode_datagram(push.frame), from_epoch_s(push.at_ms // 1000)
-        first = partial(office.forwarded.first, push_id, office.clock.now())
+        frame, heard_at = decode_datagram(push.frame), from_epoch_s(min(push.at_ms // 1000, epoch_s(now)))
+        first = partial(office.forwarded.first, push_id, now)
         caller = HeardBy(self.presented.name, push.peer)
         answer = await office.take(frame, caller, heard_at, first, is_awaited=push.is_awaited)
         self.taken += 1

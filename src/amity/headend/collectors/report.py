@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from amity.protocols.relay.errors import RelayError
-
 OCTETS_MAX: Final = 64 * 1024
 METERS_MAX: Final = 200
 _COUNT_MAX: Final = (1 << 53) - 1
@@ -58,14 +56,14 @@ class Report:
         return asdict(self)
 
 
-def read_report(text: str) -> Report:
-    """The report; what has no place in one is left out. Raise RelayError for what is no JSON object, or too long."""
+def read_report(text: str) -> Report | None:
+    """The report; what has no place in one is left out. None for what is no JSON object, or too long."""
     try:
         document = json.loads(text) if len(text) <= OCTETS_MAX else None
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise RelayError("a collector's quality report is no JSON object", answer=text[:40])
+        return None
     held, meters, rssi_dbm = _object(document, "held"), _object(document, "meters"), document.get("rssi_dbm")
     return Report(
         HeldPushes(*(_count(held, name) for name in ("alarms", "bulk", "octets", "dropped"))),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 from itertools import islice, takewhile
@@ -10,15 +10,16 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from amity.domain.jobs import Blackout, JobRequest, MissedFires, Place, ReadingSchedule
-from amity.headend.jobs.cron import Cron, parse_cron
+from amity.headend.jobs.cron import Cron, offset_change, parse_cron
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import EPOCH, isoformat
 
 _HASH_OCTETS: Final = 8
-_WINDOWS_IN_A_ROW_MAX: Final = 64
 FIRES_AT_ONCE_MAX: Final = 366
 LATE_MAX: Final = timedelta(minutes=1)
 """A fire that is later than this counts as missed."""
+_OPENS_WITHIN: Final = timedelta(days=15)
+"""Windows come again each week, and the one opening of a week may be skipped when clocks change."""
 _LOOK_BACK: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=366 * 9))
 
 
@@ -125,16 +126,23 @@ class Calendar:
         return jitter(self.schedule.name, meter_id, fire, self.schedule.jitter)
 
     def _clear(self, instant: datetime) -> datetime:
-        """The first instant from this one on that lies in no blackout window."""
-        for _ in range(_WINDOWS_IN_A_ROW_MAX):
-            end = max((_end_of(one, instant, self.cron.zone) for one in self.schedule.blackouts), default=instant)
-            if end == instant:
-                return instant
-            instant = end
-        raise ConfigurationError(
-            f"the blackout windows of schedule {self.schedule.name} leave no time to begin",
-            next_step="leave out a window or make it shorter",
-        )
+        """The first instant from this one on at which the wall shows a time in no blackout window."""
+        clear, zone = instant, self.cron.zone
+        while held_by := self._held_by(clear):
+            clear = _next_turn(held_by, clear, zone)
+            if clear - instant > _OPENS_WITHIN:
+                raise ConfigurationError(
+                    f"the blackout windows of schedule {self.schedule.name} leave no time to begin",
+                    next_step="leave out a window or make it shorter",
+                )
+        return clear
+
+    def _held_by(self, instant: datetime) -> Blackout | None:
+        windows = self.schedule.blackouts
+        if not windows:
+            return None
+        shown = instant.astimezone(self.cron.zone)
+        return next((one for one in windows if _holds(one, shown)), None)
 
 
 def jitter(schedule: str, meter_id: str, fire: datetime, most: timedelta) -> timedelta:
@@ -146,21 +154,24 @@ def jitter(schedule: str, meter_id: str, fire: datetime, most: timedelta) -> tim
     return timedelta(seconds=int.from_bytes(digest, "big") * seconds >> 8 * _HASH_OCTETS)
 
 
-def _end_of(blackout: Blackout, instant: datetime, zone: ZoneInfo) -> datetime:
-    """The end of the window that holds this instant; the instant itself when it lies in none."""
+def _holds(window: Blackout, shown: datetime) -> bool:
+    """Whether the wall shows a time in the window: of a day on which it begins, or of the night after one."""
+    today, now = shown.weekday(), shown.time()
+    if window.start < window.end:
+        return today in window.weekdays and window.start <= now < window.end
+    begun_today = today in window.weekdays and window.start <= now
+    return begun_today or ((today - 1) % 7 in window.weekdays and now < window.end)
+
+
+def _next_turn(window: Blackout, instant: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant after this one, which the window holds, at which it may let go.
+
+    That is when the wall shows its end, in either pass of a time that comes twice, or when the clocks change.
+    """
     today = instant.astimezone(zone).date()
-    for day in (today - timedelta(days=1), today):
-        if day.weekday() in blackout.weekdays:
-            start, end = _window(blackout, day, zone)
-            if start <= instant < end:
-                return end
-    return instant
-
-
-def _window(blackout: Blackout, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    last = day if blackout.end > blackout.start else day + timedelta(days=1)
-    return _at(day, blackout.start, zone), _at(last, blackout.end, zone)
-
-
-def _at(day: date, shown: time, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, shown, zone).astimezone(UTC)
+    ends = [datetime.combine(day, window.end, zone) for day in (today, today + timedelta(days=1))]
+    turns = [end.replace(fold=fold).astimezone(UTC) for end in ends for fold in (0, 1)]
+    last = max(turns)
+    if instant.astimezone(zone).utcoffset() != last.astimezone(zone).utcoffset():
+        turns.append(offset_change(instant, last, zone))
+    return min(turn for turn in turns if turn > instant)

@@ -105,11 +105,12 @@ def _instants(shown: datetime, cron: Cron) -> tuple[datetime, ...]:
         return (first,)
     if first < second:  # it comes twice
         return (first, second) if cron.elapsed else (first,)
-    return () if cron.elapsed else (_gap_end(second, first, cron.zone),)
+    return () if cron.elapsed else (offset_change(second, first, cron.zone),)
 
 
-def _gap_end(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The instant in (before, after] at which the zone's offset changes, to the second."""
+def offset_change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """The instant in (before, after] at which the zone's offset changes, on a whole second."""
+    before = before.replace(microsecond=0)
     old = before.astimezone(zone).utcoffset()
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))

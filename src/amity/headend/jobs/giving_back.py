@@ -17,7 +17,7 @@ def finished_of(bundle: Bundle, result: SessionResult, now: datetime, rules: Ret
     drawn = chance()
     outcomes = tuple(_outcome(job, result, now, rules, lambda: drawn) for job in bundle.jobs)
     failure = result.failure
-    rests = rests_until(bundle.lease, now, rules) if failure is not None and failure.tried else None
+    rests = rests_until(bundle.lease, failure, now, rules, lambda: drawn)
     return Finished(bundle.lease, outcomes, tries_left_behind(bundle.lease, failure), rests)
 
 

@@ -16,7 +16,7 @@ from amity.headend.jobs.clock_policy import ClockAction, ClockBands
 from amity.headend.jobs.clock_session import ClockMove, ClockStep
 from amity.headend.jobs.gaps import BackfillRules, backfill
 from amity.headend.jobs.ports import MeterStates
-from amity.headend.jobs.retry import Failure, failure_of
+from amity.headend.jobs.retry import Failure, by_name_only, failure_of
 from amity.headend.jobs.sessions import SessionResult
 from amity.headend.outcomes import worth_retrying
 from amity.headend.plan import Part, Wanted
@@ -199,8 +199,12 @@ class MeterSessions:
             if remembered is not None and fitted.with_readings:
                 remembered.reader.kept(collected)
 
-        failure = None if error is None else failure_of(error, passing=worth_retrying(error))
+        failure = None if error is None else self._failure(endpoint.meter_id, error)
         return SessionResult(failure=failure, behind=collected.behind, saving=saving, kept=remember)
+
+    def _failure(self, meter_id: str, error: AmityError) -> Failure:
+        failure = failure_of(error, passing=worth_retrying(error))
+        return by_name_only(error, failure) if self._surroundings.only_named(meter_id) else failure
 
     def _made_up(self, endpoint: Endpoint, missing: Sequence[TimeSpan]) -> tuple[JobRequest, ...]:
         """A later look for what the meter had no row for: once for each stretch, as long as the meter can have it."""

@@ -53,7 +53,8 @@ class JobStore(Protocol):
         """Take requests; return for each the id of the job that does it.
 
         A request whose key was seen is that job. One of the kind and span of a job of the same meter that still waits
-        is coalesced into it: the earlier beginning, the more urgent class and the later deadline hold.
+        is coalesced into it: the earlier beginning, the more urgent class and the later deadline hold. One that waits
+        for another try begins no earlier for that, unless the request is urgent.
         """
         ...
 
@@ -86,7 +87,7 @@ class JobsPutOff(Protocol):
     """Jobs that wait until there is a way to their meter."""
 
     def due_now(self, meter_id: str, now: datetime) -> None:
-        """What was due before and waits for another try is due now."""
+        """What waits for a way to this meter is due now; breaks that follow a failure are not cut short."""
         ...
 
     def put_off(
@@ -97,11 +98,11 @@ class JobsPutOff(Protocol):
 
 
 class JobQuery(NamedTuple):
-    """Which jobs a person asks for; empty is any. `limit` newest first, ended ones before those that are alive."""
+    """Which jobs a person asks for; empty is any. `limit` (None: all) newest first, ended before those alive."""
 
     meter_id: str = ""
     states: frozenset[JobState] = frozenset()
-    limit: int = 100
+    limit: int | None = 100
     correlation_id: str = ""
 
 

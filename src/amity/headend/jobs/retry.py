@@ -8,10 +8,11 @@ from amity.domain.jobs import Job, JobOutcome, JobState, Lease
 from amity.headend.outcomes import in_use
 from amity.headend.ports import NoWayHereError
 from amity.kernel.backoff import Backoff, Chance
-from amity.kernel.errors import AmityError
+from amity.kernel.errors import AmityError, RemoteProtocolError, RemoteRefusalError, TransportError
 
 _LOOKED_AFTER: Final = timedelta(hours=1)
 _LOOK: Final = "see what the meter said with `amity jobs show`, mend it, then `amity jobs retry`"
+_WHO: Final = "nothing where a stranger said the name: the meter is read when it calls; else check its keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Failure(NamedTuple):
 
     `tried` is false where nobody could be called: the job waits for the line or the collector, and neither an attempt
     nor a try of the meter's day is spent. `busy`: the meter refused because it is in use by somebody else.
+    `by_name_only`: whoever was spoken with had said the meter's name, and nothing showed that it was the meter.
     """
 
     told: str
@@ -50,6 +52,7 @@ class Failure(NamedTuple):
     again_at: datetime | None = None
     tried: bool = True
     busy: bool = False
+    by_name_only: bool = False
 
 
 def failure_of(error: AmityError, *, passing: bool) -> Failure:
@@ -59,10 +62,21 @@ def failure_of(error: AmityError, *, passing: bool) -> Failure:
     return Failure(told, error.next_step or _LOOK, passing, tried=tried, busy=in_use(error))
 
 
+def by_name_only(error: AmityError, failure: Failure) -> Failure:
+    """What this failure is on a line on which a meter was only named: anybody's, at no cost to the meter.
+
+    What is wrong with ourselves, and what nobody was called for, stays what it is.
+    """
+    if not failure.tried or not isinstance(error, TransportError | RemoteProtocolError | RemoteRefusalError):
+        return failure
+    return Failure(f"whoever called in under this name: {failure.told}", _WHO, True, tried=False, by_name_only=True)
+
+
 def after_failure(job: Job, failure: Failure, now: datetime, rules: RetryRules, chance: Chance) -> JobOutcome:
     """The job waits with growing breaks as long as attempts and its deadline allow; `attempts` counts this one."""
     if not failure.tried:
-        return _waits_for_a_way(job, failure, now)
+        until = now + (_name_break(rules, chance) if failure.by_name_only else _LOOKED_AFTER)
+        return _waits_for_a_way(job, failure, now, until)
     if not failure.passing or job.attempts >= rules.attempts_max:
         return JobOutcome(job.job_id, JobState.DEAD, told=failure.told, remedy=failure.remedy)
     again = failure.again_at or now + timedelta(seconds=rules.break_s(job.attempts, chance, busy=failure.busy))
@@ -71,9 +85,13 @@ def after_failure(job: Job, failure: Failure, now: datetime, rules: RetryRules, 
     return JobOutcome(job.job_id, JobState.WAITING, again, told=failure.told, remedy=failure.remedy)
 
 
-def _waits_for_a_way(job: Job, failure: Failure, now: datetime) -> JobOutcome:
+def _name_break(rules: RetryRules, chance: Chance) -> timedelta:
+    """Short, and always the same: the meter itself may be the next to call."""
+    return timedelta(seconds=rules.break_s(1, chance))
+
+
+def _waits_for_a_way(job: Job, failure: Failure, now: datetime, again: datetime) -> JobOutcome:
     """Until a line or a collector is there, which brings the job forward, or its deadline; looked at now and then."""
-    again = now + _LOOKED_AFTER
     if job.deadline is not None and now >= job.deadline:
         return JobOutcome(job.job_id, JobState.EXPIRED, told=failure.told, remedy=failure.remedy)
     return JobOutcome(job.job_id, JobState.WAITING, again, told=failure.told, remedy=failure.remedy, afresh=True)
@@ -86,9 +104,16 @@ def tries_left_behind(lease: Lease, failure: Failure | None) -> int:
     return lease.tries if failure.tried else lease.tries - 1
 
 
-def rests_until(lease: Lease, now: datetime, rules: RetryRules) -> datetime | None:
-    """The next UTC midnight when a meter that failed has used its budget of today; None while some is left."""
-    if lease.tries < rules.tries_a_day:
+def rests_until(
+    lease: Lease, failure: Failure | None, now: datetime, rules: RetryRules, chance: Chance
+) -> datetime | None:
+    """The next UTC midnight when a meter that failed has used its budget of today; None while some is left.
+
+    After a line on which it was only named it rests for a short break: naming it again does not call it again.
+    """
+    if failure is not None and failure.by_name_only:
+        return now + _name_break(rules, chance)
+    if failure is None or not failure.tried or lease.tries < rules.tries_a_day:
         return None
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
 

@@ -8,11 +8,10 @@ from typing import Final, NamedTuple
 from amity.headend.jobs.ports import JobsPutOff
 from amity.headend.jobs.worker import Worker
 from amity.headend.ports import Disk
-from amity.kernel.errors import AmityError, StorageError
+from amity.kernel.errors import AmityError
 from amity.kernel.time import Clock
 
 _LOOK_EVERY_S: Final = 5.0
-_ALL_WAYS_EVERY: Final = 12
 _PUT_OFF_MAX: Final = 256
 
 
@@ -45,30 +44,27 @@ class WaysFollowed:
 
     async def called_in(self, meter_id: str) -> None:
         """A meter is on the line of this node."""
-        await self._take([meter_id])
+        with suppress(AmityError):  # told by whoever reads; looked at again by `run`
+            await self._take([meter_id])
 
     async def run(self) -> None:
-        """What waited for a collector or a line is done once that is there; now and then all of them are gone through.
+        """What waits for a collector or a line that is here is done, and not only what waited when that came.
 
         A node without the way may have taken a meter's jobs, and put them off, while another had it all the time.
         """
-        before, looks = Ways(), 0
         while True:
-            ways = self._ways()
-            new = Ways(ways.meters - before.meters, ways.collectors - before.collectors)
-            before, looks = ways, looks + 1
-            await self._follow(ways if looks % _ALL_WAYS_EVERY == 0 else new)
+            with suppress(AmityError):  # told by whoever reads; looked at again
+                await self._follow(self._ways())
             await asyncio.sleep(self._look_every_s)
 
     async def _follow(self, ways: Ways) -> None:
-        while any(ways):
-            try:
-                meter_ids = await self._disk(lambda: self._jobs.put_off(*ways, self._clock.now(), _PUT_OFF_MAX))
-            except StorageError:  # told by whoever reads
-                return
-            await self._take(meter_ids)
-            if len(meter_ids) < _PUT_OFF_MAX:
-                return
+        """By and by everything that waits now; raise AmityError when the disk fails, as it would at once again."""
+        more = any(ways)
+        while more:
+            meter_ids = await self._disk(lambda: self._jobs.put_off(*ways, self._clock.now(), _PUT_OFF_MAX))
+            if meter_ids:
+                await self._take(meter_ids)
+            more = len(meter_ids) == _PUT_OFF_MAX
 
     async def _take(self, meter_ids: Sequence[str]) -> None:
         now = self._clock.now()
@@ -78,5 +74,4 @@ class WaysFollowed:
                 self._jobs.due_now(meter_id, now)
             return meter_ids
 
-        with suppress(AmityError):  # told by whoever reads; the jobs come to their turn all the same
-            await self._worker.take(due)
+        await self._worker.take(due)

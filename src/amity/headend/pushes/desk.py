@@ -1,9 +1,7 @@
 """What meters push becomes deliveries, by whatever door it comes; strangers are parked and counted, never believed."""
 
-from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -13,8 +11,9 @@ from amity.headend.fitting import fitting
 from amity.headend.message_id import identified
 from amity.headend.ports import Endpoint, Progress, PushClaim, PushCounterStore, Saving
 from amity.headend.pushes.batches import Begin, Keeping, PushBatches
+from amity.headend.pushes.parking import Parked, Parking
 from amity.headend.pushes.repeats import Repeats
-from amity.headend.pushes.senders import Opened, Senders, Signatures, reason_of
+from amity.headend.pushes.senders import Opened, Senders, Signatures
 from amity.headend.reader import defect
 from amity.headend.routes import Gateway
 from amity.headend.surroundings import Surroundings
@@ -24,32 +23,6 @@ from amity.protocols.wrapper.frame import Frame, encode
 
 PARKED_MAX: Final = 256
 """How many of the newest pushes that were not believed are listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """A push that was not believed, as it came."""
-
-    at: datetime
-    peer: str
-    octets: bytes
-    error: AmityError
-
-
-class Parking:
-    """The newest pushes that were not believed, and how many there were of each kind, since the start."""
-
-    def __init__(self, size: int) -> None:
-        self.newest: deque[Parked] = deque(maxlen=size)
-        self.newest_of: dict[str, Parked] = {}
-        self.counts: Counter[str] = Counter()
-
-    def park(self, parked: Parked) -> None:
-        """Keep it; the oldest makes room."""
-        reason = reason_of(parked.error)
-        self.newest.append(parked)
-        self.newest_of[reason] = parked
-        self.counts[reason] += 1
 
 
 class _Arrived(NamedTuple):

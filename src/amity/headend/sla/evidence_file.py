@@ -1,7 +1,8 @@
 """Evidence as CSV (RFC 4180): one line for each meter and day, or job, that a measure is about.
 
 Whoever doubts a figure can compute it again: its share is the lines `met` by those `met` or `missed`, of the measure
-and of the group that stands among `groups`; a percentile is by nearest rank over `took_s`.
+and of the group that stands among `groups`; a percentile is by nearest rank over `took_s`, which is from `asked` to
+`done`.
 """
 
 import csv
@@ -11,7 +12,7 @@ from typing import Final, TextIO
 from amity.headend.sla.report import Evidence
 from amity.kernel.time import isoformat
 
-COLUMNS: Final = ("measure", "groups", "day", "meter", "verdict", "due", "done", "took_s", "by", "why")
+COLUMNS: Final = ("measure", "groups", "day", "meter", "verdict", "asked", "due", "done", "took_s", "by", "why")
 BETWEEN_GROUPS: Final = ";"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,6 +32,7 @@ class EvidenceFile:
             one.day.isoformat(),
             _plain(one.meter_id),
             one.verdict,
+            _instant(one.asked),
             _instant(one.due),
             _instant(one.done),
             "" if one.took is None else one.took.total_seconds(),

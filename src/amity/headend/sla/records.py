@@ -11,8 +11,10 @@ from amity.headend.jobs.lacking import lacking_kept, lacking_told
 
 
 class JobRecord(NamedTuple):
-    """A job as the log has it; of one that another job did, state, times and words are those of the other.
+    """A job as the log has it; of one that another job did, state, begin, end and words are those of the other.
 
+    `priority` is that with which it was asked for, `asked_at` the first moment at which it might begin: neither moves
+    when it is tried again, brought forward or retried by a person.
     `lacking` are the stretches of what a job that is done asked for, for which the meter had no rows.
     """
 
@@ -30,10 +32,13 @@ class JobRecord(NamedTuple):
 
     @property
     def took(self) -> timedelta | None:
-        """From when it might begin to when it was done; None for one that was not."""
+        """From when it might begin to when it was done, all tries included; None for one that was not.
+
+        Nothing for one that was done early, with another.
+        """
         if self.state is not JobState.DONE or self.finished_at is None:
             return None
-        return self.finished_at - self.asked_at
+        return max(self.finished_at - self.asked_at, timedelta(0))
 
     def reads(self, day: TimeSpan) -> bool:
         """True when the job, done, asked for all that was still unread of that day.

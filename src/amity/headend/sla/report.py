@@ -28,8 +28,9 @@ class Verdict(StrEnum):
 class Evidence(NamedTuple):
     """One meter's day or one job that a measure is about. A share is the MET among the MET and the MISSED.
 
-    `due` is until when it was in time, `done` when it was done if ever; `took` what the percentiles are of, None for a
-    day and for a job that was not done. `by` is the job, or the delivery, that decided.
+    `asked` is when a job might first begin, None for a day; `due` until when it was in time, `done` when it was done if
+    ever; `took` what the percentiles are of, None for a day and for a job that was not done. `by` is the job, or the
+    delivery, that decided. `groups` begin with that of all.
     """
 
     measure: str
@@ -37,6 +38,7 @@ class Evidence(NamedTuple):
     day: date
     meter_id: str
     verdict: Verdict
+    asked: datetime | None
     due: datetime | None
     done: datetime | None
     took: timedelta | None
@@ -165,20 +167,17 @@ class _Tally:
         done: datetime | None,
         by: str,
         why: str,
+        asked: datetime | None = None,
         took: timedelta | None = None,
     ) -> None:
         """Count one meter or job, and tell of it."""
-        for result in self._of(meter_id):
-            result.count(verdict, took)
-        groups = self.groups.get(meter_id, ())
-        one = Evidence(self.measure.name, groups, self._day, meter_id, verdict, due, done, took, by, why)
+        groups = (EVERYBODY, *self.groups.get(meter_id, ()))
+        for name in groups:
+            self._results.setdefault(name, Result(self.measure, name)).count(verdict, took)
+        one = Evidence(self.measure.name, groups, self._day, meter_id, verdict, asked, due, done, took, by, why)
         self._tell(one)
         if verdict is Verdict.MISSED:
             self.against.append(one)
-
-    def _of(self, meter_id: str) -> Iterator[Result]:
-        for name in (EVERYBODY, *self.groups.get(meter_id, ())):
-            yield self._results.setdefault(name, Result(self.measure, name))
 
 
 # ------------------------------------------------------------------ meters and their day
@@ -214,7 +213,7 @@ def _judge_job(tally: _Tally, one: JobRecord, now: datetime) -> None:
         verdict, why = Verdict.OPEN, ""
     else:
         verdict, why = Verdict.MISSED, _why(one)
-    tally.add(one.meter_id, verdict, due, one.finished_at, one.job_id, why, took)
+    tally.add(one.meter_id, verdict, due, one.finished_at, one.job_id, why, one.asked_at, took)
 
 
 def _why(one: JobRecord) -> str:

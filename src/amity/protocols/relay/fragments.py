@@ -27,18 +27,22 @@ class Fragment(NamedTuple):
 
 
 class FragmentReader:
-    """Collects octets as the connection delivers them and gives back every fragment that is complete."""
+    """Collects octets as the connection delivers them and gives back the fragments that are complete."""
 
     __slots__ = ("_buffer",)
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, octets: bytes) -> list[Fragment]:
-        """Take what arrived; return the fragments now complete; raise RelayError when it is no relay link."""
+    def feed(self, octets: bytes, most: int | None = None) -> list[Fragment]:
+        """Take what arrived; return the fragments now complete, so many at most: the others wait for the next call.
+
+        Raise RelayError when it is no relay link.
+        """
         self._buffer += octets
-        fragments, at = [], 0
-        while (found := self._at(at)) is not None:
+        fragments: list[Fragment] = []
+        at = 0
+        while (most is None or len(fragments) < most) and (found := self._at(at)) is not None:
             fragment, at = found
             fragments.append(fragment)
         del self._buffer[:at]
@@ -50,6 +54,8 @@ class FragmentReader:
         if head is None or size is None:
             return None
         count, start = size
+        if not count:
+            raise RelayError("a fragment comes without an octet")
         if count > FRAGMENT_OCTETS_MAX:
             raise RelayError(f"a fragment announces {count} octets; {FRAGMENT_OCTETS_MAX} is the most")
         if len(self._buffer) < start + count:

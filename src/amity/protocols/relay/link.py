@@ -58,6 +58,7 @@ class Link:
         self._unpacker = Unpacker()
         self._highest = FIRST_CHANNEL - 1
         self.traffic = Traffic()
+        self.fragments_in = 0
 
     # -------------------------------------------------------------- out
     def open_stream(self) -> int:
@@ -92,16 +93,21 @@ class Link:
         return packed
 
     # -------------------------------------------------------------- in
-    def receive(self, octets: bytes) -> list[Arrived]:
+    def receive(self, octets: bytes, fragments_max: int | None = None) -> list[Arrived]:
         """Take what came over the wire; give the messages that are now whole, credits apart.
+
+        Some hundred octets can unpack to a million fragments: whoever has other things to do takes so many of them at
+        most, and the others by calling again without octets. `fragments_in` counts them.
 
         Raise RelayError when it is no relay link, or the other end takes more than it may.
         """
         plain = self._unpacker.unpack(octets)
         self.traffic.packed_in += len(octets)
         self.traffic.plain_in += len(plain)
+        fragments = self._reader.feed(plain, fragments_max)
+        self.fragments_in += len(fragments)
         arrived = []
-        for fragment in self._reader.feed(plain):
+        for fragment in fragments:
             whole = self._assembler.take(fragment) if self._takes(fragment.stream) else None
             if whole is not None and not (whole.stream == CONTROL and self._is_done_with(whole)):
                 arrived.append(whole)

@@ -11,7 +11,7 @@ from amity.headend.mapping import parse_mapping
 from amity.headend.watched_file import OCTETS_MAX as WATCHED_OCTETS_MAX
 from amity.kernel.errors import AmityError, ConfigurationError
 from amity.runtime.checkup.backlog import check_backlog, check_broker
-from amity.runtime.checkup.check import Check, State, failing, guarded
+from amity.runtime.checkup.check import Check, State, failing, guarded, start_command
 from amity.runtime.checkup.clock import check_clock
 from amity.runtime.checkup.disk import check_disk
 from amity.runtime.checkup.keys import check_keys
@@ -40,7 +40,7 @@ def examine(configuration: Path | None, directory: Path | None, now: datetime) -
     except AmityError as error:
         return [*checks, failing("configuration", error)]
     checks += guarded("configuration", partial(_check_configuration, folder, settings))
-    checks += guarded("ports", partial(check_ports, settings))
+    checks += guarded("ports", partial(check_ports, folder, settings))
     checks += guarded("keys", partial(check_keys, folder, settings, now, _service_user(folder)))
     checks += guarded("serial lines", partial(check_serial_ports, settings.headend.serial_ports))
     checks += guarded("open files", partial(check_open_files, settings, _unit(folder)))
@@ -105,7 +105,8 @@ def _peers(settings: Settings) -> Check:
 
 def _check_state(folder: Folder, settings: Settings, now: datetime) -> Iterator[Check]:
     if not folder.root.exists():
-        raise ConfigurationError(f"{folder.root} is missing", next_step="sudo amity install")
+        step = "sudo amity install" if folder.installed else f"{start_command(folder)} makes it"
+        raise ConfigurationError(f"{folder.root} is missing", next_step=step)
     if folder.configuration is not None:
         become_owner_of(folder.configuration / FILE_NAME, folder.root)
     yield from guarded("disk", partial(check_disk, folder))

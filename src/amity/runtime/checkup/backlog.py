@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from amity.messaging.nats_server import healthy
-from amity.runtime.checkup.check import Check, State
+from amity.runtime.checkup.check import Check, State, start_command
 from amity.runtime.doors.broker_place import broker_folder
 from amity.runtime.folder import Folder
 from amity.runtime.settings import Settings
@@ -34,7 +34,7 @@ def check_broker(folder: Folder, settings: Settings) -> Iterator[Check]:
     if asyncio.run(healthy(broker)):
         yield Check("broker", State.OK, f"answers on port {broker.port}")
     else:
-        step = "sudo systemctl start ami-collector; systemctl status ami-collector"
+        step = start_command(folder) + ("; systemctl status ami-collector" if folder.installed else "")
         yield Check("broker", State.HINT, f"nothing answers on port {broker.port}: the service does not run", step)
 
 

@@ -1,10 +1,12 @@
 """What a check says: its state, what was found, and what to do."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from amity.kernel.errors import AmityError
+from amity.runtime.folder import Folder
 
 
 class State(StrEnum):
@@ -24,6 +26,13 @@ class Check:
     state: State
     found: str
     next_step: str = ""
+
+
+def start_command(folder: Folder) -> str:
+    """How the roles of an installation are started."""
+    if folder.installed:
+        return "sudo systemctl start ami-collector"
+    return f"amity serve --dir {shlex.quote(str(folder.root))}"
 
 
 def failing(name: str, error: AmityError) -> Check:

@@ -1,6 +1,7 @@
 """Is there room, for octets and for files, and may the service write where it has to?"""
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,16 +14,21 @@ _MEGABYTE: Final = 1_000_000
 _SCARCE: Final = 2_000 * _MEGABYTE
 _TOO_LITTLE: Final = 200 * _MEGABYTE
 _FILES_SCARCE: Final = 1000
+_FREE_STATE: Final = (
+    "lower frames_kept_days and jobs_kept_days; a large broker folder says that the MDM side does not fetch: start it."
+    " Delete no file by hand"
+)
+_FREE_LOGS: Final = "rotated logs (*.gz, *.log.1) may be deleted"
 
 
 def check_disk(folder: Folder) -> Iterator[Check]:
     """State and logs; for the user that is asked as."""
-    for name, path in (("disk of the state", folder.root), ("disk of the logs", folder.logs)):
-        yield check_folder(name, path)
+    yield check_folder("disk of the state", folder.root, _FREE_STATE)
+    yield check_folder("disk of the logs", folder.logs, _FREE_LOGS)
 
 
-def check_folder(name: str, path: Path) -> Check:
-    """One folder: there, writable, with room."""
+def check_folder(name: str, path: Path, may_go: str) -> Check:
+    """One folder: there, writable, with room; `may_go` says what may be removed when there is none."""
     try:
         with tempfile.TemporaryFile(dir=path) as trial:
             trial.write(b"room?")
@@ -33,8 +39,9 @@ def check_folder(name: str, path: Path) -> Check:
         )
     free = room.f_bavail * room.f_frsize
     words = f"{free / _MEGABYTE:,.0f} MB free at {path}"
+    step = f"see what is large: du -xh -d 2 {shlex.quote(str(path))} | sort -h | tail; {may_go}"
     if free < _TOO_LITTLE:
-        return Check(name, State.FAIL, words, "free space: at the end nothing can be stored, and nothing is read")
+        return Check(name, State.FAIL, words, f"{step}. When nothing can be stored, nothing is read")
     if room.f_files and room.f_favail < _FILES_SCARCE:
         return Check(name, State.FAIL, f"room for {room.f_favail} more files at {path}", f"df -i {path}")
-    return Check(name, State.HINT if free < _SCARCE else State.OK, words, "free space" if free < _SCARCE else "")
+    return Check(name, State.HINT if free < _SCARCE else State.OK, words, step if free < _SCARCE else "")

@@ -1,6 +1,7 @@
 """Are keys readable by their owner only, and do certificates and keys belong together and hold for a while?"""
 
 import os
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,14 +38,24 @@ def check_keys(folder: Folder, settings: Settings, now: datetime, owner: int) ->
     """
     place = folder.certificates
     own = _Pair("certificate", place / relay.CERTIFICATE, place / relay.KEY, f"have {REQUEST_NAME} signed again")
-    yield _private_key("private key", own.key, owner, State.HINT, "amity install makes one")
-    yield _own_certificate(own, now, needed=_speaks_tls(settings))
+    if folder.installed or _speaks_tls(settings):
+        yield _private_key("private key", own.key, owner, State.HINT, _new_key(folder, own.key))
+        yield _own_certificate(own, now, needed=_speaks_tls(settings))
     if _speaks_tls(settings):
         yield _certificate("CA of collectors and brokers", place / relay.AUTHORITIES, now)
     if settings.headend.mqtt_port is not None:
         yield from _for_mqtt(place, now, owner)
     if folder.keys.exists():
         yield _mode("keys of the meters", folder.keys, owner)
+
+
+def _new_key(folder: Folder, key: Path) -> str:
+    """How a key is made; `amity install` lays none down in one folder."""
+    if folder.installed:
+        return "amity install makes one"
+    place = shlex.quote(str(key.parent))
+    made = f"openssl req -new -newkey rsa:4096 -nodes -keyout {key.name} -out {REQUEST_NAME}"
+    return f"(umask 077; mkdir -p {place}; cd {place}; {made})"
 
 
 def _speaks_tls(settings: Settings) -> bool:

@@ -1,20 +1,38 @@
-"""Are our ports ours? A port is free (the service does not run), held by Amity, or held by somebody else."""
+"""Are our ports ours? A port is free (the service does not run), held by this installation, or by somebody else.
+
+Another installation of Amity on this machine is somebody else: while it holds the port, this one cannot start.
+"""
 
 import errno
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from amity.runtime.checkup.check import Check, State
+from amity.runtime.folder import Folder
 from amity.runtime.settings import Settings
 
 MQTT_TLS: Final = 8883
 HTTPS: Final = 443
 LOOPBACK: Final = "127.0.0.1"
-_OURS: Final = ("amity", "nats-server")
+_SHOWN: Final = 80
 _LISTENING: Final = "0A"
 _TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
+
+
+class Holder(NamedTuple):
+    """A process that listens: its command, and the paths that it names or has open."""
+
+    command: str
+    paths: frozenset[Path]
+
+    def belongs_to(self, folder: Folder) -> bool:
+        """Whether it is of this installation: it was told of its folders, or has something in them open."""
+        own = [one.resolve() for one in (folder.root, folder.configuration, folder.logs) if one is not None]
+        return any(path.is_relative_to(one) for path in self.paths for one in own)
 
 
 class Door(NamedTuple):
@@ -25,10 +43,10 @@ class Door(NamedTuple):
     port: int
 
 
-def check_ports(settings: Settings) -> Iterator[Check]:
+def check_ports(folder: Folder, settings: Settings) -> Iterator[Check]:
     """Every port that is configured; and those of TLS on this machine."""
     for door in doors(settings):
-        yield check_door(door)
+        yield check_door(door, folder)
 
 
 def doors(settings: Settings) -> list[Door]:
@@ -50,7 +68,7 @@ def doors(settings: Settings) -> list[Door]:
     return [door for door in wanted if door.port]
 
 
-def check_door(door: Door) -> Check:
+def check_door(door: Door, folder: Folder) -> Check:
     """Try to listen there for a moment."""
     name = f"{door.name} ({door.port})"
     try:
@@ -62,37 +80,54 @@ def check_door(door: Door) -> Check:
         return Check(name, State.UNKNOWN, "below 1024: only root can try", "sudo amity doctor")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return _held(name, door.port)
+            return _held(name, door.port, folder)
         return Check(
             name,
             State.FAIL,
             f"{door.host} cannot be listened on: {error.strerror}",
-            "correct its host in dlms_config.yaml",
+            f"correct its host in {_settings_file(folder)}",
         )
     return Check(name, State.OK, "free; nothing listens there now")
 
 
-def _held(name: str, port: int) -> Check:
+def _held(name: str, port: int, folder: Folder) -> Check:
     holder = holder_of(port)
     if holder is None:
         return Check(name, State.OK, "in use; by whom only root can see", f"sudo ss -ltnp 'sport = :{port}'")
-    if any(word in holder for word in _OURS):
-        return Check(name, State.OK, f"in use by {holder}")
-    return Check(
-        name, State.FAIL, f"in use by {holder}", "end that program, or choose another port in dlms_config.yaml"
-    )
+    if holder.belongs_to(folder):
+        return Check(name, State.OK, f"in use by {holder.command}")
+    step = f"end that program, or choose another port in {_settings_file(folder)}"
+    return Check(name, State.FAIL, f"in use by {holder.command}, which is not of this installation", step)
 
 
-def holder_of(port: int) -> str | None:
-    """The command of the process that listens on a TCP port; None where it is not ours to see."""
+def _settings_file(folder: Folder) -> str:
+    return "dlms_config.yaml" if folder.installed else folder.settings.name
+
+
+def holder_of(port: int) -> Holder | None:
+    """The process that listens on a TCP port; None where it is not ours to see."""
     sockets = set(_listening_sockets(port))
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if sockets & {str(link.readlink()) for link in (process / "fd").iterdir()}:
-                return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()[:80]
+            opened = set(_open_files(process))
+            if sockets & opened:
+                return _holder(process, opened)
         except OSError:  # not ours, or gone meanwhile
             continue
     return None
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    for link in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield str(link.readlink())
+
+
+def _holder(process: Path, opened: Iterable[str]) -> Holder:
+    words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    here = (process / "cwd").readlink()
+    named = (Path(os.path.normpath(here / word)) for word in words[1:])
+    return Holder(" ".join(words).strip()[:_SHOWN], frozenset((*named, *map(Path, opened))))
 
 
 def _listening_sockets(port: int) -> Iterator[str]:

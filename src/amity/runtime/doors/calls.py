@@ -11,7 +11,8 @@ import structlog
 from amity.headend.calls.callers import Certified, Datagram
 from amity.headend.calls.desk import CallDesk
 from amity.headend.calls.lines import CalledLines
-from amity.headend.pushes.desk import Parked, PushDesk
+from amity.headend.pushes.desk import PushDesk
+from amity.headend.pushes.parking import Parked
 from amity.headend.pushes.senders import reason_of
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import RemoteProtocolError, StorageError
@@ -37,6 +38,7 @@ Peers = Callable[[str], bool]
 
 _WATCH_EVERY_S: Final = 5.0
 _OCTETS_SHOWN: Final = 64
+_SENDERS_SHOWN: Final = 10
 _TOLD_MAX: Final = 256
 """A stranger's name can be as long as a push."""
 _WRAPPED: Final = VERSION.to_bytes(2, "big")
@@ -95,6 +97,7 @@ class CallDoors:
             "at": isoformat(self._surroundings.clock.now()),
             "taken": self.pushes.taken,
             "parked": dict(parking.counts),
+            "senders": dict(parking.senders.most_common(_SENDERS_SHOWN)),
             "turned_away": self.turned_away,
             "dropped": 0 if self._udp is None else self._udp.dropped,
             "connections": 0 if self._tcp is None else self._tcp.open_calls,

@@ -11,6 +11,7 @@ from amity.kernel.errors import AmityError
 from amity.messaging.nats_server import BrokerFolder, NatsServer
 from amity.runtime.databases import open_ot_database
 from amity.runtime.doors.broker_place import broker_folder
+from amity.runtime.doors.mqtt_refused import PublishesRefused
 from amity.runtime.files.mqtt import mqtt_door
 from amity.runtime.folder import Folder
 from amity.runtime.settings import Settings
@@ -35,9 +36,12 @@ class MqttMeters:
         return replace(bare, meters=await asyncio.to_thread(self._meters))
 
     async def run(self, server: NatsServer) -> None:
-        """Tell the running server of every change, until cancelled."""
+        """Tell the running server of every change, and the log of what it refuses, until cancelled."""
+        refused = PublishesRefused(server.folder.log_file)
         while self._door is not None:
             await asyncio.sleep(self._look_every_s)
+            if await asyncio.to_thread(refused.look):
+                _log().warning("publishes refused by the broker", count=refused.count, last=refused.last)
             try:
                 wanted = await self.broker()
                 if wanted != server.folder:

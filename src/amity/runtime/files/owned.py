@@ -77,7 +77,9 @@ def _octets(path: Path, wanted: int, octets_max: int) -> bytes:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _link(path) from error
-        raise ConfigurationError(f"cannot read {path}", answer=error.strerror, next_step="amity install") from error
+        raise ConfigurationError(
+            f"cannot read {path}", answer=error.strerror, next_step=f"look at it: ls -l {shlex.quote(str(path))}"
+        ) from error
 
 
 def _refuse_open(path: Path, about: os.stat_result, wanted: int) -> None:

@@ -1,17 +1,23 @@
 """schedules.toml: when meters are read and under which rules; what is wrong is named with line and key."""
 
-import re
-import tomllib
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from importlib.resources import files
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from amity.domain.jobs import Blackout, GroupSelector, JobKind, MissedFires, Network, Priority, ReadingSchedule
+from amity.domain.jobs import Blackout, GroupSelector, JobKind, MissedFires, Priority, ReadingSchedule
 from amity.headend.jobs.calendar import Calendar
 from amity.headend.jobs.clock_policy import ClockBands
 from amity.headend.jobs.plan import JobPlan
@@ -20,11 +26,22 @@ from amity.headend.jobs.throttle import Limit, ThrottleRules
 from amity.headend.watched_file import WatchedFile
 from amity.kernel.backoff import Backoff
 from amity.kernel.errors import ConfigurationError
-
-_UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SPAN = re.compile(r"(\d{1,6})\s*(s|min|h|d)")
-_WINDOW = re.compile(r"(?:([a-z,-]+)\s+)?(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)")
+from amity.kernel.time import isoformat
+from amity.runtime.files.schedule_values import (
+    Count,
+    Deadline,
+    Gate,
+    Instant,
+    Interval,
+    Name,
+    Names,
+    Ranges,
+    Seconds,
+    Span,
+    Urgency,
+    Window,
+)
+from amity.runtime.files.toml_refusal import TomlText
 
 
 class ScheduleFile(WatchedFile[JobPlan]):
@@ -50,140 +67,67 @@ def packaged_text() -> str:
 
 def parse_plan(text: str, name: str) -> JobPlan:
     """Raise ConfigurationError with line, key and reason."""
+    source = TomlText.parsed(name, text)
     try:
-        return _File.model_validate(tomllib.loads(text)).plan()
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{name}: {error}", next_step="correct that line") from error
+        file = _File.model_validate(source.document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = _located(text, first["loc"])
-        reason = str(first["msg"]).removeprefix("Value error, ")
-        raise ConfigurationError(
-            f"{name}{where}: {reason}",
-            next_step="correct it; docs/jobs.md has every key, `amity schedules check` tries",
-        ) from error
+        raise source.refused(error, _known_keys) from error
+    file.check_names(source)
+    return file.plan()
 
 
-def _located(text: str, loc: Sequence[int | str]) -> str:
-    """`, line 7: schedule 2 (night), cron`, as far as the text shows it."""
-    keys = [str(part) for part in loc if isinstance(part, str)]
-    position = next((part for part in loc if isinstance(part, int)), None)
-    line = _line_of(text.splitlines(), keys, position)
-    words = ".".join(keys) + (f" of number {position + 1}" if position is not None else "")
-    return (f", line {line}" if line else "") + (f": {words}" if words else "")
-
-
-def _line_of(lines: Sequence[str], keys: Sequence[str], position: int | None) -> int:
-    """The line of the innermost key that stands there, counted from 1; 0 when none does."""
-    found, number, seen = 0, 0, -1
-    header: tuple[str, ...] = ()
-    for number, line in enumerate(lines, start=1):
-        if head := re.match(r"\s*\[+([^\]]*)\]", line):
-            header = tuple(part.strip(" \"'") for part in head[1].split(".", 2))
-            seen += head[0].lstrip().startswith("[[")
-            if header == tuple(keys[: len(header)]) and (position is None or seen == position):
-                found = number
-        elif header == tuple(keys[:-1]) and (position is None or seen == position):
-            key = line.partition("=")[0].strip(" \"'")
-            found = number if keys and key == keys[-1] else found
-    return found
-
-
-# ------------------------------------------------------------------ single values
-def span_of(text: object) -> timedelta:
-    """`20 min`, `6 h`, `90 s`, `1 d`; raise ValueError for anything else."""
-    match = _SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError(f"{text!r} is no span of time: write it like '20 min', '6 h', '90 s' or '1 d'")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-
-
-def blackout_of(text: object) -> Blackout:
-    """`07:00-09:00`, `mon-fri 22:00-04:00`, `sat,sun 00:00-24:00`; raise ValueError for anything else."""
-    match = _WINDOW.fullmatch(text.strip().lower()) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError(f"{text!r} is no window: write it like 'mon-fri 07:00-09:00'")
-    days, start, end = match.groups()
-    return Blackout(_time_of(start), _time_of(end), _days_of(days) if days else frozenset(range(7)))
-
-
-def _time_of(text: str) -> time:
-    hour, minute = map(int, text.split(":"))
-    if (hour, minute) == (24, 0):
-        return time()
-    return time(hour, minute)
-
-
-def _days_of(text: str) -> frozenset[int]:
-    days: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if first not in _DAYS or (dash and last not in _DAYS):
-            raise ValueError(f"{part!r} is no day of the week: write mon, tue, wed, thu, fri, sat or sun")
-        start = _DAYS.index(first)
-        count = (_DAYS.index(last) - start) % 7 + 1 if dash else 1
-        days |= {(start + step) % 7 for step in range(count)}
-    return frozenset(days)
-
-
-def _instant_of(value: object) -> datetime:
-    """A TOML date or date-time; what has no zone is UTC."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    if not isinstance(value, datetime):
-        raise ValueError("write a date like 2026-11-20, or a time like 2026-11-20T06:00:00Z")  # noqa: TRY004 - for pydantic
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _network_of(text: object) -> Network:
-    return ip_network(str(text))
-
-
-def _priority_of(text: object) -> Priority:
-    words = {priority.name.lower().replace("_", "-"): priority for priority in Priority}
-    if text not in words:
-        raise ValueError(f"{text!r} is no priority: write {', '.join(words)}")
-    return words[str(text)]
-
-
-_Span = Annotated[timedelta, BeforeValidator(span_of)]
-_Window = Annotated[Any, BeforeValidator(blackout_of)]
-_Range = Annotated[Any, BeforeValidator(_network_of)]
-_Class = Annotated[Any, BeforeValidator(_priority_of)]
-_Instant = Annotated[datetime, BeforeValidator(_instant_of)]
-_Seconds = Annotated[float, Field(ge=0, le=86_400)]
-
-
-# ------------------------------------------------------------------ the file
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _Schedule(_Table):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    name: Name
     cron: str = ""
-    every: Annotated[_Span, Field(ge=timedelta(seconds=5))] | None = None
+    every: Interval | None = None
     zone: str = "UTC"
     read: Annotated[tuple[JobKind, ...], Field(min_length=1)]
-    meters: tuple[str, ...] = ()
-    profiles: tuple[str, ...] = ()
-    networks: tuple[_Range, ...] = ()
-    jitter: _Span = timedelta(0)
-    blackouts: tuple[_Window, ...] = ()
-    deadline: Annotated[_Span, Field(gt=timedelta(0))] | None = None
-    priority: _Class = Priority.SCHEDULED
+    meters: Names = ()
+    profiles: Names = ()
+    networks: Ranges = ()
+    jitter: Span = timedelta(0)
+    blackouts: tuple[Window, ...] = ()
+    deadline: Deadline | None = None
+    priority: Urgency = Priority.SCHEDULED
     missed: MissedFires = MissedFires.COALESCE
-    valid_from: _Instant | None = None
-    valid_until: _Instant | None = None
+    valid_from: Instant | None = None
+    valid_until: Instant | None = None
+
+    @field_validator("cron")
+    @classmethod
+    def _comes(cls, cron: str) -> str:
+        if cron:
+            _check(cron=cron)
+        return cron
+
+    @field_validator("zone")
+    @classmethod
+    def _is_there(cls, zone: str) -> str:
+        _check(zone=zone)
+        return zone
+
+    @field_validator("blackouts")
+    @classmethod
+    def _leave_time(cls, blackouts: tuple[Blackout, ...], info: ValidationInfo) -> tuple[Blackout, ...]:
+        _check(name=info.data.get("name", ""), zone=info.data.get("zone", "UTC"), blackouts=blackouts)
+        return blackouts
+
+    @field_validator("valid_until")
+    @classmethod
+    def _comes_after(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        begins = info.data.get("valid_from")
+        if until is not None and begins is not None and until <= begins:
+            raise ValueError(f"{isoformat(until)} is not after valid_from, {isoformat(begins)}")
+        return until
 
     @model_validator(mode="after")
     def _can_fire(self) -> "_Schedule":
         if bool(self.cron) == (self.every is not None):
             raise ValueError("a schedule has either cron or every")
-        try:
-            Calendar(self.schedule()).check()
-        except ConfigurationError as error:
-            raise ValueError(error.what) from error
         return self
 
     def schedule(self) -> ReadingSchedule:
@@ -204,21 +148,41 @@ class _Schedule(_Table):
         )
 
 
+def _check(**keys: Any) -> None:
+    """Raise ValueError when a schedule with these keys could never fire, or never let a job begin."""
+    usual = {"name": "", "cron": "* * * * *", "zone": "UTC", "kinds": ()}
+    try:
+        Calendar(ReadingSchedule(**{**usual, **keys})).check()
+    except ConfigurationError as error:
+        raise ValueError("; ".join(filter(None, (error.what, error.next_step)))) from error
+
+
 class _Limit(_Table):
-    sessions: Annotated[int, Field(ge=0)] | None = None
-    per_second: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    burst: Annotated[int, Field(ge=1)] = 1
+    sessions: Annotated[Count, Field(ge=0)] | None = None
+    per_second: Annotated[float, Field(strict=True, gt=0, le=100_000)] | None = None
+    burst: Annotated[Count, Field(ge=1)] = 1
 
     def limit(self) -> Limit:
         return Limit(self.sessions, self.per_second, self.burst)
 
 
+class _LimitOfAll(_Limit):
+    """One gate may be shut by its name; all of them would stop the head-end."""
+
+    @field_validator("sessions")
+    @classmethod
+    def _lets_through(cls, sessions: int | None) -> int | None:
+        if sessions == 0:
+            raise ValueError("with 0 sessions no meter would be read: only a gate under [throttle.named] may be shut")
+        return sessions
+
+
 class _Throttle(_Table):
-    all: _Limit = _Limit()
-    collector: _Limit = _Limit()
-    cell: _Limit = _Limit()
-    network: _Limit = _Limit()
-    named: dict[Annotated[str, Field(pattern=r"^(collector|cell|network):.+$")], _Limit] = {}
+    all: _LimitOfAll = _LimitOfAll()
+    collector: _LimitOfAll = _LimitOfAll()
+    cell: _LimitOfAll = _LimitOfAll()
+    network: _LimitOfAll = _LimitOfAll()
+    named: dict[Gate, _Limit] = {}
 
     def rules(self) -> ThrottleRules:
         named = {name: one.limit() for name, one in self.named.items()}
@@ -226,20 +190,28 @@ class _Throttle(_Table):
 
 
 class _Retry(_Table):
-    attempts: Annotated[int, Field(ge=1, le=100)] = 6
-    tries_a_day: Annotated[int, Field(ge=1)] = 24
-    base_s: _Seconds = 10.0
-    limit_s: _Seconds = 3600.0
+    attempts: Annotated[Count, Field(ge=1, le=100)] = 6
+    tries_a_day: Annotated[Count, Field(ge=1)] = 24
+    base_s: Seconds = 10.0
+    limit_s: Annotated[Seconds, Field(validate_default=True)] = 3600.0
+
+    @field_validator("limit_s")
+    @classmethod
+    def _covers_the_base(cls, limit_s: float, info: ValidationInfo) -> float:
+        base_s = info.data.get("base_s", 0.0)
+        if limit_s < base_s:
+            raise ValueError(f"{limit_s:g} is less than base_s, {base_s:g}")
+        return limit_s
 
     def rules(self) -> RetryRules:
         return RetryRules(self.attempts, self.tries_a_day, Backoff(self.base_s, self.limit_s))
 
 
 class _Clock(_Table):
-    fine_s: _Seconds = 5
-    adjust_s: Annotated[float, Field(ge=0, le=900)] = 60  # shift_time moves by 900 s at most
-    set_s: _Seconds = 600
-    guard_s: _Seconds = 30
+    fine_s: Seconds = 5
+    adjust_s: Annotated[float, Field(strict=True, ge=0, le=900)] = 60  # shift_time moves by 900 s at most
+    set_s: Seconds = 600
+    guard_s: Seconds = 30
 
     @model_validator(mode="after")
     def _rises(self) -> "_Clock":
@@ -253,20 +225,25 @@ class _Clock(_Table):
         return ClockBands(*(timedelta(seconds=one) for one in (self.fine_s, self.adjust_s, self.set_s, self.guard_s)))
 
 
+def _several(written: object) -> object:
+    if isinstance(written, dict):
+        raise ValueError("there may be several of them: write [[schedule]], with two pairs of brackets")  # noqa: TRY004 - for pydantic
+    return written
+
+
 class _File(_Table):
-    schedule: tuple[_Schedule, ...] = ()
+    schedule: Annotated[tuple[_Schedule, ...], BeforeValidator(_several)] = ()
     throttle: _Throttle = _Throttle()
     retry: _Retry | None = None
     clock: _Clock = _Clock()
-    take_along: _Span = timedelta(0)
+    take_along: Span = timedelta(0)
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> "_File":
+    def check_names(self, source: TomlText) -> None:
+        """Raise ConfigurationError at the second of two schedules that have one name."""
         names = [one.name for one in self.schedule]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"two schedules are called {twice!r}")
-        return self
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise source.refusal(("schedule", number, "name"), f"two schedules are called {name!r}")
 
     def plan(self) -> JobPlan:
         return JobPlan(
@@ -276,3 +253,17 @@ class _File(_Table):
             clock=self.clock.bands(),
             take_along=self.take_along,
         )
+
+
+_TABLES: Final[dict[str, type[_Table]]] = {
+    "schedule": _Schedule,
+    "throttle": _Throttle,
+    "retry": _Retry,
+    "clock": _Clock,
+}
+
+
+def _known_keys(tables: Sequence[str]) -> Collection[str]:
+    if not tables:
+        return _File.model_fields
+    return (_TABLES[tables[0]] if len(tables) == 1 else _Limit).model_fields

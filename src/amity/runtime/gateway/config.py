@@ -12,11 +12,13 @@ from typing import Final, NamedTuple
 from pydantic import ValidationError
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.doors.shared_ports import first_shared
 from amity.runtime.files.owned import read_owned
+from amity.runtime.files.profiles import catalogue_of
 from amity.runtime.folder import Folder
 from amity.runtime.gateway.file import CONCURRENCY_MAX, GatewayFile
-from amity.runtime.gateway.refusal import refusal
-from amity.runtime.gateway.yaml_lines import OCTETS_MAX, read_yaml
+from amity.runtime.gateway.refusal import refusal, shared_port, unknown_profile
+from amity.runtime.gateway.yaml_lines import OCTETS_MAX, Read, read_yaml
 from amity.runtime.settings import (
     BrokerSettings,
     CollectorSettings,
@@ -51,17 +53,37 @@ def load_gateway(
     Raise ConfigurationError that names file, line, key and what may stand there, or the command that mends its mode.
     """
     path = configuration / FILE_NAME
-    file = parse_gateway(read_owned(path, owner=owner, octets_max=OCTETS_MAX), str(path))
-    return Gateway(_settings(file, environment), _folder(file, configuration), file)
+    file, read = _parsed(read_owned(path, owner=owner, octets_max=OCTETS_MAX), str(path))
+    folder = _folder(file, configuration)
+    _refuse_unknown_profile(str(path), file, read, folder)
+    return Gateway(_settings(file, environment), folder, file)
 
 
 def parse_gateway(text: str, name: str) -> GatewayFile:
     """Read the text of a dlms_config.yaml; raise ConfigurationError as `load_gateway`."""
+    return _parsed(text, name)[0]
+
+
+def _parsed(text: str, name: str) -> tuple[GatewayFile, Read]:
     read = read_yaml(text, name)
     try:
-        return GatewayFile.model_validate({} if read.value is None else read.value)
+        file = GatewayFile.model_validate({} if read.value is None else read.value)
     except ValidationError as error:
         raise refusal(name, read, error.errors()[0]) from error
+    if pair := first_shared(file.ports()):
+        raise shared_port(name, read, *pair)
+    return file, read
+
+
+def _refuse_unknown_profile(name: str, file: GatewayFile, read: Read, folder: Folder) -> None:
+    """The profile is that of the folder, or Amity's; what is wrong within it is told with its own file."""
+    catalogue = catalogue_of(folder.own_profiles)
+    try:
+        catalogue.text(file.device_profile)
+    except ConfigurationError as error:
+        if file.device_profile in catalogue.names():
+            raise
+        raise unknown_profile(name, read, file.device_profile, catalogue.names()) from error
 
 
 # ------------------------------------------------------------------ the same in the words of amity.toml

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from amity.runtime.doors.peers import network_of
+from amity.runtime.doors.shared_ports import Wanted
 from amity.runtime.fleet.authentication_level import ALLOWED, level_of
 
 CONCURRENCY_MAX: Final = 10_000
@@ -46,8 +47,15 @@ class _Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _empty_sections_are_defaults(cls, written: Any) -> Any:
-        """A section of which every line is commented out is nothing to YAML."""
-        return {k: v for k, v in written.items() if v is not None} if isinstance(written, dict) else written
+        """A section or list of which every line is commented out is nothing to YAML; a value left empty is a slip."""
+        if not isinstance(written, dict):
+            return written
+        return {key: value for key, value in written.items() if value is not None or not cls._may_be_empty(key)}
+
+    @classmethod
+    def _may_be_empty(cls, key: str) -> bool:
+        default = cls.model_fields[key].default if key in cls.model_fields else None
+        return isinstance(default, _Part | list) or default in ("", None)
 
 
 class WorkerPool(_Part):
@@ -168,3 +176,19 @@ class GatewayFile(_Part):
     broker: Broker = Broker()
     metrics: Metrics = Metrics()
     console: Console = Console()
+
+    def ports(self) -> tuple[Wanted, ...]:
+        """Every port that is asked for, by its key."""
+        loopback = "127.0.0.1"
+        return (
+            Wanted("listen.port", self.listen.host, self.listen.port),
+            Wanted("mqtt.port", self.mqtt.host, self.mqtt.port),
+            Wanted("mqtt.broker_port", loopback, self.mqtt.broker_port if self.mqtt.port else None),
+            Wanted("collectors.port", self.collectors.host, self.collectors.port),
+            Wanted("collector.alarm_port", self.listen.host, self.collector.alarm_port),
+            Wanted("broker.port", self.broker.host, self.broker.port),
+            Wanted("broker.cluster_port", self.broker.cluster_host, self.broker.cluster_port),
+            Wanted("metrics.headend", loopback, self.metrics.headend),
+            Wanted("metrics.mdm", loopback, self.metrics.mdm),
+            Wanted("console.port", self.console.host, self.console.port),
+        )

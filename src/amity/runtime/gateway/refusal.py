@@ -1,11 +1,13 @@
 """What somebody is told who wrote something else into dlms_config.yaml: line, key, and what may stand there."""
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.doors.shared_ports import Wanted
 from amity.runtime.gateway.file import GatewayFile
 from amity.runtime.gateway.yaml_lines import KeyPath, Read
 
@@ -25,6 +27,26 @@ def refusal(name: str, read: Read, first: ErrorDetails) -> ConfigurationError:
     return ConfigurationError(
         f"{name}, line {line}: {key} is {_shown(first['input'])}: {_reason(first)}",
         next_step=f"give {key} {allowed}" if allowed else f"correct {key}",
+    )
+
+
+def shared_port(name: str, read: Read, one: Wanted, other: Wanted) -> ConfigurationError:
+    """Two keys ask for one port; the later one in the file is the one to correct."""
+    lines = {key: read.lines.get(tuple(key.split("."))) for key in (one.key, other.key)}
+    key = max(lines, key=lambda key: lines[key] or 0)
+    return ConfigurationError(
+        f"{name}, line {lines[key] or 1}: {one.key} and {other.key} are both {one.port}",
+        next_step=f"give {key} a port of its own",
+    )
+
+
+def unknown_profile(name: str, read: Read, profile: str, known: Sequence[str]) -> ConfigurationError:
+    """`device_profile` names a profile that is not there."""
+    likely = difflib.get_close_matches(profile, known, n=1)
+    hint = f"did you mean {likely[0]}? " if likely else ""
+    return ConfigurationError(
+        f"{name}, line {read.line_of(('device_profile',))}: device_profile is {profile!r}: there is no such profile",
+        next_step=f"{hint}known profiles: {', '.join(known)} (amity profile list)",
     )
 
 
@@ -48,6 +70,8 @@ def _reason(first: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "empty"
     return repr(value) if isinstance(value, str | int | float | bool) else f"a {type(value).__name__}"
 
 

@@ -1,5 +1,6 @@
 """YAML as plain values with the line of each key: no tags that make objects, no aliases, no key twice."""
 
+import re
 from collections.abc import Hashable
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +12,10 @@ from amity.kernel.errors import ConfigurationError
 
 OCTETS_MAX: Final = 256 << 10
 _PLAIN_TAGS: Final = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+_NUMBERS: Final = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_PLAIN_NUMBER: Final = re.compile(r"[-+]?(0x[0-9a-fA-F]+|(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?)")
+"""YAML 1.1 reads 010 as eight, 1:30 as ninety and 1_0 as ten; nobody who writes them here means that."""
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -81,6 +86,12 @@ class _Reader:
         return key
 
     def _scalar(self, node: Node) -> Any:
+        if node.tag in _NUMBERS and not _PLAIN_NUMBER.fullmatch(node.value):
+            raise _refusal(
+                self._name,
+                _line(node.start_mark),
+                f"{node.value} is {self._scalars.construct_object(node)} to YAML: write it so, or as you meant it",
+            )
         try:
             return self._scalars.construct_object(node)
         except ConstructorError as error:

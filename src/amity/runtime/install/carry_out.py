@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from amity.kernel.errors import ConfigurationError, StorageError
 from amity.runtime.install.layout import Kind, Piece, Place, pieces
+from amity.runtime.install.material import material
 from amity.runtime.install.survey import MEMORY, Change, Verb, digest, read_memory
 from amity.security.private_files import write_private
 
@@ -63,8 +64,11 @@ def put_down(place: Place, changes: Iterable[Change]) -> None:
 
 
 def take_away(place: Place) -> tuple[list[Path], list[Path]]:
-    """Remove what `put_down` wrote and nobody edited, apart from what stays; what was removed and what was left."""
-    memory, removed, left = read_memory(place), [], []
+    """Remove what `put_down` wrote and nobody edited, apart from what stays; what was removed and what was left.
+
+    Key and request are left.
+    """
+    memory, removed, left = read_memory(place), [], [path for path in material(place) if path.exists()]
     for piece in pieces(place):
         path = place.at(piece.path)
         if not path.exists():

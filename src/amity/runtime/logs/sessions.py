@@ -18,6 +18,7 @@ from structlog.typing import EventDict, WrappedLogger
 from amity.domain.collection import Delivery, Exchange
 from amity.headend.outcomes import read_told
 from amity.headend.ports import CollectionStore, Progress, QueuedDelivery, Saving, Standing
+from amity.kernel.errors import AmityError
 from amity.runtime.folder import Folder
 from amity.runtime.logs.files import LogFile
 from amity.runtime.logs.lines import CORRELATION, logfmt
@@ -59,6 +60,13 @@ class SessionLogs:
         if fields.get("level") in _WORST:
             self.errors.write(logfmt(dict(fields)))
         return fields
+
+    def tell_end(self, error: Exception) -> None:
+        """Write why the process ends, or could not begin: who looks into error.log alone must find it."""
+        told: EventDict = {"level": "error", "event": str(error) or type(error).__name__}
+        if isinstance(error, AmityError):
+            told.update(event=error.what, tried=error.tried, answer=error.answer, remedy=error.next_step)
+        self.errors.write(logfmt({key: value for key, value in told.items() if value is not None}))
 
     def _error_line(self, delivery: Delivery, about: EventDict) -> EventDict:
         failure = read_told(delivery.detail)

@@ -46,7 +46,7 @@ from amity.runtime.metrics.collectors import CollectorLinks
 from amity.runtime.metrics.headend import HeadendState, SessionMetrics
 from amity.runtime.metrics.page import new_registry, serving_metrics
 from amity.runtime.roles.job_work import JobWork
-from amity.runtime.roles.readiness import stands
+from amity.runtime.roles.readiness import stands, stood
 from amity.runtime.roles.system_title import ExchangedError, claim_title, leave_mark
 from amity.runtime.settings import HeadendSettings, Settings
 from amity.runtime.system import SystemClock, random_octets
@@ -63,6 +63,7 @@ _WATCH_EVERY_S = 5.0
 
 async def run_headend(folder: Folder, settings: Settings) -> None:
     """Read the fleet by schedules and jobs, take pushes in and carry deliveries, until cancelled."""
+    await stood("broker")  # which makes our password on its first start
     registry = new_registry()
     metrics = SessionMetrics(registry)
     tell = metrics.counting(log_progress())
@@ -190,6 +191,7 @@ def _surroundings(
         random_octets=random_octets,
         system_title=title,
         connector=CalledInConnector(lines, ReachConnector(MeterConnector(), door.serving, profile_of)),
+        only_named=lines.only_named,
         disk=_on_the_disk_thread,
         endpoints=EndpointsWithDefaults(database.endpoints, profile_of),
         keys=KeyFile(folder.keys),

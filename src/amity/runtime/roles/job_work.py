@@ -24,7 +24,7 @@ from amity.headend.jobs.scheduler import Scheduler
 from amity.headend.jobs.sessions import OnSession
 from amity.headend.jobs.ways import Ways, WaysFollowed
 from amity.headend.jobs.worker import Done, OnDone, Worker
-from amity.headend.ports import Endpoint, Standing
+from amity.headend.ports import Endpoint, NoWayHereError, Standing
 from amity.headend.reader import Collected
 from amity.headend.surroundings import Surroundings
 from amity.kernel.backoff import Backoff
@@ -187,7 +187,9 @@ class JobWork:
         return replace(terms, retry=retry)
 
     def _tell_of(self, collected: Collected) -> None:
-        self._tell(collected.delivery)
+        """Where nobody could be called there was no session; the job and the delivery say what is waited for."""
+        if not isinstance(collected.error, NoWayHereError):
+            self._tell(collected.delivery)
 
     def _tell_of_end(self, done: Done) -> None:
         if self._on_done is not None:

@@ -15,7 +15,7 @@ from amity.runtime.doors.broker_place import broker_access
 from amity.runtime.folder import Folder
 from amity.runtime.metrics.mdm import MdmMetrics
 from amity.runtime.metrics.page import new_registry, serving_metrics
-from amity.runtime.roles.readiness import stands
+from amity.runtime.roles.readiness import stands, stood
 from amity.runtime.settings import Settings
 from amity.runtime.system import SystemClock
 from amity.storage.it.database import ItDatabase, open_database
@@ -25,6 +25,7 @@ from amity.usecases.intake import Intake
 
 async def run_mdm(folder: Folder, settings: Settings) -> None:
     """Store every delivery, acknowledged after its commit, until cancelled."""
+    await stood("broker")  # which makes our password on its first start
     database = open_database(folder.it_database)
     consumer = JetStreamConsumer(broker_access(folder, settings.broker, IT))
     registry = new_registry()

@@ -9,20 +9,22 @@ class Readiness:
     """Waits for roles; those that run in tasks made while it is `current` reach it with `stands`."""
 
     def __init__(self, awaited: Iterable[str]) -> None:
-        self._missing = set(awaited)
-        self._all = asyncio.Event()
-        if not self._missing:
-            self._all.set()
+        self._standing = {role: asyncio.Event() for role in awaited}
 
     def stands(self, role: str) -> None:
         """This role does what it is for."""
-        self._missing.discard(role)
-        if not self._missing:
-            self._all.set()
+        if role in self._standing:
+            self._standing[role].set()
 
     async def all(self) -> None:
         """Return when every awaited role stands."""
-        await self._all.wait()
+        for role in self._standing:
+            await self.of(role)
+
+    async def of(self, role: str) -> None:
+        """Return when this role stands, at once when nobody awaits it."""
+        if role in self._standing:
+            await self._standing[role].wait()
 
 
 current: ContextVar[Readiness | None] = ContextVar("readiness", default=None)
@@ -33,3 +35,10 @@ def stands(role: str) -> None:
     readiness = current.get()
     if readiness is not None:
         readiness.stands(role)
+
+
+async def stood(role: str) -> None:
+    """Return when that role of the same process stands; at once where another process, or none, has it."""
+    readiness = current.get()
+    if readiness is not None:
+        await readiness.of(role)

@@ -3,16 +3,20 @@
 Title and invocation counter make the nonce of AES-GCM (Green Book 9.2.3.3.7.3), so the title stands in the database of
 the counters: a new database has a new title. An older copy of the database that is put back cannot be told from within,
 so each start and each clean stop writes a random mark both there and into a file of the node's own, and a head-end that
-runs renews it all the time. Where they differ, title and counters may not belong together: at a start a new title is
-chosen, and a head-end that runs ends, to be started again. Nodes that share a database share its title, for they share
-its counters; each has a mark. (What this does not see: a copy that is younger than the last mark; one that is put back
-together with the file; one that is put back where only new nodes start.)
+runs renews it all the time. The mark in the database is made of the file's text and of the time at which the disk took
+that file (ctime), which no program that restores can set: a folder that is put back as a whole has no mark either.
+Where they differ, title and counters may not belong together: at a start a new title is chosen, and a head-end that
+runs ends, to be started again. Nodes that share a database share its title, for they share its counters; each has a
+mark. (What this does not see: a copy that is younger than the last mark; a disk that is put back block by block, as a
+snapshot of a virtual machine is; a copy that is put back where only new nodes start.)
 """
 
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -53,9 +57,8 @@ def claim_title(database: OtDatabase, folder: Path, *, shared: bool = False) -> 
             next_step=f"remove {folder / _MARK_FILE}: a new title is chosen at the next start",
         )
     with _alone(folder):
-        mark = _random_mark()
-        database.identity.mark(mark, _mark(folder / _MARK_FILE))
-        write_private(folder / _MARK_FILE, mark)
+        before = _mark(folder / _MARK_FILE)
+        database.identity.mark(_new_mark(folder / _MARK_FILE), before)
     (folder / _OLD_TITLE_FILE).unlink(missing_ok=True)
     return claimed
 
@@ -65,9 +68,9 @@ def leave_mark(database: OtDatabase, folder: Path) -> None:
 
     Raise StorageError, and write nothing, where the database does not have the last one, or the disk does not take it.
     """
-    mark, file = _random_mark(), folder / _MARK_FILE
+    file = folder / _MARK_FILE
     with _alone(folder):
-        if not database.identity.renew(mark, _mark(file), lambda: write_private(file, mark)):
+        if not database.identity.renew(_mark(file), partial(_new_mark, file)):
             raise ExchangedError(
                 "the head-end's database was exchanged under it: counters that were used may be given out again",
                 next_step="start the head-end again: it chooses a new system title, under which nothing was used",
@@ -88,8 +91,9 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _random_mark() -> str:
-    return random_octets(_MARK_OCTETS).hex()
+def _new_mark(file: Path) -> str:
+    write_private(file, random_octets(_MARK_OCTETS).hex())
+    return _of_file(file)
 
 
 def _claimed(database: OtDatabase, folder: Path, *, shared: bool) -> Claimed:
@@ -113,8 +117,16 @@ def _new_title() -> bytes:
     return _MAKER + random_octets(SYSTEM_TITLE_OCTETS - len(_MAKER))
 
 
-def _mark(path: Path) -> str | None:
-    return read_private(path, missing="remove it: a new title is chosen then").strip() if path.exists() else None
+def _mark(file: Path) -> str | None:
+    return _of_file(file) if file.exists() else None
+
+
+def _of_file(file: Path) -> str:
+    """The mark that the file is, as long as it is this very file."""
+    text = read_private(file, missing="remove it: a new title is chosen then").strip()
+    with file.open("rb") as opened:  # opened, so that no file system answers from memory
+        taken_ns = os.fstat(opened.fileno()).st_ctime_ns
+    return sha256(f"{text} {taken_ns}".encode()).hexdigest()
 
 
 def _old_title(path: Path) -> bytes:

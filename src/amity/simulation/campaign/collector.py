@@ -6,13 +6,12 @@ The link has no TLS here: what stands between the parties is the simulated WAN, 
 import asyncio
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from amity.collector.confirmations import Confirmations
 from amity.collector.forwarder import Forwarder
 from amity.collector.headend_link import HeadendLink, keep_linked
 from amity.collector.meter_channels import ChannelLimits, MeterChannels
-from amity.collector.push_intake import PushIntake
 from amity.collector.quality import MeterLines
 from amity.collector.urgency import UrgencyRules
 from amity.kernel.errors import StorageError, TransportError
@@ -20,6 +19,7 @@ from amity.protocols.relay.link import Link
 from amity.protocols.relay.messages import VERSION, Hello
 from amity.simulation.campaign.disk import DiskState, Workshop, Zone
 from amity.simulation.campaign.machine import Machine, SimulatedDisk
+from amity.simulation.campaign.push_evidence import PushEvidence, WatchedIntake, WatchedPushStore
 from amity.simulation.campaign.settings import PORT
 from amity.simulation.chance import stream
 from amity.simulation.network.presets import preset
@@ -29,6 +29,9 @@ from amity.transports.collector_calls import RULES, CallersHere, CollectorDesk
 from amity.transports.collector_ways import CollectorWays
 from amity.transports.relay_peer import PeerRules, RelayPeer
 from amity.transports.udp_push_listener import UdpPushListener
+
+if TYPE_CHECKING:
+    from amity.simulation.campaign.nodes import Utility
 
 RELAY_PORT: Final = 4070
 PEER_RULES: Final = PeerRules(ping_every_s=30.0)
@@ -58,20 +61,23 @@ class Station:
         """True where a session in datagrams, which nobody sends again, would hardly ever come to its end."""
         return preset(self.nan).loss >= _LOSS_OF_DATAGRAMS
 
-    def store(self, workshop: Workshop, machine: Machine | None = None) -> SqlPushStore:
-        """Its pushes on its disk; without a machine as the judge sees them."""
-        state = self.disk if machine is not None else None
-        return SqlPushStore(workshop.engine(self.zone, machine, state), _STORE_OCTETS)
+    def store(self, workshop: Workshop) -> SqlPushStore:
+        """Its pushes on its disk as the judge sees them."""
+        return SqlPushStore(workshop.engine(self.zone), _STORE_OCTETS)
+
+    def watched_store(self, workshop: Workshop, machine: Machine, evidence: PushEvidence) -> SqlPushStore:
+        """The same, and `evidence` is told what it commits."""
+        return WatchedPushStore(workshop.engine(self.zone, machine, self.disk), _STORE_OCTETS, self.name, evidence)
 
 
 class CollectorNode:
     """One life of a collector."""
 
-    def __init__(self, machine: Machine, station: Station, workshop: Workshop, seed: int, number: int) -> None:
+    def __init__(self, machine: Machine, station: Station, utility: "Utility", number: int) -> None:
         self.machine = machine
         self._station = station
-        self._workshop = workshop
-        self._chance = Random(stream(seed, machine.name, number))
+        self._utility = utility
+        self._chance = Random(stream(utility.settings.seed, machine.name, number))
         self._disk = SimulatedDisk(machine, self._chance, lambda: station.disk.slowness)
         self._ways = CollectorWays(lambda _host: True, (), ())
         self._lines = MeterLines()
@@ -81,10 +87,10 @@ class CollectorNode:
         """Work until the process ends."""
         store = await self._opened()
         confirmations = Confirmations(asyncio.get_running_loop().time)
-        forwarder = Forwarder(store, self._disk, confirmations)
-        intake = PushIntake(
+        forwarder = self._utility.parts.forwarder(store, self._disk, confirmations)
+        intake = WatchedIntake(
             store, self._disk, self.machine.clock, self._chance.randbytes, confirmations, rules=UrgencyRules(),
-            on_kept=forwarder.wake,
+            on_kept=forwarder.wake, evidence=self._utility.evidence,
         )  # fmt: skip
         self.parts = (forwarder, intake, self._lines)
         desk = CollectorDesk(intake, CallersHere())
@@ -99,9 +105,14 @@ class CollectorNode:
 
     async def _opened(self) -> SqlPushStore:
         """A process that cannot open its store ends, and its service manager starts it again."""
+        station, utility = self._station, self._utility
+
+        def opened() -> SqlPushStore:
+            return station.watched_store(utility.workshop, self.machine, utility.evidence)
+
         while True:
             try:
-                return await self._disk(lambda: self._station.store(self._workshop, self.machine))
+                return await self._disk(opened)
             except StorageError:
                 await asyncio.sleep(_STARTS_AGAIN_S)
 

@@ -7,7 +7,7 @@ from amity.headend.calls.callers import Datagram
 from amity.headend.calls.desk import CallDesk
 from amity.headend.calls.lines import CalledLines
 from amity.headend.collectors.connected import CollectorRules, Office
-from amity.headend.collectors.ports import Presented
+from amity.headend.collectors.ports import CollectorBook, ForwardedPushes, Presented
 from amity.headend.collectors.registry import Collectors
 from amity.headend.pushes.desk import PushDesk
 from amity.headend.surroundings import Surroundings
@@ -89,13 +89,18 @@ def presented(name: str) -> Presented:
 
 
 def office_of(
-    node: str, database: OtDatabase, listener: PushDesk, surroundings: Surroundings, look_every_s: float
+    node: str,
+    book: CollectorBook,
+    forwarded: ForwardedPushes,
+    listener: PushDesk,
+    surroundings: Surroundings,
+    look_every_s: float,
 ) -> Office:
     """Where the collectors of a node are kept."""
     return Office(
         node,
-        database.collectors,
-        database.forwarded_pushes,
+        book,
+        forwarded,
         listener.take_forwarded,
         surroundings.clock,
         surroundings.disk,

@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any, cast
 
 from amity.devices.server import MeterAssociation, MeterServer
+from amity.simulation.campaign.push_evidence import MeterPushes
 from amity.simulation.campaign.wire import apdus_in
+from amity.simulation.happenings import Happening
 from amity.simulation.outgoing import Hearing
 from amity.simulation.pushes import Pusher
 
@@ -19,9 +21,12 @@ def overheard(server: MeterServer, heard: Heard) -> MeterServer:
     return cast("MeterServer", _Server(server, heard))
 
 
-def overheard_pusher(pusher: Pusher, heard: Callable[[bytes], None]) -> Pusher:
-    """The same, and somebody who hears the confirmations: they are sealed with the counters of the requests."""
-    return cast("Pusher", _Pusher(pusher, heard))
+def overheard_pusher(pusher: Pusher, heard: Callable[[bytes], None], pushes: MeterPushes) -> Pusher:
+    """The same, and somebody who hears the confirmations: they are sealed with the counters of the requests.
+
+    What it says, and which of it is confirmed, is noted in `pushes`.
+    """
+    return cast("Pusher", _Pusher(pusher, heard, pushes))
 
 
 class _Server:
@@ -56,14 +61,23 @@ class _Association:
 
 
 class _Pusher:
-    """A `Pusher` but for what it hears."""
+    """A `Pusher` but for what it says and hears."""
 
-    def __init__(self, pusher: Pusher, heard: Callable[[bytes], None]) -> None:
+    def __init__(self, pusher: Pusher, heard: Callable[[bytes], None], pushes: MeterPushes) -> None:
         self._pusher = pusher
         self._heard = heard
+        self._pushes = pushes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pusher, name)
+
+    def alarm(self, happening: Happening) -> bytes | None:
+        """The frame that tells of it."""
+        return self._pushes.saying(self._pusher.alarm(happening), happening)
+
+    def interval(self, start_s: int, now: datetime) -> bytes | None:
+        """The frame with the interval."""
+        return self._pushes.saying(self._pusher.interval(start_s, now), start_s)
 
     def hearing(self, *, alarm: bool) -> Hearing | None:
         """Who is asked whether an answer confirms a push."""
@@ -73,4 +87,7 @@ class _Pusher:
     def _hear(self, hears: Hearing, octets: bytes) -> bool:
         for apdu in apdus_in(octets):
             self._heard(apdu)
-        return hears(octets)
+        waiting = self._pusher.waiting
+        is_confirmed = hears(octets)
+        self._pushes.confirmed |= waiting - self._pusher.waiting
+        return is_confirmed

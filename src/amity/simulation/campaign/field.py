@@ -22,7 +22,8 @@ from amity.simulation.campaign.collector import Station
 from amity.simulation.campaign.ears import Heard, overheard, overheard_pusher
 from amity.simulation.campaign.machine import Machine, MachineClock
 from amity.simulation.campaign.network import Network
-from amity.simulation.campaign.settings import PORT, PUSH_HOST, TITLE, WorldSettings
+from amity.simulation.campaign.push_evidence import PushEvidence
+from amity.simulation.campaign.settings import ALARMS_SOON_FROM, PORT, PUSH_HOST, TITLE, WorldSettings
 from amity.simulation.campaign.ways import Way, drawn_way, place_of
 from amity.simulation.campaign.witness import Witness
 from amity.simulation.chance import stream
@@ -42,6 +43,10 @@ OnHeard = Callable[[str, int, bytes], None]
 _ALARMS: Final = (EventKind.POWER_DOWN, EventKind.COVER_OPENED, EventKind.MAGNETIC_FIELD, EventKind.POWER_UP)
 _TECHNICIAN_AHEAD: Final = 5_000
 _HOSTS_IN_NET: Final = 250
+_LATE_ALARMS: Final = 0.5
+"""So many meters have an alarm when all is mended, …"""
+_LATE_S: Final = (0, 900)
+"""… within these seconds after alarms are to be quick again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ class Field:
         witness: Witness,
         stations: Mapping[str, Station],
         on_heard: OnHeard,
+        evidence: PushEvidence,
     ) -> None:
         self._settings = settings
         self._network = network
@@ -116,6 +122,7 @@ class Field:
         self._witness = witness
         self._stations = stations
         self._on_heard = on_heard
+        self._evidence = evidence
         self._chance = Random(stream(settings.seed, "field"))
         self.fleet = _fleet(settings)
         self.sites = list(self._placed(iter(self.fleet.meters)))
@@ -210,7 +217,9 @@ class Field:
         )
         heard: Heard = partial(self._on_heard, meter.meter_id)
         client = meter.profile.association.client
-        return overheard(server, heard), overheard_pusher(pusher, partial(heard, client))
+        return overheard(server, heard), overheard_pusher(
+            pusher, partial(heard, client), self._evidence.meters[meter.meter_id]
+        )
 
 
 def _know_each_other(site: Site) -> None:
@@ -243,6 +252,9 @@ def _with_story(settings: WorldSettings, meter: SimulatedMeter) -> SimulatedMete
     chance = Random(stream(settings.seed, "story", meter.serial))
     seconds = sorted({chance.randrange(60, int(settings.span.total_seconds())) for _ in range(chance.randrange(5))})
     start_s = epoch_s(settings.start)
+    late = Random(stream(settings.seed, "late", meter.serial))
+    if late.random() < _LATE_ALARMS:
+        seconds.append(int((settings.span + ALARMS_SOON_FROM).total_seconds()) + late.randrange(*_LATE_S))
     planned = tuple(Happening(start_s + at_s, chance.choice(_ALARMS)) for at_s in seconds)
     town = meter.happenings
     return replace(

@@ -2,22 +2,21 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
 from amity.devices.profiles import Quantity
-from amity.devices.settings import Ciphering
 from amity.domain.blocks import Block, Channel, Stage
-from amity.domain.collection import Outcome
 from amity.domain.readings import Quality
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, utc_day
-from amity.messaging.codec import ProtobufCodec
 from amity.simulation.campaign.collector import CollectorNode
 from amity.simulation.campaign.field import FieldMeter, marks_its_record, tells_wrong_times
 from amity.simulation.campaign.memory import held
 from amity.simulation.campaign.nodes import HeadEndNode
+from amity.simulation.campaign.push_invariants import judge_pushes
 from amity.simulation.campaign.witness import Invariant
 from amity.simulation.campaign.world import World
 from amity.simulation.chance import Ints
@@ -71,7 +70,7 @@ def judge(world: World) -> int:
     for one in world.field.meters:
         compared += _judge_intervals(world, one)
         _judge_events(world, one)
-        _judge_pushes(world, one)
+        judge_pushes(world, one)
     world.witness.checked(Invariant.NOTHING_UNHEARD)
     for defect in world.loop.defects:
         world.witness.violated(Invariant.NOTHING_UNHEARD, defect)
@@ -180,35 +179,25 @@ def _in_whole_units(values: Ints, exponent: int) -> Ints:
     return np.asarray(values * 10**exponent if exponent >= 0 else values // 10**-exponent)
 
 
-# ------------------------------------------------------------------ events and pushes
+# ------------------------------------------------------------------ events
 def _judge_events(world: World, one: FieldMeter) -> None:
     """Each alarm that happened is there once, and none that did not happen."""
-    log, end_s = one.meter.profile.event_log, epoch_s(world.settings.end)
-    happened = Counter(
-        (event.at_s, code)
-        for event in one.meter.happenings.until(end_s)
-        if (code := log.code_of(event.kind)) is not None
-    )
+    happened = _alarms(one, world.settings.end + world.settings.settle)
     stored = world.it.deliveries.events_of(EventQuery(one.meter_id, limit=_ALL))
     told = Counter((epoch_s(found.event.at), found.event.code) for found in stored)
     world.witness.checked(Invariant.ALARMS_ONCE, len(happened))
     for what in sorted(told - happened, key=str):
         world.witness.violated(Invariant.ALARMS_ONCE, f"{one.meter_id}: {what} was told and did not happen")
-    for what in sorted(happened - told, key=str) if _is_complete(world, one) else ():
+    due = _alarms(one, world.settings.end)
+    for what in sorted(due - told, key=str) if _is_complete(world, one) else ():
         world.witness.violated(Invariant.ALARMS_ONCE, f"{one.meter_id}: {what} happened and was not told")
 
 
-def _judge_pushes(world: World, one: FieldMeter) -> None:
-    """No protected push became two deliveries: a recording is not taken."""
-    if not one.pushes or one.meter.profile.association.ciphering is Ciphering.NONE:
-        return
-    since = world.settings.start
-    found = world.it.deliveries.answered(one.meter_id, since.replace(year=since.year - 1, day=1), limit=_ALL)
-    decoded = map(ProtobufCodec().decode, (body for _, body in found))
-    frames = Counter(one.exchanges[0].response for one in decoded if one.outcome is Outcome.PUSHED)
-    world.witness.checked(Invariant.PUSHES_ONCE, len(frames))
-    for frame, times in frames.items():
-        if times > 1:
-            world.witness.violated(
-                Invariant.PUSHES_ONCE, f"{one.meter_id}: {len(frame)} octets were taken {times} times"
-            )
+def _alarms(one: FieldMeter, until: datetime) -> Counter[tuple[int, int]]:
+    """What happened by then that this model has a code for, with its second."""
+    log = one.meter.profile.event_log
+    return Counter(
+        (event.at_s, code)
+        for event in one.meter.happenings.until(epoch_s(until))
+        if (code := log.code_of(event.kind)) is not None
+    )

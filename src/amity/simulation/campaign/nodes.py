@@ -19,14 +19,14 @@ from amity.headend.collectors.registry import Collectors, ReachConnector
 from amity.headend.delivery import Courier
 from amity.headend.jobs.calendar import Calendar
 from amity.headend.jobs.meter_sessions import MeterSessions
-from amity.headend.jobs.ports import JobStore, LeaseTerms
+from amity.headend.jobs.ports import LeaseTerms
 from amity.headend.jobs.retry import RetryRules
 from amity.headend.jobs.scheduler import Scheduler
 from amity.headend.jobs.throttle import Limit, ThrottleRules
 from amity.headend.jobs.ways import Ways, WaysFollowed
 from amity.headend.jobs.worker import Worker
 from amity.headend.plan import ReadingRules
-from amity.headend.ports import CollectionStore, Connector, MeterSecrets, Publisher, PushCounterStore
+from amity.headend.ports import Connector, MeterSecrets
 from amity.headend.pushes.desk import PushDesk
 from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
@@ -37,12 +37,14 @@ from amity.messaging.codec import ProtobufCodec, join, split
 from amity.simulation.campaign.broker import StandInBroker, link_of_head_end, link_of_mdm
 from amity.simulation.campaign.disk import DiskState, Workshop, Zone
 from amity.simulation.campaign.doors import Doors, office_of
+from amity.simulation.campaign.fences import Fences, WatchedJobs
 from amity.simulation.campaign.machine import Machine, SimulatedDisk
+from amity.simulation.campaign.parts import Parts
+from amity.simulation.campaign.push_evidence import PushEvidence, WatchedTaking
 from amity.simulation.campaign.settings import TITLE, WorldSettings
 from amity.simulation.campaign.wire import WatchedConnector, Wire
 from amity.simulation.chance import stream
 from amity.storage.it.database import ItDatabase
-from amity.storage.ot.counters import SqlCounters
 from amity.storage.ot.database import OtDatabase
 from amity.transports.meter_connector import MeterConnector
 from amity.usecases.intake import Intake
@@ -53,30 +55,6 @@ THROTTLE: Final = ThrottleRules(collector=Limit(sessions=12))
 _TIDY_EVERY_S: Final = 300.0
 _WAYS_EVERY_S: Final = 20.0
 _KINDS: Final = (JobKind.PROFILES, JobKind.REGISTERS, JobKind.EVENTS)
-
-
-class Parts:
-    """Which parts a head-end is built of; a test puts a broken one in."""
-
-    def counters(self, database: OtDatabase) -> SqlCounters:
-        """Where invocation counters come from."""
-        return database.counters
-
-    def jobs(self, database: OtDatabase) -> JobStore:
-        """Where jobs are kept."""
-        return database.jobs
-
-    def collection(self, database: OtDatabase) -> CollectionStore:
-        """Progress and outbox."""
-        return database.collection
-
-    def push_counters(self, database: OtDatabase) -> PushCounterStore:
-        """What was heard before."""
-        return database.push_counters
-
-    def publisher(self, publisher: JetStreamPublisher) -> Publisher:
-        """The courier's way to the broker."""
-        return publisher
 
 
 class HeldKeys:
@@ -105,6 +83,8 @@ class Utility:
     wire: Wire
     collectors: Mapping[str, str]
     """Names of collectors by host."""
+    evidence: PushEvidence
+    fences: Fences
 
 
 def schedule_of(settings: WorldSettings) -> Calendar:
@@ -135,8 +115,9 @@ class HeadEndNode:
         self.lines = CalledLines()
         way = CalledInConnector(self.lines, ReachConnector(MeterConnector(), self._serving))
         surroundings = self._surroundings(utility, disk, chance, WatchedConnector(way, machine, utility.wire))
-        self.listener = PushDesk(surroundings, parts.push_counters(self.database))
-        office = office_of(machine.name, self.database, self.listener, surroundings, LOOK_EVERY_S)
+        taking = WatchedTaking(parts.push_counters(self.database), parts.forwarded(self.database), utility.evidence)
+        self.listener = PushDesk(surroundings, taking)
+        office = office_of(machine.name, self.database.collectors, taking, self.listener, surroundings, LOOK_EVERY_S)
         self.collectors = Collectors(office)
         self.doors = Doors(
             surroundings, self.database, self.listener, self.lines, self.collectors, utility.collectors, self._on_line
@@ -212,7 +193,7 @@ class HeadEndNode:
             retry=RetryRules(6, tries_a_day=1_000, backoff=Backoff(base_s=8.0, limit_s=240.0), busy_break=LEASE),
         )
         return Worker(
-            utility.parts.jobs(self.database),
+            WatchedJobs(utility.parts.jobs(self.database), utility.fences),
             self.sessions,
             terms=lambda: terms,
             concurrency=utility.settings.concurrency,
@@ -253,7 +234,10 @@ class MdmNode:
         self.machine = machine
         self.database = ItDatabase(utility.workshop.engine(Zone.IT, machine, utility.it_disk))
         self._disk = SimulatedDisk(machine, chance, lambda: utility.it_disk.slowness)
-        self._intake = Intake(self.database, ProtobufCodec(), machine.clock, SUBJECT)
+        self._intake = Intake(
+            self.database, ProtobufCodec(), machine.clock, SUBJECT,
+            on_stored=lambda delivery, _: utility.evidence.stored(delivery),
+        )  # fmt: skip
         link = link_of_mdm(utility.broker)
         self._consumer = JetStreamConsumer(link.access, chance=chance.random, link=link)
 

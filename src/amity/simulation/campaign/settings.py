@@ -19,6 +19,8 @@ THOUSANDS_EVERY: Final = 50
 """The world of every so-maniest seed has more than two thousand meters; …"""
 DOZENS_EVERY: Final = 10
 """… that of every so-maniest, counted from half of it on, has some dozens; all others have three to eight."""
+ALARMS_SOON_FROM: Final = timedelta(minutes=5)
+"""So long after the last fault what waited has gone, and alarms are to be quick."""
 _FAULTY: Final = 0.45
 _FIRST_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _MANY: Final = 1_000

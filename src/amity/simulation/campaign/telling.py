@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from amity.simulation.campaign.disk import Workshop
 from amity.simulation.campaign.invariants import judge, judge_memory
 from amity.simulation.campaign.loop import CampaignLoop
-from amity.simulation.campaign.nodes import Parts
+from amity.simulation.campaign.parts import Parts
 from amity.simulation.campaign.plan import plan_of
 from amity.simulation.campaign.settings import WorldSettings
 from amity.simulation.campaign.witness import Violation

@@ -18,6 +18,7 @@ from amity.simulation.campaign.disk import DiskState, Fullness
 from amity.simulation.campaign.field import FieldMeter, Site
 from amity.simulation.campaign.machine import Machine, MachineClock
 from amity.simulation.campaign.network import Conditions, Cut
+from amity.simulation.campaign.nodes import LEASE, LOOK_EVERY_S
 from amity.simulation.campaign.plan import OF_COLLECTORS, Event, Trouble
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ATTACKER_HOST: Final = "10.9.9.9"
 _LOOK_S: Final = 30.0
+_OUTLASTS_LEASES_S: Final = 2 * LEASE.total_seconds() + LOOK_EVERY_S
 _HALF: Final = 0.5
 _JUMPS_S: Final = (30.0, 1800.0)
 _SOME_MAX: Final = 3
@@ -111,6 +113,8 @@ class Troubles:
         return self._world.utility.ot_disk if is_head_end else self._world.utility.it_disk
 
     async def _cut_off(self, event: Event) -> None:
+        if event.trouble is Trouble.WAN_CUT and event.how < _HALF:
+            await self._world.evidence.next_taken(self._station(event).name, self._spare_s(event))
         cuts, name = self._world.network.conditions.cuts, f"{event.trouble} {event.at_s}"
         cuts[name] = self._cut(event)
         await asyncio.sleep(event.lasts_s)
@@ -170,7 +174,13 @@ class Troubles:
             start()
 
     async def _node_freezes(self, event: Event) -> None:
-        self._world.nodes[self._node(event)].machine.freeze(self._world.loop.time() + event.lasts_s)
+        """Half of the time when a session is over and not stored yet, and until another node may have the meter."""
+        world, host, lasts_s = self._world, self._node(event), event.lasts_s
+        if event.how < _HALF:
+            await world.wire.next_end(world.nodes[host].machine, self._spare_s(event))
+            lasts_s = max(lasts_s, _OUTLASTS_LEASES_S)
+        world.nodes[host].machine.freeze(world.loop.time() + lasts_s)
+        await asyncio.sleep(lasts_s)
 
     async def _broker_dies(self, event: Event) -> None:
         world = self._world
@@ -224,7 +234,11 @@ class Troubles:
         with suppress(OSError):
             await machine.start(work)
 
-    # ------------------------------------------------------------------ whom
+    # ------------------------------------------------------------------ when and whom
+    def _spare_s(self, event: Event) -> float:
+        """How long it may wait for the worst moment and still be over in time."""
+        return max(self._world.settings.span.total_seconds() - event.at_s - event.lasts_s, 0.0)
+
     def _node(self, event: Event) -> str:
         hosts = self._world.node_hosts
         return hosts[int(event.whom * len(hosts))]

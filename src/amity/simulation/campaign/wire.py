@@ -13,6 +13,7 @@ from amity.protocols.dlms.ciphered import CipherTag
 from amity.protocols.gateway import prefix
 from amity.protocols.wrapper.frame import Reader
 from amity.simulation.campaign.machine import Machine
+from amity.simulation.campaign.moments import Moments
 from amity.simulation.campaign.witness import Invariant, Witness
 
 _RECORDED_MAX: Final = 200
@@ -48,6 +49,8 @@ class Wire:
         self._held: dict[str, dict[object, Machine]] = {}
         self._sent: dict[tuple[str, bytes], dict[int, int]] = {}
         self._heard: dict[str, dict[int, int]] = {}
+        self._ends = Moments()
+        self._highest: dict[tuple[str, bytes], int] = {}
         self.pushes: list[Recorded] = []
         self.requests: dict[str, list[bytes]] = {}
         self.associations = 0
@@ -70,7 +73,13 @@ class Wire:
 
     def let_go(self, meter_id: str, line: object) -> None:
         """It is done with it."""
-        self._held[meter_id].pop(line, None)
+        client = self._held[meter_id].pop(line, None)
+        if client is not None:
+            self._ends.tell(client)
+
+    async def next_end(self, client: Machine, within_s: float) -> None:
+        """Wait until a node has just ended an association, whose fruits it has not stored; only so long."""
+        await self._ends.next(client, within_s)
 
     # ------------------------------------------------------------------ octets
     def sent(self, sender: Machine, host: str, octets: bytes, *, opened: bool) -> None:
@@ -81,6 +90,8 @@ class Wire:
                 requests.append(octets)
             if opened or self._meters[host] == 1:  # else nobody sees here whose key it is; the meter's ears do
                 self._count_sent(host, octets, asked=opened)
+            if opened and not sender.was_frozen(self._witness.now_s()):
+                self._look_whether_it_rises(host, octets)
         elif opened and sender.host in self._meters and len(self.pushes) < _RECORDED_MAX:
             self.pushes.append(Recorded(host, octets))
 
@@ -92,6 +103,15 @@ class Wire:
             if found.counter in sent and (asked or sent[found.counter] != message):
                 self._witness.violated(Invariant.COUNTERS_SENT, f"{found.counter} was sent before to {host}")
             sent[found.counter] = message
+
+    def _look_whether_it_rises(self, host: str, octets: bytes) -> None:
+        """A meter takes no counter below one that it heard: whoever sends one had it at hand for too long."""
+        for found in counted_in(octets):
+            self._witness.checked(Invariant.COUNTERS_RISE)
+            highest = self._highest.get((host, found.behind), -1)
+            if found.counter < highest:
+                self._witness.violated(Invariant.COUNTERS_RISE, f"{found.counter} was sent to {host} after {highest}")
+            self._highest[host, found.behind] = max(highest, found.counter)
 
     def heard(self, meter_id: str, client: int, octets: bytes) -> None:
         """An APDU has reached a meter, whatever carried it: the same one may come twice, another with its counter not.

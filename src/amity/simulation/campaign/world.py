@@ -15,12 +15,15 @@ from amity.simulation.campaign.broker import ROOM, StandInBroker
 from amity.simulation.campaign.collector import CollectorNode, Station
 from amity.simulation.campaign.disk import COLLECTORS, DiskState, Fullness, Workshop, Zone
 from amity.simulation.campaign.doors import presented
+from amity.simulation.campaign.fences import Fences
 from amity.simulation.campaign.field import Field
 from amity.simulation.campaign.loop import CampaignLoop
 from amity.simulation.campaign.machine import Machine, MachineClock
 from amity.simulation.campaign.network import Network
-from amity.simulation.campaign.nodes import HeadEndNode, MdmNode, Parts, Utility, schedule_of
+from amity.simulation.campaign.nodes import HeadEndNode, MdmNode, Utility, schedule_of
+from amity.simulation.campaign.parts import Parts
 from amity.simulation.campaign.plan import plan_of
+from amity.simulation.campaign.push_evidence import PushEvidence
 from amity.simulation.campaign.settings import PUSH_HOST, WorldSettings
 from amity.simulation.campaign.troubles import Troubles
 from amity.simulation.campaign.wire import Wire
@@ -60,10 +63,13 @@ class World:
         self.stations = {one.name: one for one in map(self._station, range(settings.collectors))}
         meters_at: dict[str, int] = {}
         readers = (*self.node_hosts, *(one.host for one in self.stations.values()))
+        self.evidence = PushEvidence(self.witness)
         self.wire = Wire(self.witness, meters_at, frozenset(readers))
         self.network = loop.network = Network(loop, settings.seed, self.witness, self.wire)
         self.network.behind[PUSH_HOST] = self.node_hosts
-        self.field = Field(settings, self.network, self.clock, self.witness, self.stations, self.wire.heard)
+        self.field = Field(
+            settings, self.network, self.clock, self.witness, self.stations, self.wire.heard, self.evidence
+        )
         meters_at.update((site.host, len(site.meters)) for site in self.field.sites)
         self._lay_links()
         self.broker = StandInBroker(self.network, Random(stream(settings.seed, "broker")))
@@ -74,7 +80,7 @@ class World:
             settings, workshop, self.broker,
             {one.meter_id: one.secrets for one in self.field.meters},
             DiskState(), DiskState(), parts, lambda: self._calendars, self.wire,
-            {one.host: one.name for one in self.stations.values()},
+            {one.host: one.name for one in self.stations.values()}, self.evidence, Fences(self.witness),
         )  # fmt: skip
         self.ot = OtDatabase(workshop.engine(Zone.OT))
         self.it = ItDatabase(workshop.engine(Zone.IT))
@@ -155,7 +161,7 @@ class World:
         """Begin a life of a collector."""
         station = self.stations[name]
         machine = self._machine(name, station.host)
-        node = self.collectors[name] = CollectorNode(machine, station, self.workshop, self.settings.seed, self._lives)
+        node = self.collectors[name] = CollectorNode(machine, station, self.utility, self._lives)
         self._begin(machine, node.run())
 
     def start_broker(self) -> None:

@@ -17,7 +17,7 @@ _FOUND = tables.vee_exception.c
 
 _CHANNELS: Final[Columns] = (("channel_id", INTEGER),)
 _CLEAR: Final = """
-    DELETE FROM vee_exception WHERE start_s BETWEEN :start_s AND :end_s
+    DELETE FROM vee_exception WHERE start_s >= :start_s AND start_s < :end_s
         AND channel_id IN (SELECT channel_id FROM {rows} AS wanted)"""
 
 
@@ -48,11 +48,10 @@ class SqlExceptionStore:
             if dated:
                 connection.execute(insert(tables.vee_exception), [asdict(finding) for finding in dated])
 
-    def clear(self, channel_ids: Collection[int], first_day: int, last_day: int) -> None:
-        """Forget the findings that start in the days [first_day, last_day] of these channels."""
-        span = {"start_s": first_day * SECONDS_PER_DAY, "end_s": (last_day + 1) * SECONDS_PER_DAY - 1}
+    def clear(self, channel_ids: Collection[int], start_s: int, end_s: int) -> None:
+        """Forget the findings of these channels that start in [start_s, end_s)."""
         with self._transactions.write() as connection:
-            run(connection, _CLEAR, _CHANNELS, [(one,) for one in channel_ids], **span)
+            run(connection, _CLEAR, _CHANNELS, [(one,) for one in channel_ids], start_s=start_s, end_s=end_s)
 
     def open(self, meter_id: str | None = None, *, limit: int = 500) -> Sequence[VeeException]:
         """Findings that nothing has resolved, newest first."""

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from amity.domain.jobs import JobKind, JobState
 from amity.storage.columns import microseconds
 from amity.storage.ot.job_statements import COLLECTORS, METERS, OF_COLLECTORS, OF_LINES
-from amity.storage.ot.job_tables import job, job_line
+from amity.storage.ot.job_tables import job
 from amity.storage.ot.jobs import due_anew, run
 from amity.storage.transactions import Transactions
 
@@ -20,21 +20,22 @@ class SqlCalledIn:
         self._transactions = transactions
 
     def due_now(self, meter_id: str, now: datetime) -> None:
-        """What was due before and waits for another try is due now, and the meter rests no longer.
+        """What waits for a way to this meter is due now.
 
-        A clock is set at its own time, and what was never due stays where it is.
+        A break that follows a failure, and the rest of a meter that failed too often, last all the same: whoever calls
+        may only have said its name. A clock is set at its own time, and what was never due stays where it is.
         """
         columns = job.c
         waiting = update(job).where(
             columns.meter_id == meter_id,
             columns.state == JobState.WAITING,
             columns.started_at.is_not(None),
+            columns.attempts == 0,
             columns.not_before > now,
             columns.kind != JobKind.CLOCK_SET,
         )
         with self._transactions.write() as connection:
             connection.execute(waiting.values(not_before=now))
-            connection.execute(update(job_line).where(job_line.c.meter_id == meter_id).values(rested_until=0))
             due_anew(connection, meter_id)
 
     def put_off(

@@ -49,16 +49,15 @@ class SqlIdentity:
             connection.execute(delete(start_mark).where(start_mark.c.mark == instead_of))
             connection.execute(insert_or_ignore(connection, start_mark), {"mark": mark})
 
-    def renew(self, mark: str, instead_of: str | None, beside: Callable[[], None]) -> bool:
-        """As `mark`, with what is done `beside` it, both or nothing.
+    def renew(self, instead_of: str | None, make: Callable[[], str]) -> bool:
+        """As `mark`, with the one that `make` leaves elsewhere too; when that fails, nothing is changed.
 
-        False, and nothing is changed, where the last one is not here: the database is another one.
+        False, and none is made, where the last one is not here: the database is another one.
         """
         with self._transactions.write() as connection:
             if not connection.execute(delete(start_mark).where(start_mark.c.mark == instead_of)).rowcount:
                 return False
-            self.mark(mark, None)
-            beside()
+            self.mark(make(), None)
             return True
 
     def counters_were_used(self) -> bool:

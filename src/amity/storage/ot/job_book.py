@@ -84,7 +84,7 @@ class SqlJobBook:
             if found.state.ended and found.state is not JobState.DEAD:
                 raise RequestError(f"job {found.job_id} is {found.state}: there is nothing to discard")
             told = f"discarded by {by}" + (f"; before: {found.told}" if found.told else "")
-            ended = {"state": JobState.CANCELLED, "finished_at": now, "told": told}
+            ended = {"state": JobState.CANCELLED, "finished_at": now, "told": told, "remedy": ""}
             connection.execute(update(job).where(job.c.job_id == found.job_id).values(ended))
             due_anew(connection, found.meter_id)
             return _one(connection, found.job_id)
@@ -109,7 +109,7 @@ def _one(connection: Connection, beginning: str) -> Job:
 
 
 def _jobs(
-    connection: Connection, *wanted: ColumnElement[bool], order: Sequence[ColumnElement[object]], limit: int
+    connection: Connection, *wanted: ColumnElement[bool], order: Sequence[ColumnElement[object]], limit: int | None
 ) -> Sequence[Job]:
     query = select(*AS_STORED).where(*wanted).order_by(*order).limit(limit)
     return [job_of(row) for row in connection.execute(query).mappings()]

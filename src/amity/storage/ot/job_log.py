@@ -28,8 +28,7 @@ class SqlJobLog:
         did, coalesced = other.c, mine.state == JobState.COALESCED
         wanted = (
             select(
-                mine.job_id, mine.meter_id, mine.kind, mine.priority, mine.created_at, mine.not_before, mine.span_start,
-                mine.span_end,
+                mine.job_id, mine.meter_id, mine.kind, mine.asked_as, mine.asked_at, mine.span_start, mine.span_end,
                 *(
                     case((coalesced, did[name]), else_=mine[name]).label(name)
                     for name in ("state", "started_at", "finished_at", "told", "lacking")
@@ -55,9 +54,9 @@ def _record(row: Mapping[Any, Any]) -> JobRecord:
         row["job_id"],
         row["meter_id"],
         JobKind(row["kind"]),
-        Priority(row["priority"]),
+        Priority(row["asked_as"]),
         JobState(row["state"] or JobState.COALESCED),
-        max(row["created_at"], row["not_before"]),
+        row["asked_at"],
         row["started_at"],
         row["finished_at"],
         TimeSpan(start, end) if start is not None and end is not None else None,

@@ -45,7 +45,7 @@ def row_of_request(
         request.job_id, request.meter_id, request.kind, int(request.priority), state,
         sent(request.not_before + request.priority.patience), sent(request.not_before), sent(now),
         sent(request.deadline), request.requested_by, request.reason, request.correlation_id, sent(start), sent(end),
-        sent(finished_at), coalesced_into,
+        sent(finished_at), coalesced_into, sent(max(now, request.not_before)), int(request.priority),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ because SQLite takes such an index for no others (https://sqlite.org/partialinde
 
 from typing import Final
 
-from amity.domain.jobs import Priority
+from amity.domain.jobs import JobKind, Priority
 from amity.storage.ot.job_tables import NEVER
 from amity.storage.row_sets import INTEGER, TEXT, Columns
 
@@ -45,14 +45,16 @@ IN_HAND: Final = f"""
     SELECT job_id FROM job
     WHERE finished_at IS NULL AND NOT ({PUT_OFF}) AND job_id IN (SELECT job_id FROM {{rows}} AS wanted)"""  # noqa: S608 - constants of our own
 
+# A clock is set at its own time: it is not brought forward.
+_BROUGHT_FORWARD: Final = f"{PUT_OFF} AND kind <> '{JobKind.CLOCK_SET}'"
 OF_LINES: Final = f"""
     SELECT DISTINCT meter_id FROM job
-    WHERE finished_at IS NULL AND {PUT_OFF} AND meter_id IN (SELECT meter_id FROM {{rows}} AS wanted)
+    WHERE finished_at IS NULL AND {_BROUGHT_FORWARD} AND meter_id IN (SELECT meter_id FROM {{rows}} AS wanted)
     LIMIT :limit"""  # noqa: S608 - constants of our own
 COLLECTORS: Final[Columns] = (("collector", TEXT),)
 OF_COLLECTORS: Final = f"""
     SELECT DISTINCT meter_id FROM job
-    WHERE finished_at IS NULL AND {PUT_OFF} AND meter_id IN (
+    WHERE finished_at IS NULL AND {_BROUGHT_FORWARD} AND meter_id IN (
         SELECT meter_id FROM job_line WHERE collector IN (SELECT collector FROM {{rows}} AS wanted))
     LIMIT :limit"""  # noqa: S608 - constants of our own
 
@@ -64,7 +66,7 @@ JOBS: Final[Columns] = (
     ("job_id", TEXT), ("meter_id", TEXT), ("kind", TEXT), ("priority", INTEGER), ("state", TEXT), ("rank", INTEGER),
     ("not_before", INTEGER), ("created_at", INTEGER), ("deadline", INTEGER), ("requested_by", TEXT), ("reason", TEXT),
     ("correlation_id", TEXT), ("span_start", INTEGER), ("span_end", INTEGER), ("finished_at", INTEGER),
-    ("coalesced_into", TEXT),
+    ("coalesced_into", TEXT), ("asked_at", INTEGER), ("asked_as", INTEGER),
 )  # fmt: skip
 _JOB_NAMES: Final = ", ".join(name for name, _ in JOBS)
 PUT_JOBS: Final = f"""
@@ -75,14 +77,18 @@ PUT_JOBS: Final = f"""
 PRESSED: Final[Columns] = (
     ("job_id", TEXT), ("priority", INTEGER), ("rank", INTEGER), ("not_before", INTEGER), ("deadline", INTEGER),
 )  # fmt: skip
-PRESS_JOBS: Final = """
+# A job that was begun before waits for the end of its break: only somebody who waits cuts that short.
+_CUT_SHORT: Final = f"(job.started_at IS NULL OR new.priority <= {_URGENT})"
+_RANK: Final = f"CASE WHEN {_CUT_SHORT} THEN new.rank ELSE job.not_before + new.rank - new.not_before END"
+PRESS_JOBS: Final = f"""
     UPDATE job SET
         priority = CASE WHEN new.priority < job.priority THEN new.priority ELSE job.priority END,
-        rank = CASE WHEN new.rank < job.rank THEN new.rank ELSE job.rank END,
-        not_before = CASE WHEN new.not_before < job.not_before THEN new.not_before ELSE job.not_before END,
+        rank = CASE WHEN {_RANK} < job.rank THEN {_RANK} ELSE job.rank END,
+        not_before = CASE WHEN {_CUT_SHORT} AND new.not_before < job.not_before
+                     THEN new.not_before ELSE job.not_before END,
         deadline = CASE WHEN new.deadline > job.deadline THEN new.deadline
                         WHEN new.deadline IS NULL THEN NULL ELSE job.deadline END
-    FROM {rows} AS new WHERE job.job_id = new.job_id"""
+    FROM {{rows}} AS new WHERE job.job_id = new.job_id"""  # noqa: S608 - constants of our own
 
 FREE_LINES_DUE_ANEW: Final = f"""
     UPDATE job_line SET {_MOST_PRESSING}

@@ -37,6 +37,9 @@ job = Table(
     Column("coalesced_into", String, nullable=False),
     # Stretches that a job that is done did not bring: JSON pairs of microseconds, empty for none.
     Column("lacking", String, nullable=False, server_default=""),
+    # The first moment at which it might begin, and its priority then: both stay when `not_before` and `priority` move.
+    Column("asked_at", Instant, nullable=False, server_default="0"),
+    Column("asked_as", Integer, nullable=False, server_default="0"),
 )
 _ALIVE: Final = text("finished_at IS NULL")
 _ENDED: Final = text("finished_at IS NOT NULL")

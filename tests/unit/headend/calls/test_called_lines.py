@@ -50,6 +50,23 @@ def test_a_name_never_takes_a_line_from_a_meter_that_proved_itself() -> None:
     assert lines.line_of("M") is thief
 
 
+async def test_it_is_known_of_a_session_whether_its_line_was_only_named(make_bench: Callable) -> None:
+    (endpoint,) = make_bench(1).surroundings.endpoints.all()
+    endpoint = replace(endpoint, route=Route(WrapperLink(CallsIn())))
+    lines, thief, own = CalledLines(), Line(), Line()
+    way = CalledInConnector(lines, otherwise=SimpleNamespace())
+    lines.claim(thief, endpoint.meter_id, proven=False)
+    await way.connect(endpoint, 1.0)
+    lines.gone(thief)
+    assert lines.only_named(endpoint.meter_id), "also when it has gone since"
+    with pytest.raises(NotCalledInError):
+        await way.connect(endpoint, 1.0)
+    assert not lines.only_named(endpoint.meter_id), "nobody was spoken with"
+    lines.claim(own, endpoint.meter_id, proven=True)
+    await way.connect(endpoint, 1.0)
+    assert not lines.only_named(endpoint.meter_id)
+
+
 def test_of_two_lines_that_are_proven_the_newer_stands() -> None:
     lines, old, new = CalledLines(), Line(), Line()
     lines.claim(old, "M", proven=True)

@@ -16,12 +16,24 @@ from amity.headend.collectors.registry import Collectors
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.errors import RelayError
 from amity.protocols.relay.link import Traffic
-from amity.protocols.relay.messages import VERSION, Hello, Message, Push, Quality, Refused, Welcome
+from amity.protocols.relay.messages import (
+    VERSION,
+    CalledIn,
+    Hello,
+    Kept,
+    Message,
+    Push,
+    Quality,
+    Refused,
+    Welcome,
+)
 from amity.protocols.relay.scheduler import BULK, CONTROL
+from amity.protocols.wrapper.frame import Frame, encode
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 DC7 = Presented("DC7", "ab" * 32, "192.0.2.7:40000")
+FRAME = encode(*Frame(1, 16, b"\x0f"))
 HELLO = Hello(VERSION, "test", 0)
 
 
@@ -85,9 +97,9 @@ async def takes(*_: object) -> None:
     pass
 
 
-def called(rules: CollectorRules | None = None) -> tuple[ListPeer, Collectors, Book]:
+def called(rules: CollectorRules | None = None, take: Callable[..., Any] = takes) -> tuple[ListPeer, Collectors, Book]:
     peer, book = ListPeer(), Book()
-    office = Office("node", book, Ids(), takes, StandingClock(), at_once, rules or CollectorRules())  # type: ignore[arg-type]
+    office = Office("node", book, Ids(), take, StandingClock(), at_once, rules or CollectorRules())  # type: ignore[arg-type]
     collectors = Collectors(office)
     peer.listener = collectors.greet(peer, DC7)  # type: ignore[arg-type]
     return peer, collectors, book
@@ -128,21 +140,49 @@ async def test_one_that_never_says_hello_is_cut_off() -> None:
     assert peer.sent == []
 
 
-async def test_a_push_of_a_time_that_is_none_ends_the_link() -> None:
-    peer, collectors, _ = called()
+async def test_a_push_of_a_time_that_is_none_is_taken_for_one_of_now_and_those_behind_it_too() -> None:
+    """An honest collector whose clock is broken would send it first on each link, and never get past it."""
+    heard_at: list[datetime] = []
+
+    async def takes_at(_frame: object, _caller: object, at: datetime, *_: object, **_named: object) -> None:
+        heard_at.append(at)
+
+    peer, collectors, _ = called(take=takes_at)
     peer.says(HELLO)
     await settled()
-    with pytest.raises(RelayError):
-        peer.says(Push(1, (1 << 64) - 1, "10.0.0.7", False, b""), BULK)
+    for number, at_ms in enumerate(((1 << 64) - 1, 1 << 63, 7_000)):
+        peer.says(Push(number, at_ms, "10.0.0.7", False, FRAME), BULK)
+    await settled()
+    kept = [push_id for one in peer.sent if isinstance(one, Kept) for push_id in one.ids]
+    assert sorted(int.from_bytes(one, "big") for one in kept) == [0, 1, 2]
+    assert heard_at == [NOW, NOW, datetime(1970, 1, 1, 0, 0, 7, tzinfo=UTC)]
     await collectors.close()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "7", "[" * 60_000, json.dumps({"held": "x" * 65_536}), "nan"])
-async def test_what_is_no_report_ends_the_link(text: str) -> None:
+EARLY = [Quality("{}"), CalledIn("M1"), Push(1, 0, "10.0.0.7", False, b""), Welcome()]
+
+
+@pytest.mark.parametrize("message", EARLY)
+async def test_before_it_is_admitted_it_may_say_hello_and_nothing_else(message: Message) -> None:
     peer, collectors, _ = called()
     with pytest.raises(RelayError):
-        peer.says(Quality(text))
+        peer.says(message, BULK if isinstance(message, Push) else CONTROL)
     await collectors.close()
+
+
+NO_REPORTS = ["", "[]", "7", "[" * 60_000, '{"held":' * 3_000, json.dumps({"held": "x" * 65_536}), "nan"]
+
+
+@pytest.mark.parametrize("text", NO_REPORTS)
+async def test_what_is_no_report_is_counted_and_the_last_one_stands(text: str) -> None:
+    """Its pushes are worth more than a report: the link stays."""
+    peer, collectors, book = called()
+    peer.says(HELLO)
+    await settled()
+    peer.says(Quality('{"connects": 3}'))
+    peer.says(Quality(text))
+    await collectors.close()
+    assert (book.qualities[-1]["connects"], book.qualities[-1]["unreadable"]) == (3, 1)
 
 
 HOSTILE = [
@@ -158,6 +198,7 @@ async def test_a_report_is_only_what_has_a_place_in_it(document: dict[str, Any])
     """Whoever stole a collector writes what he likes; lists, metrics and the database get numbers all the same."""
     peer, collectors, book = called()
     peer.says(HELLO)
+    await settled()
     peer.says(Quality(json.dumps(document)))
     await settled()
     noted = book.qualities[-1]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -91,7 +92,7 @@ def test_a_wrong_edit_is_told_once_and_changes_nothing(make_work: Callable) -> N
     with capture_logs() as logged:
         work.run(timedelta(minutes=10), lambda: work.folder.schedules.write_text(SCHEDULES.replace("0 *", "0 99")))
     (refused,) = (one for one in logged if one["event"] == "schedules refused")
-    assert "line 1: schedule of number 1: cron" in refused["reason"]
+    assert "cron of schedule 'hourly'" in refused["reason"]
     assert work.errors == [None], "what is in force goes on"
     assert len(work.told) == 5 * 3
 
@@ -162,12 +163,13 @@ def test_jobs_wait_for_a_collector_at_no_cost_and_are_done_when_it_comes(make_wo
     waiting = work.bench.database.job_book.find(JobQuery())
     assert {(one.state, one.attempts) for one in waiting} == {(JobState.WAITING, 0)}
     assert all("Collector Not Connected" in one.told and "amity collector" in one.remedy for one in waiting)
-    assert len(work.told) == 3, "once each, and not again and again"
+    assert work.told == [], "nobody was called: that is no session, and no meter was silent"
+    assert len(work.bench.deliveries()) == 3, "the MDM side learns why nothing comes, once and not again and again"
 
     connected.add("DC7")
     work.run(timedelta(minutes=1), ways=lambda: Ways(collectors=frozenset(connected)))
     assert {one.state for one in work.bench.database.job_book.find(JobQuery())} == {JobState.DONE}
-    assert all(one.outcome is Outcome.COMPLETE for one in work.told[-3:])
+    assert [one.outcome for one in work.told] == 3 * [Outcome.COMPLETE]
 
 
 def test_a_node_that_has_the_collector_gets_what_another_put_off(make_work: Callable) -> None:
@@ -177,6 +179,45 @@ def test_a_node_that_has_the_collector_gets_what_another_put_off(make_work: Call
     connected.clear()
     work.run(timedelta(minutes=3), lambda: connected.add("DC7"), ways=lambda: Ways(collectors=frozenset({"DC7"})))
     assert {one.state for one in work.bench.database.job_book.find(JobQuery())} == {JobState.DONE}
+
+
+def test_who_waits_for_a_meter_on_the_line_of_one_node_does_not_wait_for_what_another_did(make_work: Callable) -> None:
+    """The node without the way leases first, and puts it off for an hour: the other has it done within seconds."""
+    work, connected = make_work(1, poll_interval_s=86_400), {"DC7"}
+    bench, told, states = work.bench, [], []
+    meter_id = bench.simulated.meters[0].meter_id
+    asked = request(meter_id, key="now", priority=Priority.ON_DEMAND)
+    behind_a_collector(bench, connected)
+
+    class WithoutTheWay:
+        async def connect(self, endpoint: Endpoint, timeout_s: float) -> object:
+            del timeout_s
+            told.append(endpoint.meter_id)
+            raise CollectorNotConnectedError(endpoint.route.collector)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(bench.connector, name)
+
+    async def main(clock: VirtualClock) -> None:
+        bench.connector.clock = clock
+        surroundings = replace(bench.surroundings, clock=clock, chance=Random(4).random)
+        make = partial(JobWork, work.folder, work.settings, database=bench.database, tell=work.told.append)
+        make = partial(make, on_unsolicited=nobody)
+        with_way = make(surroundings=surroundings, ways=lambda: Ways(collectors=frozenset(connected)))
+        without = make(surroundings=replace(surroundings, connector=WithoutTheWay()))
+        tasks = [asyncio.create_task(with_way.run())]
+        await asyncio.sleep(21.1)  # between two looks of the other node's worker
+        bench.database.jobs.enqueue([asked], clock.now())
+        tasks.append(asyncio.create_task(without.run()))
+        await asyncio.sleep(8)
+        states.append(bench.database.job_book.job(asked.job_id).state)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run_virtually(main, NOW)
+    assert set(told) == {meter_id}, "the node without the way was first"
+    assert states == [JobState.DONE]
 
 
 def test_the_log_says_only_what_is_kept(make_work: Callable, tmp_path: Path) -> None:

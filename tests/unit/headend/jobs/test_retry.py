@@ -46,8 +46,9 @@ def test_a_failure_that_knows_when_to_come_again_is_heeded() -> None:
 
 def test_a_meter_that_used_up_its_day_rests_until_midnight() -> None:
     lease = Lease("M1", "w", 1, NOW, tries=10)
-    assert rests_until(lease, NOW, RULES) == datetime(2026, 11, 21, tzinfo=UTC)
-    assert rests_until(Lease("M1", "w", 1, NOW, tries=9), NOW, RULES) is None
+    assert rests_until(lease, SILENT, NOW, RULES, lambda: 0.5) == datetime(2026, 11, 21, tzinfo=UTC)
+    assert rests_until(replace(lease, tries=9), SILENT, NOW, RULES, lambda: 0.5) is None
+    assert rests_until(lease, None, NOW, RULES, lambda: 0.5) is None
 
 
 def test_a_failure_always_has_a_remedy() -> None:
