@@ -20,6 +20,7 @@ _HANDSHAKE_TIMEOUT_S: Final = 15.0
 _HANDSHAKES_MAX: Final = 256
 _BACKLOG: Final = 128
 _PAUSE_S: Final = 0.1
+_LEAVE_S: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -72,15 +73,18 @@ class RelayListener:
         return int(listening.getsockname()[1])
 
     async def close(self) -> None:
-        """Stop listening and end every connection."""
+        """Stop listening and end every connection; what was said last is out when this returns, or nobody heard it."""
         tasks = [task for task in (self._accepting, *self._handshakes) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._listening is not None:
             self._listening.close()
-        for peer in self.peers:
+        leaving = self.peers
+        for peer in leaving:
             peer.close()
+        if leaving:
+            await asyncio.wait([peer.ended for peer in leaving], timeout=_LEAVE_S)
 
     @property
     def peers(self) -> tuple[RelayPeer, ...]:

@@ -292,8 +292,8 @@ class AnyLeaseWillDo(Wrapped):
         return bundles
 
     def finish(self, finished: Collection[Finished], now: datetime) -> frozenset[Lease]:
-        held = self._real.finish([one._replace(lease=self._newest[one.lease.meter_id]) for one in finished], now)
-        return frozenset(one.lease for one in finished if self._newest[one.lease.meter_id] in held)
+        self._real.finish([one._replace(lease=self._newest[one.lease.meter_id]) for one in finished], now)
+        return frozenset(one.lease for one in finished)
 
 
 class FencesAreNotCompared(Parts):
@@ -313,7 +313,7 @@ PLANTED = {
     PushesAreThrownAway: (Invariant.PUSHES_ARRIVE, 1),
     PushesAreConfirmedBeforeTheyAreStored: (Invariant.PUSHES_ARRIVE, 3),
     CollectorsForgetWhatWasUnderWay: (Invariant.PUSHES_ARRIVE, 1),
-    ForwardedPushesAreNotRemembered: (Invariant.PUSHES_ONCE, 6),
+    ForwardedPushesAreNotRemembered: (Invariant.PUSHES_ONCE, 11),
     FencesAreNotCompared: (Invariant.FENCED, 26),
 }
 
@@ -346,7 +346,7 @@ def test_a_campaign_ends_with_a_table() -> None:
     out = StringIO()
     assert run_campaign(Choice(seeds=1, first=319, processes=1), out) == 0
     lines = out.getvalue().splitlines()
-    assert lines[0].split() == ["seeds", "1", "(319", "to", "319),", "0", "failed"]
+    assert ["seeds", "1", "(319", "to", "319),", "0", "failed"] in [line.split() for line in lines]
     assert any(line.startswith("  one association per meter ") and line.split()[-1] != "0" for line in lines)
 
 

@@ -1,21 +1,26 @@
 """Who watches a world can be relied on: each watch says nothing of what is well and cries at what is not."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
 import pytest
 
+from amity.collector.ports import HeldPush
+from amity.domain.jobs import Bundle, Lease
+from amity.kernel.errors import StorageError
 from amity.protocols.dlms.ciphered import CipherTag
 from amity.protocols.gateway.prefix import Prefixed
 from amity.protocols.gateway.prefix import encode as prefixed
 from amity.protocols.wrapper.frame import encode as wrapped
 from amity.simulation.campaign.ears import overheard_pusher
+from amity.simulation.campaign.fences import Fences
 from amity.simulation.campaign.machine import Machine, MachineClock
 from amity.simulation.campaign.plan import OF_COLLECTORS, Trouble, plan_of
-from amity.simulation.campaign.push_evidence import MeterPushes
+from amity.simulation.campaign.push_evidence import MeterPushes, PushEvidence, WatchedTaking
 from amity.simulation.campaign.settings import settings_of
 from amity.simulation.campaign.tally import Tally
 from amity.simulation.campaign.telling import Verdict
@@ -58,7 +63,7 @@ def cried(witness: Witness) -> list[str]:
 
 def test_a_request_whose_counter_was_sent_before_is_seen_on_the_wire(witness: Witness, wire: Wire) -> None:
     node = machine(witness, NODE)
-    for counter in (1, 2, 3, 2):
+    for counter in (1, 2, 3, 3):
         assert not witness.violations
         wire.sent(node, METER, wrapped(1, 1, request(counter)), opened=True)
     assert cried(witness) == [Invariant.COUNTERS_SENT]
@@ -156,6 +161,71 @@ def test_every_trouble_happens_in_some_world_and_those_of_collectors_where_there
     assert happened == set(Trouble)
     without = [event.trouble for world in worlds if not world.collectors for event in plan_of(world)]
     assert not OF_COLLECTORS & set(without)
+
+
+def test_a_request_with_a_counter_below_one_before_is_seen_whichever_node_sends_it(witness: Witness) -> None:
+    wire = Wire(witness, {METER: 1}, frozenset({NODE, "10.0.0.2"}))
+    wire.sent(machine(witness, NODE), METER, wrapped(1, 1, request(3)), opened=True)
+    wire.sent(machine(witness, "10.0.0.2"), METER, wrapped(1, 1, request(9)), opened=True)
+    assert not witness.violations
+    wire.sent(machine(witness, NODE), METER, wrapped(1, 1, request(4)), opened=True)
+    assert cried(witness) == [Invariant.COUNTERS_RISE]
+
+
+def test_a_lease_is_worth_nothing_once_another_followed(witness: Witness) -> None:
+    fences = Fences(witness)
+    first, second = (Lease("M", worker, fence, At().now()) for fence, worker in ((1, "a"), (2, "b")))
+    fences.given([Bundle(first, ())])
+    fences.accepted([first])
+    fences.given([Bundle(second, ())])
+    fences.accepted([second])
+    assert not witness.violations
+    fences.accepted([first])
+    assert cried(witness) == [Invariant.FENCED]
+
+
+def test_what_a_collector_takes_is_to_be_on_its_disk(witness: Witness) -> None:
+    evidence = PushEvidence(witness)
+    evidence.kept_by_collector("DC1", [HeldPush(7, At().now(), METER, False, wrapped(1, 1, b"push"))])
+    evidence.promised_by_collector(b"push")
+    assert not witness.violations
+    assert evidence.kept[METER] == {b"push": 1}
+    evidence.promised_by_collector(b"push")
+    assert cried(witness) == [Invariant.PUSHES_ARRIVE]
+
+
+class Nothing:
+    """Counters and forwarded pushes that remember nothing; its transactions fail when it is full."""
+
+    full = False
+    move_all = known = prune = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        yield
+        if self.full:
+            raise StorageError("the disk is full")
+
+    def first(self, _push_id: str, _at: datetime) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def test_a_forwarded_push_may_be_tried_again_and_not_taken_again(witness: Witness) -> None:
+    disk = Nothing()
+    taking = WatchedTaking(disk, disk, PushEvidence(witness))  # type: ignore[arg-type]
+
+    def take() -> None:
+        with taking.transaction(), taking.first("07", At().now()):
+            pass
+
+    disk.full = True
+    with pytest.raises(StorageError):
+        take()
+    disk.full = False
+    take()
+    assert not witness.violations
+    take()
+    assert cried(witness) == [Invariant.PUSHES_ONCE]
 
 
 def test_a_tally_says_where_an_interrupted_campaign_goes_on() -> None:
