@@ -33,10 +33,11 @@ def _migrated() -> bytes:
 
 
 def empty_database(folder: Path) -> ItDatabase:
-    """A new one in that folder, which is made if need be."""
+    """The one in that folder; a new one where there is none."""
     folder.mkdir(exist_ok=True)
     path = folder / "it.sqlite"
-    path.write_bytes(_migrated())
+    if not path.exists():
+        path.write_bytes(_migrated())
     return open_database(path)
 
 
