@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,12 @@ def _town_with_load(client: httpx.Client) -> dict[str, Any] | None:
     answer = client.get("/api/v1/town")
     town: dict[str, Any] = answer.json()
     return town if answer.status_code == 200 and re.search(r'"(measured|import\w*)"', answer.text) else None
+
+
+def test_two_demos_that_start_at_once_have_meters_of_their_own(tmp_path: Path) -> None:
+    """The second one once chose the ports of the first, and read its meters with counters that they had seen."""
+    names = ("one", "other")
+    with ThreadPoolExecutor(2) as both:
+        ended = list(both.map(lambda name: once(tmp_path / name, "--meters", "12"), names))
+    assert [json.loads(one.stdout)["ok"] for one in ended] == [True, True], [one.stderr for one in ended]
+    assert len({json.loads((tmp_path / name / "demo.json").read_text())["port_base"] for name in names}) == 2

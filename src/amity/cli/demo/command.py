@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from amity.cli.demo.display import Display
-from amity.cli.demo.folder import remembered_story, settings_with_free_ports, sole_user, usual_directory
+from amity.cli.demo.folder import (
+    choosing_ports,
+    remembered_story,
+    settings_with_free_ports,
+    sole_user,
+    usual_directory,
+)
 from amity.cli.demo.utility import Utility
 from amity.runtime.folder import Folder
 from amity.runtime.system import SystemClock
@@ -33,11 +39,11 @@ def demo(
     """
     folder = Folder(directory or usual_directory(meters, seed))
     folder.create()
-    with sole_user(folder):
-        display = Display(quiet=as_json)
+    display = Display(quiet=as_json)
+    with sole_user(folder), choosing_ports(display.said) as all_listen:
         story = remembered_story(folder, meters=meters, seed=seed, now=SystemClock().now(), tell=display.said)
         settings = settings_with_free_ports(folder, display.said)
-        utility = Utility(folder, story, settings, display)
+        utility = Utility(folder, story, settings, display, all_listen)
         if once:
             summary = asyncio.run(utility.read_once())
             display.summary(summary)

@@ -2,7 +2,9 @@
 
 import fcntl
 import json
+import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -61,6 +63,26 @@ def sole_user(folder: Folder) -> Iterator[None]:
                 next_step="use that one, end it with Ctrl-C, or start another with --dir",
             ) from error
         yield
+
+
+@contextmanager
+def choosing_ports(tell: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+    """One demo of this person at a time looks for free ports and begins to listen on them; call what it gives then.
+
+    Without it two that start in the same second choose the same ports, and the slower one's head-end reads the
+    meters of the other one, which know other invocation counters than it does.
+    """
+    place = Path(tempfile.gettempdir()) / f"amity-demo-ports-{os.getuid()}.lock"
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell("another demo is starting: this one waits until that one has its ports")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield lambda: fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
 
 
 def remembered_story(

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,19 +47,22 @@ _PEOPLE = ("operator", "second browser")
 
 @dataclass(frozen=True, slots=True)
 class Utility:
-    """The demo's processes and what it knows of them."""
+    """The demo's processes and what it knows of them; `all_listen` is called once when its ports are its own."""
 
     folder: Folder
     story: Story
     settings: Settings
     display: Display
+    all_listen: Callable[[], None]
 
     async def live(self, *, as_json: bool) -> None:
         """Run until told to stop."""
         fleet, began = fleet_of(self.story), SystemClock().now()
         with _provisioned(self.folder, self.settings.headend, fleet, self.story) as services:
             async with self._supervised(*self.programs()):
+                await self._until_listening(_last_listening_port(_document(fleet, self.story)), "the simulator")
                 await self._until_listening(self.settings.web.port, "the console")
+                self.all_listen()
                 self._tell_the_way_in(services, fleet, as_json=as_json)
                 watching = (
                     asyncio.create_task(self._watch_first_round(services, len(fleet.meters), began)),
@@ -88,6 +91,7 @@ class Utility:
             async with self._supervised(self._simulator(push=False), self._role(Role.BROKER), self._role(Role.MDM)):
                 await self._until_listening(self.settings.broker.port, "the broker")
                 await self._until_listening(_last_listening_port(document), "the simulator")
+                self.all_listen()
                 self.display.beginning("reading", len(fleet.meters))
                 try:
                     await read_fleet_once(self.folder, self.settings, tell, Asker("demo", f"once/{isoformat(began)}"))
