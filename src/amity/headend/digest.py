@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
+
 from amity.devices.profiles import DeviceProfile
 from amity.devices.readout import ProfileReadout, RegisterReadout
 from amity.domain.collection import Outcome
@@ -155,13 +157,13 @@ class Digester:
         young = self._plan.meets_unknown_past and len(starts)
         first_s = int(starts[0]) if young else epoch_s(span.start)
         expected = max((epoch_s(span.end) - first_s) // period_s, 0)
-        missing = expected - len(starts)
-        if missing <= 0:
+        until_s = first_s + expected * period_s  # a row after it is there early: it is none of those that are expected
+        missing = expected - int(np.count_nonzero((starts >= first_s) & (starts < until_s)))
+        if not missing:
             return []
         digest.incomplete = True
         digest.remarks.append(f"{missing} of {expected} intervals are missing in the meter's load profile")
-        until = from_epoch_s(first_s + expected * period_s)
-        gaps = gaps_of_channel(starts, TimeSpan(from_epoch_s(first_s), until), period_s)
+        gaps = gaps_of_channel(starts, TimeSpan(from_epoch_s(first_s), from_epoch_s(until_s)), period_s)
         digest.lacking += gaps
         return gaps
 
