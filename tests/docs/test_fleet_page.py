@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from amity.devices.profiles import Catalogue
 from amity.headend import route_document
 from amity.headend.provisioning import read_fleet_document
 
@@ -12,7 +13,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text(encoding="utf
 
 def test_every_example_is_a_fleet() -> None:
     examples = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    assert [len(read_fleet_document(json.loads(example)).endpoints) for example in examples] == [1, 3]
+    fleets = [read_fleet_document(json.loads(example), Catalogue().profile).endpoints for example in examples]
+    managed = [[endpoint.management is not None for endpoint in fleet] for fleet in fleets]
+    assert managed == [[False], [False] * 3, [True]]
 
 
 def test_every_member_of_a_route_stands_on_the_page() -> None:

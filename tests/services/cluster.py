@@ -126,6 +126,7 @@ class Cluster:
             *shape.spares,
             "web",
             "meters-bind",
+            "mqtt-bind",
             "api-bind",
             "stats",
         )
@@ -174,6 +175,8 @@ class Cluster:
         ports, nowhere = self.ports, f"{HOST}:9"
         places = {
             "AMITY_METERS_BIND": f"{HOST}:{ports['meters-bind']}",
+            "AMITY_MQTT_BIND": f"{HOST}:{ports['mqtt-bind']}",
+            **{f"AMITY_MQTT{number}": nowhere for number in (1, 2, 3)},
             "AMITY_API_BIND": f"{HOST}:{ports['api-bind']}",
             "AMITY_STATS_BIND": f"{HOST}:{ports['stats']}",
             "AMITY_NODE1": f"{HOST}:{ports['node1']}",

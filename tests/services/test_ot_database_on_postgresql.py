@@ -24,6 +24,7 @@ from tests.unit.storage_ot.test_job_log_and_measures import *  # noqa: F403 - as
 from tests.unit.storage_ot.test_job_store import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_ot_collection import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_ot_schema import (
+    check_management_comes_and_goes,
     check_what_was_lacking,
     check_when_they_were_asked,
     database_before_as_asked,
@@ -97,6 +98,14 @@ def test_jobs_from_before_it_was_kept_were_asked_for_no_later_than_is_known(serv
     url = server_url.replace("/postgres?", "/before_as_asked?")
     database_before_as_asked(open_postgres(url))
     check_when_they_were_asked(open_shared_database(url))
+
+
+def test_a_management_association_comes_with_its_revision_and_goes_with_it(server_url: str) -> None:
+    engine = open_postgres(server_url)
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_management"))
+    engine.dispose()
+    check_management_comes_and_goes(open_postgres(server_url.replace("/postgres?", "/before_management?")))
 
 
 def test_a_server_that_is_not_there_is_a_storage_error(tmp_path: object) -> None:

@@ -35,11 +35,16 @@ sed -i 's/^authentication_level: .*/authentication_level: none/' /etc/ami-gatewa
 chown ami: /etc/ami-gateway/dlms_config.yaml
 setpriv --reuid nobody --regid nogroup --clear-groups amity install 2> "$OUT/refused" && exit 9
 amity meter add --fleet "$OUT/fleet.json"
+amity fleet import "$OUT/fleet.json" --dir /var/lib/ami-gateway > "$OUT/imported"
 amity meter ping "$METER" --json > "$OUT/ping"
 setpriv --reuid ami --regid ami --init-groups amity meter ping "$METER" --json > "$OUT/as_ami"
 stat -c '%U:%G %a %n' /etc/ami-gateway/* /etc/ami-gateway/certs/*.key /var/log/ami/* /var/lib/ami-gateway \
   > "$OUT/owners"
 find /var/lib/ami-gateway /var/log/ami ! -user ami > "$OUT/not_ami"
+chown root: /var/lib/ami-gateway/ot/keys.json
+amity doctor > "$OUT/doctor" || true
+chmod 644 /etc/ami-gateway/certs/ami_service.key
+amity install > "$OUT/exposed" || echo "status $?" >> "$OUT/exposed"
 amity install --uninstall --json > "$OUT/left"
 """
 
@@ -93,5 +98,12 @@ def test_the_machine_itself_gets_a_service_that_reads_a_meter(tmp_path: Path, en
         "ami:ami 640 /var/log/ami/error.log", "ami:ami 700 /var/lib/ami-gateway",
     } <= owners  # fmt: skip
     assert (out / "not_ami").read_text() == ""
+    assert "0 meters added, 1 replaced" in (out / "imported").read_text()
+    doctor = (out / "doctor").read_text()
+    assert "keys.json belongs to root, not to ami" in doctor
+    assert "chown -R ami:ami /var/lib/ami-gateway" in doctor
+    exposed = (out / "exposed").read_text()
+    assert "chmod 600 /etc/ami-gateway/certs/ami_service.key; others could read it" in exposed
+    assert exposed.endswith("status 2\n")
     assert "/var/lib/ami-gateway" in json.loads((out / "left").read_text())["left"]
     assert not Path("/etc/ami-gateway/.installed.json").exists()

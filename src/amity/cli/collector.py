@@ -4,18 +4,21 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any
 
 import typer
 
+from amity.cli.last_sign import say_if_stopped
 from amity.cli.options import address
 from amity.headend.collectors.ports import Admission, KnownCollector
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
-from amity.runtime.databases import head_end_of
+from amity.runtime.databases import head_end_of, open_ot_database
 from amity.runtime.folder import Folder
+from amity.runtime.installation import find_installation
 from amity.runtime.processes.supervisor import until_told_to_stop
 from amity.simulation.network.medium import ways
 from amity.simulation.network.presets import preset, presets
@@ -36,11 +39,15 @@ collector_app = typer.Typer(help="Collectors: who may serve, and how they do.", 
 @collector_app.command("list")
 def list_collectors(configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
     """At the head-end: every collector that ever called, what was decided of it, and how its link does."""
-    with head_end_of(configuration, directory) as database:
+    folder, settings = find_installation(configuration, directory)
+    with closing(open_ot_database(folder, settings.headend)) as database:
         known = database.collectors.all()
+    say_if_stopped(folder, as_json=as_json)
     if as_json:
         print(json.dumps([_document(one) for one in known], ensure_ascii=False))
         return
+    if not known:
+        print("no collector has called here yet; next: docs/collectors.md, `amity doctor` shows the port for them")
     for one in known:
         print(", ".join(_told(one)))
 

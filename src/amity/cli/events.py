@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from amity.cli.jobs import AsJson, Configuration, Directory
+from amity.cli.options import LIMIT_MAX
 from amity.cli.tables import print_table, table_of
 from amity.domain.events import EventClass, Severity
 from amity.headend.event_catalogue import EventTables, parse_table
@@ -28,7 +29,7 @@ def list_events(
     meter: Annotated[str, typer.Option(help="Of this meter only.")] = "",
     event_class: Annotated[list[EventClass] | None, typer.Option("--class", help="Of these classes.")] = None,
     severity: Annotated[list[Severity] | None, typer.Option(help="Of these severities.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="At most so many.")] = 50,
     configuration: Configuration = None,
     directory: Directory = None,
     as_json: AsJson = False,
@@ -50,7 +51,9 @@ def _tellings(best: dict[str, Any], found: list[dict[str, Any]]) -> str:
 @events_app.command("outages")
 def list_outages(
     meter: Annotated[str, typer.Option(help="Of this meter only.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="Look at so many of the newest events about power.")] = 500,
+    limit: Annotated[
+        int, typer.Option(min=1, max=LIMIT_MAX, help="Look at so many of the newest events about power.")
+    ] = 500,
     configuration: Configuration = None,
     directory: Directory = None,
     as_json: AsJson = False,

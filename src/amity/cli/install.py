@@ -4,9 +4,9 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -15,7 +15,7 @@ from amity.kernel.errors import ConfigurationError
 from amity.runtime.install.carry_out import may_install, put_down, take_away
 from amity.runtime.install.firewall import Firewall, firewall_lines
 from amity.runtime.install.layout import Place, pieces
-from amity.runtime.install.material import KeyKind, make_material, material
+from amity.runtime.install.material import KeyKind, exposed_keys, make_material, material
 from amity.runtime.install.survey import Change, Verb, read_memory, survey
 from amity.runtime.installation import look_at_gateway
 
@@ -53,15 +53,16 @@ def install(
         return
     _check_program(place)
     changes = survey(place, pieces(place), read_memory(place))
-    made = material(place).missing
+    made, exposed = material(place).missing, exposed_keys(place)
     if not dry_run:
         _make_user(place, changes)
         put_down(place, changes)
         make_material(place, key_kind, name or socket.getfqdn())
         _make_log_files(place)
         _tell_systemd(place)
-    _report(place, changes, made, dry_run=dry_run, as_json=as_json)
-    if any(change.mend for change in changes):
+    refused = exposed | {change.path: change.mend for change in changes if change.mend}
+    _report(_Done(place, changes, made, refused, dry_run), as_json=as_json)
+    if refused:
         raise typer.Exit(exit_status(ConfigurationError("")))
 
 
@@ -116,22 +117,42 @@ def _would_go(change: Change) -> bool:
     return not change.piece.stays and change.verb in {Verb.SAME, Verb.UPDATE}
 
 
-def _report(place: Place, changes: Sequence[Change], made: Sequence[Path], *, dry_run: bool, as_json: bool) -> None:
+class _Done(NamedTuple):
+    """What was done, or would be; `refused` are files that others may read or write, with what mends each."""
+
+    place: Place
+    changes: Sequence[Change]
+    made: Sequence[Path]
+    refused: Mapping[Path, str]
+    dry_run: bool
+
+    def pieces(self) -> list[dict[str, str]]:
+        """Each piece as JSON values."""
+        verbs = {one.path: one.verb for one in self.changes} | dict.fromkeys(self.made, Verb.CREATE)
+        verbs = dict.fromkeys(self.refused, Verb.SAME) | verbs
+        return [
+            {"path": str(path), "done": verb.value, "mend": self.refused.get(path, "")} for path, verb in verbs.items()
+        ]
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        would = "would " if self.dry_run else ""
+        lines = [f"{would}{one.verb.value:<6} {one.path}" for one in self.changes if one.verb is not Verb.SAME]
+        lines += [f"{would}{Verb.CREATE.value:<6} {path}" for path in self.made]
+        if self.dry_run:
+            lines += [line for one in self.changes for line in one.difference]
+        lines += [f"refused: {path} is open to others; mend it with: {mend}" for path, mend in self.refused.items()]
+        return lines or ["nothing to do: everything is in place"]
+
+
+def _report(done: _Done, *, as_json: bool) -> None:
     if as_json:
-        told = [{"path": str(one.path), "done": one.verb.value, "mend": one.mend} for one in changes]
-        keys = [{"path": str(path), "done": Verb.CREATE.value, "mend": ""} for path in made]
-        print(json.dumps({"root": str(place.root), "dry_run": dry_run, "pieces": [*told, *keys]}, indent=1))
+        told = {"root": str(done.place.root), "dry_run": done.dry_run, "pieces": done.pieces()}
+        print(json.dumps(told, indent=1))
         return
-    would = "would " if dry_run else ""
-    lines = [f"{would}{one.verb.value:<6} {one.path}" for one in changes if one.verb is not Verb.SAME]
-    lines += [f"{would}{Verb.CREATE.value:<6} {path}" for path in made]
-    if dry_run:
-        lines += [line for one in changes for line in one.difference]
-    lines = lines or ["nothing to do: everything is in place"]
-    lines += [f"refused: {one.path} is open to others; mend it with: {one.mend}" for one in changes if one.mend]
-    print("\n".join(lines))
-    if not dry_run and made:
-        print(_NEXT.format(certs=place.certificates, config=place.configuration))
+    print("\n".join(done.lines()))
+    if not done.dry_run and done.made:
+        print(_NEXT.format(certs=done.place.certificates, config=done.place.configuration))
 
 
 _NEXT = """next:

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from getpass import getuser
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from amity.cli.job_selection import AllOfThem, OfMeter, OfStates, OneJob, Selection, Unasked, change_all
-from amity.domain.jobs import Job, JobKind, JobRequest, JobState, Priority
+from amity.cli.options import LIMIT_MAX
+from amity.domain.jobs import Job, JobCounts, JobKind, JobRequest, JobState, Priority, Rest
 from amity.headend.jobs.ports import JobBook, JobQuery, MeterStates, place_of
 from amity.headend.ports import Endpoint
 from amity.kernel.errors import ConfigurationError
@@ -24,8 +25,8 @@ _KEY_OCTETS: Final = 8
 _LOOK_EVERY_S: Final = 0.2
 _NOT_DONE_STATUS: Final = 3
 _ID_SHOWN: Final = 10
-_TOLD_TOO: Final = "lacking"
-"""For programs: people read it in the words of `told`."""
+_IN_OTHER_WORDS: Final = frozenset({"lacking", "rests_until", "tries_today"})
+"""For programs: people are told in a sentence."""
 _ALIVE: Final = frozenset({JobState.WAITING, JobState.LEASED})
 _ENDED: Final = frozenset(JobState) - _ALIVE
 _WANTED: Final = _ALIVE | {JobState.DEAD}
@@ -42,7 +43,7 @@ jobs_app = typer.Typer(help="What the head-end has to do, did, and gave up.", no
 def list_jobs(
     meter: Annotated[str, typer.Option(help="Of this meter only.")] = "",
     state: Annotated[list[JobState] | None, typer.Option(help="Of these states; default: alive and dead.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="At most so many.")] = 50,
     configuration: Configuration = None,
     directory: Directory = None,
     as_json: AsJson = False,
@@ -51,18 +52,13 @@ def list_jobs(
     with head_end_of(configuration, directory) as database:
         _print_found(database.job_book, meter, frozenset(state or _WANTED), limit, as_json=as_json)
         if not as_json:
-            counts = database.job_book.counts(SystemClock().now())
-            told = ", ".join(f"{number} {state}" for state, number in sorted(counts.by_state.items()))
-            print(
-                f"{told or 'no jobs'}; {counts.due} due"
-                + (f" since {isoformat(counts.oldest_due)}" if counts.oldest_due else "")
-            )
+            print(_counted(database.job_book.counts(SystemClock().now())))
 
 
 @jobs_app.command()
 def history(
     meter: Annotated[str, typer.Option(help="Of this meter only.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="At most so many.")] = 50,
     configuration: Configuration = None,
     directory: Directory = None,
     as_json: AsJson = False,
@@ -76,7 +72,8 @@ def history(
 def show(job: JobId, configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
     """All about one job: who wanted it and why, how it went, what to do next."""
     with head_end_of(configuration, directory) as database:
-        _print_job(database.job_book.job(job), as_json=as_json)
+        found = database.job_book.job(job)
+        _print_job(found, _rest(database.job_book, found), as_json=as_json)
 
 
 @jobs_app.command()
@@ -113,7 +110,7 @@ def discard(
     directory: Directory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel a job that waits, runs or was given up, or all dead letters; who did it is kept."""
+    """Cancel a job that waits or runs, or put a dead letter aside, or all of them; who did it is kept."""
     selection = Selection(job, meter, state or (), everything, unasked=yes)
     selection.check(_WANTED, can_ask=not as_json)
     with head_end_of(configuration, directory) as database:
@@ -178,9 +175,21 @@ def _ended(book: JobBook, job_id: str, wait_s: float) -> Job:
     return job
 
 
+def _rest(book: JobBook, job: Job) -> Rest | None:
+    return book.rests([job.meter_id], SystemClock().now()).get(job.meter_id)
+
+
 # ------------------------------------------------------------------ printing
-def document(job: Job) -> dict[str, Any]:
-    """A job as JSON values."""
+def _counted(counts: JobCounts) -> str:
+    told = ", ".join(f"{number} {state}" for state, number in sorted(counts.by_state.items()))
+    since = f" since {isoformat(counts.oldest_due)}" if counts.oldest_due else ""
+    rests = f", {counts.resting} {'rests' if counts.resting == 1 else 'rest'}" if counts.resting else ""
+    return f"{told or 'no jobs'}; {counts.due} due{since}{rests}"
+
+
+def document(job: Job, rest: Rest | None = None) -> dict[str, Any]:
+    """A job as JSON values; `rest` is that of its meter, which may hold the job back."""
+    rest = rest if rest is not None and rest.holds(job) else None
     instants = ("not_before", "deadline", "created_at", "started_at", "finished_at")
     return {
         "job": job.job_id,
@@ -194,6 +203,8 @@ def document(job: Job) -> dict[str, Any]:
         "correlation": job.correlation_id,
         **{name: isoformat(value) if (value := getattr(job, name)) else None for name in instants},
         "attempts": job.attempts,
+        "rests_until": isoformat(rest.until) if rest else None,
+        "tries_today": rest.tries if rest else None,
         "worker": job.worker,
         "told": job.told,
         "lacking": [f"{isoformat(one.start)}/{isoformat(one.end)}" for one in job.lacking],
@@ -202,14 +213,16 @@ def document(job: Job) -> dict[str, Any]:
     }
 
 
-def _print_job(job: Job, *, as_json: bool) -> None:
-    facts = document(job)
+def _print_job(job: Job, rest: Rest | None = None, *, as_json: bool) -> None:
+    facts = document(job, rest)
     if as_json:
         print(json.dumps(facts))
         return
     for name, value in facts.items():
-        if value not in (None, "", []) and name != _TOLD_TOO:
+        if value not in (None, "", []) and name not in _IN_OTHER_WORDS:
             print(f"{name:>13}  {' to '.join(value) if isinstance(value, list) else value}")
+    if facts["rests_until"]:
+        print(f"{'now':>13}  {_resting(facts)}")
 
 
 def _print_changed(changed: int, found: int, what: str, *, as_json: bool) -> None:
@@ -222,13 +235,13 @@ def _print_changed(changed: int, found: int, what: str, *, as_json: bool) -> Non
 def _print_found(book: JobBook, meter: str, states: frozenset[JobState], limit: int, *, as_json: bool) -> None:
     """The newest of these jobs, and a word about the others, which programs find on standard error."""
     found = book.find(JobQuery(meter, states, limit + 1))
-    _print_jobs(found[:limit], as_json=as_json)
+    rests = book.rests({job.meter_id for job in found}, SystemClock().now())
+    _print_jobs([document(job, rests.get(job.meter_id)) for job in found[:limit]], as_json=as_json)
     if len(found) > limit:
         typer.echo(f"there are more than these {limit}: --limit, --meter", err=as_json)
 
 
-def _print_jobs(jobs: Iterable[Job], *, as_json: bool) -> None:
-    found = [document(job) for job in jobs]
+def _print_jobs(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))
         return
@@ -241,4 +254,13 @@ def _print_jobs(jobs: Iterable[Job], *, as_json: bool) -> None:
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
     """What a person scans a list for; the end of the line may be long."""
     when = one["finished_at"] or one["not_before"]
-    return one["job"][:_ID_SHOWN], one["meter"], one["kind"], one["state"], str(one["attempts"]), when, one["told"]
+    told = "; ".join(filter(None, (_resting(one), one["told"])))
+    return one["job"][:_ID_SHOWN], one["meter"], one["kind"], one["state"], str(one["attempts"]), when, told
+
+
+def _resting(one: dict[str, Any]) -> str:
+    if one["rests_until"] is None:
+        return ""
+    tries = one["tries_today"]
+    in_vain = f" ({tries} {'try' if tries == 1 else 'tries'} today without an answer)" if tries else ""
+    return f"rests until {one['rests_until']}{in_vain}"

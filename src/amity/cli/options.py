@@ -1,10 +1,12 @@
 """Reading what people type: octets, addresses, instants, each refused with an example when it is not one."""
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from amity.kernel.errors import ConfigurationError
 
+LIMIT_MAX: Final = 1_000_000
+"""Of a list more than anybody reads, and less than any database refuses."""
 _PORT_MAX = 65_535
 
 

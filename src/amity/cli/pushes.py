@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from amity.cli.jobs import AsJson, Configuration, Directory
-from amity.kernel.errors import ConfigurationError
+from amity.cli.last_sign import calls_of, say_if_stopped
+from amity.cli.options import LIMIT_MAX
 from amity.runtime.installation import find_installation
 
 pushes_app = typer.Typer(help="Who calls the head-end.", no_args_is_help=True)
@@ -25,10 +26,13 @@ _TOLD: Final = ("at", "taken", "parked", "senders", "turned_away", "dropped", "n
 
 @pushes_app.command()
 def parked(
-    configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False, limit: int = 20
+    configuration: Configuration = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Of the newest, at most so many.")] = 20,
 ) -> None:
     """What came from senders that are not known or not believed: counted, the newest listed, nothing of it trusted."""
-    document = _document(configuration, directory)
+    document = _document(configuration, directory, as_json=as_json)
     if as_json:
         print(json.dumps({key: document[key] for key in _TOLD}))
         return
@@ -49,7 +53,7 @@ def parked(
 @pushes_app.command()
 def lines(configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
     """Meters that hold a connection open to this head-end, and whether they proved themselves on it yet."""
-    document = _document(configuration, directory)
+    document = _document(configuration, directory, as_json=as_json)
     if as_json:
         print(json.dumps(document["on_line"]))
         return
@@ -58,12 +62,8 @@ def lines(configuration: Configuration = None, directory: Directory = None, as_j
     print(f"{len(document['on_line'])} on the line as of {document['at']}")
 
 
-def _document(configuration: Path | None, directory: Path | None) -> dict[str, Any]:
+def _document(configuration: Path | None, directory: Path | None, *, as_json: bool) -> dict[str, Any]:
     folder, _ = find_installation(configuration, directory)
-    try:
-        found: dict[str, Any] = json.loads(folder.calls.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            "nobody has called here yet", answer=str(error), next_step="is `amity serve` running?"
-        ) from error
+    found = calls_of(folder)
+    say_if_stopped(folder, as_json=as_json)
     return found

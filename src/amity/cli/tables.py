@@ -1,5 +1,6 @@
 """Tables on the terminal: words wrap, figures and names are never cut."""
 
+import os
 from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
@@ -8,6 +9,7 @@ from rich.table import Table
 
 _WRAPPED_MIN: Final = 12
 _ANY_WIDTH: Final = 10_000
+_WIDTH: Final = "COLUMNS"
 
 
 def table_of(headings: Sequence[str], *, wrapped: Collection[str], right: Collection[str] = ()) -> Table:
@@ -23,8 +25,12 @@ def table_of(headings: Sequence[str], *, wrapped: Collection[str], right: Collec
 
 
 def print_table(table: Table) -> None:
-    """Print it; where the terminal is too narrow for what must not be broken, the lines are longer than it."""
+    """Print it; where the terminal is too narrow for what must not be broken, the lines are longer than it.
+
+    Nothing is broken where no terminal is and nobody says how wide (COLUMNS): a row is a line for `grep` and `awk`.
+    """
     console = Console()
-    needed = console.measure(table, options=console.options.update_width(_ANY_WIDTH)).minimum
-    console.width = max(console.width, needed)
+    needed = console.measure(table, options=console.options.update_width(_ANY_WIDTH))
+    anybody_reads = console.is_terminal or _WIDTH in os.environ
+    console.width = max(console.width, needed.minimum if anybody_reads else needed.maximum)
     console.print(table)

@@ -1,11 +1,11 @@
 """What an OBIS code names, as far as the standard says it: patterns and, for electricity, quantity and processing."""
 
-import tomllib
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
 from amity.kernel.obis import Obis
+from amity.kernel.toml import parse_toml
 
 _ELECTRICITY = 1
 _PHASES = {0: "", 20: " L1", 40: " L2", 60: " L3"}  # what value group C adds for a phase
@@ -61,7 +61,7 @@ def _electricity(obis: Obis) -> str | None:
 @cache
 def _tables() -> dict[str, Any]:
     file = resources.files("amity.devices") / "obis_names.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+    return parse_toml(file.read_text(encoding="utf-8"))
 
 
 @cache

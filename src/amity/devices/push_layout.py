@@ -1,6 +1,5 @@
 """What is known about pushed lists that do not say it themselves, read from `push_layouts/*.toml`."""
 
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -9,6 +8,7 @@ from typing import Any
 from amity.devices.push_reading import Scaling
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
+from amity.kernel.toml import parse_toml
 from amity.kernel.units import Unit
 from amity.protocols.dlms.data import Data, Tag
 
@@ -106,11 +106,11 @@ def knowledge_from(texts: list[tuple[str, str]]) -> Knowledge:
     manufacturers: dict[str, str] = {}
     for name, text in texts:
         try:
-            document = tomllib.loads(text)
+            document = parse_toml(text)
             layouts += [_layout(entry) for entry in document.get("layout", [])]
             assumptions += [_assumption(entry) for entry in document.get("assumption", [])]
             manufacturers |= document.get("manufacturer", {})
-        except (tomllib.TOMLDecodeError, KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise ConfigurationError(f"push layout {name} cannot be used: {error}") from error
     return Knowledge(tuple(layouts), tuple(assumptions), manufacturers)
 

@@ -31,6 +31,7 @@ class JobState(StrEnum):
     LEASED = "leased"
     DONE = "done"
     DEAD = "dead"  # given up: a person has to look
+    FAILED = "failed"  # given up, and a person knows: nobody has to look any more
     EXPIRED = "expired"  # its deadline passed first
     CANCELLED = "cancelled"
     COALESCED = "coalesced"  # another job does what it asked for
@@ -135,6 +136,17 @@ class Job:
     remedy: str = ""
     coalesced_into: str = ""
     lacking: tuple[TimeSpan, ...] = ()
+
+
+class Rest(NamedTuple):
+    """A meter that did not answer is left alone until then; so many of its tries today were in vain."""
+
+    until: datetime
+    tries: int
+
+    def holds(self, job: Job) -> bool:
+        """True when a job of this meter waits for the end of the rest: an urgent one does not."""
+        return job.state is JobState.WAITING and not job.priority.urgent and job.not_before < self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +281,12 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class JobCounts:
-    """How many jobs there are by state, and how many of the waiting ones are due; `oldest_due` is their oldest."""
+    """How many jobs there are by state, and how many of the waiting ones are due; `oldest_due` is their oldest.
+
+    `resting` would be due as well if their meters did not rest.
+    """
 
     by_state: dict[JobState, int] = field(default_factory=dict)
     due: int = 0
+    resting: int = 0
     oldest_due: datetime | None = None

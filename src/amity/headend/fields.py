@@ -1,12 +1,12 @@
 """Members of a document that somebody else wrote, each taken as what it must be or refused by name."""
 
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.toml import TomlError, parse_toml
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -14,8 +14,8 @@ Choice = TypeVar("Choice", bound=StrEnum)
 def read_toml(text: str, name: str) -> "Fields":
     """The members of a TOML document; raise ConfigurationError with the line where it is none."""
     try:
-        return Fields(name, tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return Fields(name, parse_toml(text))
+    except TomlError as error:
         raise ConfigurationError(f"{name} is no TOML: {error}", next_step="correct that line") from error
 
 
@@ -136,6 +136,13 @@ class Fields:
         if not isinstance(found, list) or not found:
             raise ConfigurationError(f"{self.name}: there is no [[{key}]]", next_step="write one or more")
         return [Fields(f"{self.name}: {key} {number}", one) for number, one in enumerate(found, 1)]
+
+    def each(self, key: str) -> "list[Fields]":
+        """The objects of this list, called by their place from 1; none when it is not there."""
+        found = self._written.get(key) if self.has(key) else []
+        if not isinstance(found, list):
+            raise self.refusal(key, "must be a list")
+        return [Fields(f"{key} {number} of {self.name}", one) for number, one in enumerate(found, 1)]
 
     def refusal(self, key: str, reason: str) -> ConfigurationError:
         """What to raise for a member that cannot be used."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from amity.devices.client import AssociationRejectedError, InvocationCounterError
+from amity.devices.client.refusals import MethodRefusedError, WriteRefusedError
 from amity.domain.collection import Outcome
 from amity.headend.ports import Connector, Endpoint
 from amity.kernel.errors import (
@@ -17,6 +18,8 @@ from amity.kernel.errors import (
     TransportError,
 )
 from amity.protocols.dlms.acse import AssociationResult, SourceDiagnostic
+
+_ANOTHER_CLIENT_S: Final = frozenset({"READ_WRITE_DENIED", "SCOPE_OF_ACCESS_VIOLATED"})
 
 
 def outcome_of(error: AmityError, connector: Connector) -> Outcome:
@@ -48,6 +51,11 @@ def in_use(error: AmityError) -> bool:
         and error.result is AssociationResult.REJECTED_TRANSIENT
         and error.diagnostic is not SourceDiagnostic.AUTHENTICATION_FAILURE
     )
+
+
+def denied(error: AmityError) -> bool:
+    """True when the meter would let another client change this."""
+    return isinstance(error, WriteRefusedError | MethodRefusedError) and error.result.name in _ANOTHER_CLIENT_S
 
 
 def told(error: AmityError, endpoint: Endpoint, attempts: int) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -14,12 +14,28 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Management:
+    """The association in which a meter lets itself be changed: another client of ours, with secrets of its own.
+
+    What is empty or None is as in `Endpoint`.
+    """
+
+    client: int
+    auth: str
+    ciphering: str = ""
+    protection: str = ""
+    suite: int | None = None
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """How one meter is read: the way to it, its association and its device profile. Keys are asked from `Keys`.
 
     `ciphering` and `protection` are empty and `suite` is None where those of the device profile hold. `signed` puts our
     signature on every APDU and demands the meter's. `general_blocks` proposes general block transfer.
     `legacy_allowed` lets an old meter be read by HLS 2, MD5 or SHA-1; without it such a meter is refused.
+    `management` is how the same meter lets its clock be moved, None where it is read and moved by one client.
     """
 
     meter_id: str
@@ -35,13 +51,32 @@ class Endpoint:
     signed: bool = False
     general_blocks: bool = False
     legacy_allowed: bool = False
+    management: Management | None = None
+
+    @property
+    def as_managed(self) -> "Endpoint | None":
+        """The same meter on the same way, as its management client speaks with it; None without one."""
+        found = self.management
+        if found is None:
+            return None
+        return replace(
+            self,
+            client=found.client,
+            auth=found.auth,
+            ciphering=found.ciphering,
+            protection=found.protection,
+            suite=found.suite,
+            signed=found.signed,
+            management=None,
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MeterSecrets:
     """The secrets of one meter's association; empty where its authentication needs none. Never printed.
 
-    `signing` is our own private key towards this meter, `meter_signing` the meter's public one.
+    `signing` is our own private key towards this meter, `meter_signing` the meter's public one. `management` are those
+    of its management association; there are none for a client that controls: the head-end has no such key.
     """
 
     password: bytes = b""
@@ -49,6 +84,7 @@ class MeterSecrets:
     gak: bytes = b""
     signing: bytes = b""
     meter_signing: bytes = b""
+    management: "MeterSecrets | None" = None
 
 
 @dataclass(frozen=True, slots=True)

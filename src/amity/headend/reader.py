@@ -4,23 +4,24 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Final
 
-from amity.devices.client import AssociationSettings, InvocationCounterError
+from amity.devices.client import InvocationCounterError
 from amity.devices.profiles import DeviceProfile
 from amity.domain.collection import Delivery
 from amity.domain.spans import TimeSpan
+from amity.headend.client import Client
 from amity.headend.conversation import KnownLayouts, MeterReadout
 from amity.headend.counter_bank import CounterBank
 from amity.headend.digest import Digester
-from amity.headend.hearing import Hearing
 from amity.headend.mapping import Mapping
 from amity.headend.message_id import identified
 from amity.headend.normalise import Normaliser
 from amity.headend.outcomes import outcome_of, told
 from amity.headend.plan import EVERYTHING, Plan, Wanted, make_plan
 from amity.headend.ports import Endpoint, Heard, Progress
-from amity.headend.session import MeterMemory, SessionRecord, Step, association_settings, read_once
+from amity.headend.session import MeterMemory, SessionRecord, Step, finish, read_once
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, RemoteProtocolError
 from amity.protocols.dlms.profile_buffer import TemplateCache
@@ -64,13 +65,14 @@ class MeterReader:
         self._templates = templates
         self._counters = CounterBank(surroundings.counters, endpoint.meter_id)
         self._layouts = KnownLayouts()
-        self._hearing = Hearing()
-        self._settings: AssociationSettings | None = None
+        self._reading = Client(endpoint, surroundings)
+        managed = endpoint.as_managed
+        self._managing = None if managed is None else Client(managed, surroundings, managing=True)
         self._told_ahead: frozenset[_StampedCode] = frozenset()
 
     def resume(self, heard: Heard | None) -> None:
         """Take nothing for new that the meter had said when its last session was stored."""
-        self._hearing.resume(heard)
+        self._reading.hearing.resume(heard)
 
     def after_another(self) -> None:
         """Another node has held sessions with the meter since: the counters at hand are behind."""
@@ -95,12 +97,15 @@ class MeterReader:
         step: Step | None = None,
         correlation_id: str = "",
     ) -> Collected:
-        """Hold one session, the `attempt`-th in a row; what goes wrong is not raised but told in what is returned."""
+        """Hold one session, the `attempt`-th in a row; what goes wrong is not raised but told in what is returned.
+
+        It is of one association, or of two where the step is left to the meter's management client.
+        """
         clock = self._surroundings.clock
         began = clock.now()
-        record = SessionRecord(self.endpoint, clock)
+        records = [SessionRecord(self.endpoint, clock)]
         try:
-            collected = await self._collect(record, progress, mapping, wanted, step)
+            collected = await self._collect(records, progress, mapping, wanted, step)
         except AmityError as error:
             collected = self._failed(await self._learned_from(error), attempt)
         except Exception as error:  # noqa: BLE001 - a defect that one meter brings to light must not stop the others
@@ -111,34 +116,42 @@ class MeterReader:
             collected_at=clock.now(),
             attempts=attempt,
             duration_ms=(clock.now() - began) // timedelta(milliseconds=1),
-            exchanges=record.exchanges(),
+            exchanges=tuple(chain.from_iterable(record.exchanges() for record in records)),
             correlation_id=correlation_id,
         )
-        heard, unsolicited = self._hearing.heard, record.unsolicited
+        heard = self._reading.hearing.heard
+        unsolicited = tuple(chain.from_iterable(record.unsolicited for record in records))
         return replace(collected, delivery=identified(delivery), unsolicited=unsolicited, heard=heard)
 
     async def _collect(
-        self, record: SessionRecord, progress: Progress, mapping: Mapping, wanted: Wanted, step: Step | None
+        self, records: list[SessionRecord], progress: Progress, mapping: Mapping, wanted: Wanted, step: Step | None
     ) -> Collected:
-        surroundings = self._surroundings
+        surroundings, (record,) = self._surroundings, records
         profile = surroundings.profile_of(self.endpoint.profile)
-        settings = self._association(profile)
+        settings = self._reading.settings(profile)
         plan = make_plan(profile, progress, surroundings.clock.now(), surroundings.reading, wanted)
-        memory = MeterMemory(self._counters, self._hearing.received, self._layouts)
+        memory = self._memory(self._reading)
         readout = await read_once(
             profile, plan, record, settings=settings, memory=memory, surroundings=surroundings, step=step
         )
+        if step is not None and step.unfinished and self._managing is not None:
+            records.append(SessionRecord(self._managing.endpoint, surroundings.clock))
+            await self._finish(step, self._managing, profile, records[-1])
         digested = partial(self._digested, profile, plan, mapping, readout, record)
         if record.answer_octets > _DIGESTED_AT_ONCE_MAX:
             return await asyncio.to_thread(digested)
         return digested()
 
-    def _association(self, profile: DeviceProfile) -> AssociationSettings:
-        if self._settings is None:
-            secrets = self._surroundings.keys.secrets(self.endpoint.meter_id)
-            self._settings = association_settings(self.endpoint, profile, secrets, self._surroundings.system_title)
-            self._hearing.under(secrets.guek)
-        return self._settings
+    async def _finish(self, step: Step, client: Client, profile: DeviceProfile, record: SessionRecord) -> None:
+        """In the second association; what ends that is the step's failure, and what was read before is kept."""
+        try:
+            settings, memory = client.settings(profile), self._memory(client)
+            await finish(step, profile, record, settings=settings, memory=memory, surroundings=self._surroundings)
+        except AmityError as error:
+            step.failed(await self._learned_from(error))
+
+    def _memory(self, client: Client) -> MeterMemory:
+        return MeterMemory(self._counters, client.hearing.received, self._layouts)
 
     def _digested(
         self, profile: DeviceProfile, plan: Plan, mapping: Mapping, readout: MeterReadout, record: SessionRecord

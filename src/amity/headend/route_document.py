@@ -11,6 +11,7 @@ baud, sign_on, line_address, echoes, parity_by_hand
                     of the serial line; sign_on is none | mode-e
 gateway             {"network": 0 to 255, "device": hexadecimal}
 collector           the name of the collector that goes this way; without it the head-end does
+cell                the name of what the meter shares its medium with others in; without it it shares none
 """
 
 from typing import Any, Final
@@ -35,7 +36,9 @@ _ADDRESS_OCTETS: Final = (0, 1, 2, 4)
 _OF_SERIAL: Final = ("baud", "sign_on", "line_address", "echoes", "parity_by_hand")
 _OF_HDLC: Final = ("physical", "address_octets", "information_octets", "window", "device", *_OF_SERIAL)
 _OF_GATEWAY: Final = ("network", "device")
-ROUTE_MEMBERS: Final = frozenset({"framing", "host", "port", "calls_in", "udp", "gateway", "collector", *_OF_HDLC})
+ROUTE_MEMBERS: Final = frozenset(
+    {"framing", "host", "port", "calls_in", "udp", "gateway", "collector", "cell", *_OF_HDLC}
+)
 """What `read_route` reads."""
 
 
@@ -44,7 +47,7 @@ def read_route(fields: Fields) -> Route:
     framing = fields.choice("framing", Framing, Framing.WRAPPER)
     link = _hdlc_link(fields) if framing is Framing.HDLC else _wrapper_link(fields)
     gateway = _gateway(fields.inside("gateway")) if fields.has("gateway") else None
-    return Route(link, gateway, fields.text("collector", otherwise=""))
+    return Route(link, gateway, fields.text("collector", otherwise=""), fields.text("cell", otherwise=""))
 
 
 def route_document(route: Route) -> dict[str, Any]:
@@ -59,6 +62,8 @@ def route_document(route: Route) -> dict[str, Any]:
         document["gateway"] = {"network": route.gateway.network, "device": route.gateway.device.hex()}
     if route.collector:
         document["collector"] = route.collector
+    if route.cell:
+        document["cell"] = route.cell
     return document
 
 

@@ -112,11 +112,15 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The whole way to one meter; with a `collector`, that is who goes it, from where it stands."""
+    """The whole way to one meter; with a `collector`, that is who goes it, from where it stands.
+
+    Meters of one `cell` share its medium (a radio cell, a concentrator, a transformer's power lines); empty for none.
+    """
 
     link: WrapperLink | HdlcLink
     gateway: Gateway | None = None
     collector: str = ""
+    cell: str = ""
 
     @property
     def host(self) -> str:

@@ -1,8 +1,8 @@
-"""One association with one meter, from connect to close, with every octet that passed kept as evidence."""
+"""Associations with one meter, each from connect to close, with every octet that passed kept as evidence."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -182,15 +182,30 @@ class MeterMemory(NamedTuple):
 
 
 class Step(Protocol):
-    """What is done in a session once everything is read; however it ends, what was read is kept."""
+    """What is done in a session once everything is read; however it ends, what was read is kept.
 
-    def talk(self, session: Session) -> Conversation[None]:
-        """The step, over the open association."""
+    A meter with a management association is changed in that alone: the step then comes a second time.
+    """
+
+    @property
+    def unfinished(self) -> bool:
+        """True when what it came to takes a client that may change something."""
+        ...
+
+    def talk(self, session: Session, *, may_change: bool) -> Conversation[None]:
+        """The step, over the open association, in which nothing is to be changed unless it `may`."""
         ...
 
     def failed(self, error: AmityError) -> None:
         """This ended it."""
         ...
+
+
+class _Open(NamedTuple):
+    """An association that stands, and how something is asked in it."""
+
+    session: Session
+    exchange: Callable[[bytes], Awaitable[bytes]]
 
 
 async def read_once(
@@ -207,6 +222,38 @@ async def read_once(
 
     Raises whatever AmityError ends the session early, the step's apart.
     """
+    async with _associated(profile, record, settings=settings, memory=memory, surroundings=surroundings) as opened:
+        spoken = MeterConversation(opened.session, profile, memory.layouts, surroundings.clock.now)
+        readout = await converse(spoken.read(record.endpoint.meter_id, plan), opened.exchange)
+        if step is not None:
+            await _take(step, record.endpoint, opened)
+    return readout
+
+
+async def finish(
+    step: Step,
+    profile: DeviceProfile,
+    record: SessionRecord,
+    *,
+    settings: AssociationSettings,
+    memory: MeterMemory,
+    surroundings: Surroundings,
+) -> None:
+    """The step once more, in an association of the client that may change something. Raises as `read_once`."""
+    async with _associated(profile, record, settings=settings, memory=memory, surroundings=surroundings) as opened:
+        await _take(step, record.endpoint, opened)
+
+
+@asynccontextmanager
+async def _associated(
+    profile: DeviceProfile,
+    record: SessionRecord,
+    *,
+    settings: AssociationSettings,
+    memory: MeterMemory,
+    surroundings: Surroundings,
+) -> AsyncIterator[_Open]:
+    """Connect and associate; release when all went well, and close."""
     endpoint, rules, counters = record.endpoint, surroundings.session, memory.counters
     record.password = settings.password
     if settings.protector is not None and not counters.has(_COUNTERS_PER_SESSION):
@@ -217,10 +264,7 @@ async def read_once(
             exchange = partial(record.exchange, channel, timeout_s=rules.request_timeout_s)
             ports = Ports(surroundings.random_octets, counters.take, received=memory.received, journal=record.journal)
             session = await converse(associate(settings, ports), exchange)
-            spoken = MeterConversation(session, profile, memory.layouts, surroundings.clock.now)
-            readout = await converse(spoken.read(endpoint.meter_id, plan), exchange)
-            if step is not None:
-                await _take(step, session, exchange)
+            yield _Open(session, exchange)
         if profile.association.answers_release:
             await _release(session, channel, record)
     except TimeoutError as error:
@@ -229,16 +273,15 @@ async def read_once(
             tried=f"session with {endpoint.route}",
             next_step="read fewer days at once, or raise the session timeout if the meter is just slow",
         ) from error
-    else:
-        return readout
     finally:
         record.unsolicited = (*channel.unsolicited, *record.journal.unasked)
         await channel.close()
 
 
-async def _take(step: Step, session: Session, exchange: Callable[[bytes], Awaitable[bytes]]) -> None:
+async def _take(step: Step, endpoint: Endpoint, opened: _Open) -> None:
+    """A client beside which there is one for management changes nothing."""
     try:
-        await converse(step.talk(session), exchange)
+        await converse(step.talk(opened.session, may_change=endpoint.management is None), opened.exchange)
     except AmityError as error:
         step.failed(error)
 

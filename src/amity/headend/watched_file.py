@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from amity.headend.regular_file import read_regular
 from amity.kernel.errors import AmityError, ConfigurationError, StorageError
 
 Content = TypeVar("Content")
@@ -93,11 +94,7 @@ def _stamp(path: Path) -> _Stamp:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            octets = file.read(OCTETS_MAX + 1)
-        if len(octets) > OCTETS_MAX:
-            raise ConfigurationError(f"{path.name} is longer than {OCTETS_MAX} octets", next_step="make it smaller")
-        return octets.decode()
+        return read_regular(path, OCTETS_MAX).decode()
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path.name} is not UTF-8 text at octet {error.start}") from error
     except FileNotFoundError as error:

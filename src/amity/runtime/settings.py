@@ -1,13 +1,14 @@
 """amity.toml: what an operator may set, with limits; a wrong entry is named with its key and reason."""
 
-import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from amity.headend.regular_file import read_regular
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.toml import TomlError, parse_toml
 from amity.runtime.doors.peers import network_of
 from amity.runtime.doors.shared_ports import Wanted, first_shared
 from amity.runtime.fleet.authentication_level import level_of
@@ -17,6 +18,8 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Network = Annotated[str, AfterValidator(lambda text: str(network_of(text)))]
 Dialled = Annotated[str, Field(pattern=r"^[\w.:\[\]-]+:\d{1,5}$", description="HOST:PORT")]
 Level = Annotated[str, AfterValidator(lambda text: level_of(text).name)]
+
+_OCTETS_MAX: Final = 1 << 20
 
 
 class _Section(BaseModel):
@@ -133,10 +136,10 @@ def load(path: Path) -> Settings:
     One with the password of a database is refused like any file with secrets when others can read it.
     """
     try:
-        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        settings = Settings.model_validate(parse_toml(read_regular(path, _OCTETS_MAX).decode()))
     except FileNotFoundError:
         return Settings()
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (TomlError, UnicodeDecodeError, OSError) as error:
         raise ConfigurationError(f"{path} cannot be read", answer=str(error), next_step="correct that line") from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 from amity.devices.interface_classes import Role
 from amity.devices.profiles import DeviceProfile, Form, Framing, fictional_keys, packaged_profile
-from amity.devices.settings import Authentication
+from amity.devices.settings import Authentication, Ciphering, Protection
 from amity.domain.registry import Town
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.obis import Obis
@@ -125,8 +125,9 @@ def document_entry(meter: SimulatedMeter, host: str, port: int) -> dict[str, Any
     `framing` is wrapper or hdlc; what else the way needs (a UDP port, an HDLC address, a device) is said beside it.
     Keys and title are hexadecimal, derived from the seed (see `keys`); they must never be used for anything real.
     `client_signing_key` is private, `meter_signing_key` public; both are empty in suite 0.
-    `associations` are the clients that may change something, by role, with keys of their own (HLS-GMAC, the same
-    suite; `kek` is the master key under which new ones travel).
+    `associations` are the clients that may change something, by role, with keys of their own in the same suite; `kek`
+    is the master key under which new ones travel. A head-end takes the one for management.
+    `cell` is the transformer whose low-voltage lines it shares.
     `faults` names what is wrong with the meter, `outage` included; it is empty for a healthy one.
     """
     association = meter.profile.association
@@ -152,6 +153,7 @@ def document_entry(meter: SimulatedMeter, host: str, port: int) -> dict[str, Any
         "protection": association.protection.value,
         "usage_point": meter.usage_point.usage_point_id,
         "transformer": meter.usage_point.transformer_id,
+        "cell": meter.usage_point.transformer_id,
         "faults": [*sorted(kind.value for kind in meter.kinds), *(["outage"] if meter.happenings.outages else [])],
         "associations": [_association(role, *found) for role, found in role_clients(meter).items()],
         "simulated": True,
@@ -159,10 +161,13 @@ def document_entry(meter: SimulatedMeter, host: str, port: int) -> dict[str, Any
 
 
 def _association(role: Role, client: int, keys: SimulatedKeys) -> dict[str, Any]:
-    """A client that may change something: hls-gmac and glo, authenticated and encrypted."""
+    """A client that may change something, as `simulation.device` lets it in."""
     return {
         "role": role.value,
         "client": client,
+        "auth": Authentication.HLS_GMAC.value,
+        "ciphering": Ciphering.GLO.value,
+        "protection": Protection.AUTHENTICATED_ENCRYPTED.value,
         "suite": keys.suite,
         "guek": keys.guek.hex(),
         "gak": keys.gak.hex(),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from amity.transports.call import Call, CallDesk, CallRules
 from amity.transports.meter_listener import listen
 from amity.transports.proxy_protocol import behind_proxies, nobody
+from amity.transports.strangers import Strangers
 
 
 class CallerListener:
@@ -29,8 +30,7 @@ class CallerListener:
         self._calls: set[Call] = set()
         self._nobody_left = asyncio.Event()
         self._nobody_left.set()
-        self._strangers: dict[str, dict[Call, None]] = {}
-        self._strangers_now = 0
+        self._strangers: Strangers[Call] = Strangers(self._rules.strangers_max, self._rules.strangers_per_peer_max)
         self.turned_away = 0
         self.turned_away_last = ""
 
@@ -64,46 +64,29 @@ class CallerListener:
         if not self._allows(call.peer) or self._too_many(call.peer):
             self._turn_away(call)
             return False
-        if self._strangers_now >= self._rules.strangers_max:
-            self._make_room()
         self._calls.add(call)
         self._nobody_left.clear()
-        self._strangers.setdefault(call.peer, {})[call] = None
-        self._strangers_now += 1
+        out = self._strangers.add(call, call.peer)
+        if out is not None:
+            self._turn_away(out)
+            out.hang_up()
         return True
 
     def known(self, call: Call) -> None:
         """It is no stranger any more."""
-        self._forget_stranger(call)
+        self._strangers.discard(call)
 
     def gone(self, call: Call) -> None:
         """The connection has ended."""
-        self._forget_stranger(call)
+        self._strangers.discard(call)
         self._calls.discard(call)
         if not self._calls:
             self._nobody_left.set()
 
     def _too_many(self, peer: str) -> bool:
         rules = self._rules
-        of_peer = len(self._strangers.get(peer, ()))
-        return of_peer >= rules.strangers_per_peer_max or len(self._calls) >= rules.lines_max + rules.strangers_max
-
-    def _make_room(self) -> None:
-        """A flood from many addresses shuts no meter out: whoever has most strangers here loses the oldest."""
-        most = max(self._strangers, key=lambda peer: len(self._strangers[peer]))
-        oldest = next(iter(self._strangers[most]))
-        self._turn_away(oldest)
-        self._forget_stranger(oldest)
-        oldest.hang_up()
+        return not self._strangers.has_share(peer) or len(self._calls) >= rules.lines_max + rules.strangers_max
 
     def _turn_away(self, call: Call) -> None:
         self.turned_away += 1
         self.turned_away_last = call.peer
-
-    def _forget_stranger(self, call: Call) -> None:
-        of_peer = self._strangers.get(call.peer, {})
-        if call in of_peer:
-            del of_peer[call]
-            self._strangers_now -= 1
-            if not of_peer:
-                del self._strangers[call.peer]

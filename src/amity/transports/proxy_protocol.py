@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple, cast
 
+from amity.kernel.addresses import address_of
 from amity.kernel.errors import RemoteProtocolError
 
 _SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
@@ -63,7 +64,7 @@ def _binary(octets: bytes) -> Called | None:
     if form is None or length < form.size:
         raise _no_header(octets)
     source, _, port, _ = form.unpack_from(octets, _HEAD.size)
-    return Called((str(ip_address(source)), port), end)
+    return Called((_in_words(str(ip_address(source))), port), end)
 
 
 def _text(octets: bytes) -> Called | None:
@@ -76,12 +77,20 @@ def _text(octets: bytes) -> Called | None:
     if parts[1] == "UNKNOWN":
         return Called(None, len(line) + 2)
     try:
-        address, port = str(ip_address(parts[2])), int(parts[4])
+        address, port = _in_words(parts[2]), int(parts[4])
     except (IndexError, ValueError):
         raise _no_header(octets) from None
     if len(parts) != _TEXT_PARTS or parts[1] not in {"TCP4", "TCP6"} or not 0 <= port <= _PORT_MAX:
         raise _no_header(octets)
     return Called((address, port), len(line) + 2)
+
+
+def _in_words(address: str) -> str:
+    """IPv4 as such, also from a proxy that listens for both; raise ValueError for what is no address."""
+    found = address_of(address)
+    if found is None:
+        raise ValueError(f"{address!r} is no address")
+    return str(found)
 
 
 def _no_header(octets: bytes) -> RemoteProtocolError:

@@ -12,15 +12,28 @@ from amity.protocols.relay.link import Link
 from amity.protocols.relay.peer import Listener
 from amity.transports.relay_peer import PeerRules, RelayPeer, keep_little_unsent
 from amity.transports.relay_tls import COLLECTOR, Identity, identity_of
+from amity.transports.strangers import Strangers
 
 Greeter = Callable[[RelayPeer, Identity], Listener]
 """Gives whoever is to hear a collector that has shown who it is."""
 
-_HANDSHAKE_TIMEOUT_S: Final = 15.0
-_HANDSHAKES_MAX: Final = 256
 _BACKLOG: Final = 128
 _PAUSE_S: Final = 0.1
 _LEAVE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerRules:
+    """Bounds against callers who have not shown who they are.
+
+    There are `most` at a time, `most_of_one` of one address; each has to say something within `silence_s`, and to come
+    to the end of the handshake within `handshake_s` from then on.
+    """
+
+    most: int = 256
+    most_of_one: int = 128
+    silence_s: float = 3.0
+    handshake_s: float = 15.0
 
 
 @dataclass(slots=True)
@@ -46,6 +59,7 @@ class RelayListener:
         *,
         allows: Callable[[str], bool] = lambda _address: True,
         rules: PeerRules | None = None,
+        strangers: StrangerRules | None = None,
     ) -> None:
         self._context = context
         self._greet = greet
@@ -53,7 +67,11 @@ class RelayListener:
         self._rules = rules or PeerRules()
         self._listening: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._stranger_rules = strangers or StrangerRules()
+        self._strangers: Strangers[asyncio.Task[None]] = Strangers(
+            self._stranger_rules.most, self._stranger_rules.most_of_one
+        )
+        self._handshakes: dict[asyncio.Task[None], str] = {}
         self._peers: set[RelayPeer] = set()
         self.turned_away = TurnedAway()
 
@@ -105,15 +123,32 @@ class RelayListener:
                 await asyncio.sleep(_PAUSE_S)
             else:
                 self._called(raw, str(peername[0]), f"{peername[0]}:{peername[1]}")
+                await asyncio.sleep(0)  # it begins before another one may push it out
 
     def _called(self, raw: socket.socket, host: str, address: str) -> None:
-        if not self._allows(host) or len(self._handshakes) >= _HANDSHAKES_MAX:
+        if not self._allows(host) or not self._strangers.has_share(host):
             self.turned_away.add(address, "not allowed to call, or too many at once")
             raw.close()
             return
-        task = asyncio.create_task(self._handshake(raw, address))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        task = asyncio.create_task(self._greeted(raw, address))
+        self._handshakes[task] = address
+        task.add_done_callback(self._is_over)
+        out = self._strangers.add(task, host)
+        if out is not None:
+            self.turned_away.add(self._handshakes[out], "too many at once, and most of them from its address")
+            out.cancel()
+
+    def _is_over(self, task: asyncio.Task[None]) -> None:
+        self._strangers.discard(task)
+        del self._handshakes[task]
+
+    async def _greeted(self, raw: socket.socket, address: str) -> None:
+        try:
+            await _has_spoken(raw, self._stranger_rules.silence_s)
+        except TimeoutError:
+            self.turned_away.add(address, f"said nothing within {self._stranger_rules.silence_s:g} s")
+        else:
+            await self._handshake(raw, address)
 
     async def _handshake(self, raw: socket.socket, address: str) -> None:
         keep_little_unsent(raw)
@@ -121,7 +156,7 @@ class RelayListener:
         loop = asyncio.get_running_loop()
         try:
             transport, _ = await loop.connect_accepted_socket(
-                lambda: peer, raw, ssl=self._context, ssl_handshake_timeout=_HANDSHAKE_TIMEOUT_S
+                lambda: peer, raw, ssl=self._context, ssl_handshake_timeout=self._stranger_rules.handshake_s
             )
         except OSError as error:  # SSLError is one
             self.turned_away.add(address, str(error) or type(error).__name__)
@@ -136,3 +171,17 @@ class RelayListener:
         self._peers.add(peer)
         peer.ended.add_done_callback(lambda _: self._peers.discard(peer))
         peer.begin(transport, self._greet(peer, identity))
+
+
+async def _has_spoken(raw: socket.socket, within_s: float) -> None:
+    """Until there is something to read, which stays there; raise TimeoutError, and close, when nothing comes."""
+    loop, heard, spoken = asyncio.get_running_loop(), asyncio.Event(), False
+    loop.add_reader(raw, heard.set)
+    try:
+        async with asyncio.timeout(within_s):
+            await heard.wait()
+        spoken = True
+    finally:
+        loop.remove_reader(raw)
+        if not spoken:
+            raw.close()

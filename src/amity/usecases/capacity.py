@@ -6,7 +6,6 @@ was measured a plan is drawn on from there, and says so.
 """
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -14,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import SECONDS_PER_DAY
+from amity.kernel.toml import parse_toml
 
 HEADER_OCTETS: Final = 40  # IPv4 (RFC 791) and TCP (RFC 9293) without options, of each segment
 OPEN_AND_CLOSE_SEGMENTS: Final = 7
@@ -223,7 +223,7 @@ def packaged_costs() -> Costs:
 def parse_costs(text: str) -> Costs:
     """Costs as TOML; raise ConfigurationError when something is missing or no number."""
     try:
-        document = tomllib.loads(text)
+        document = parse_toml(text)
         costs = Costs(
             measured_on=str(document["measured_on"]),
             machine=str(document["machine"]),
@@ -235,7 +235,7 @@ def parse_costs(text: str) -> Costs:
             values=_ends(*document["values_measured"]),
         )
         plan(Load(1, pushes_per_day=1 if costs.push else 0), costs)  # everything that a plan looks up is there
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
             "the measured costs cannot be used", answer=str(error), next_step="measure: python -m benchmarks.capacity"
         ) from error

@@ -1,15 +1,16 @@
 """The door for collectors: everybody but a collector with a certificate of our CA is turned away, and told apart."""
 
 import asyncio
+import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from amity.kernel.errors import AmityError, SecurityError, TransportError
+from amity.kernel.errors import AmityError, ConfigurationError, SecurityError, TransportError
 from amity.kernel.time import Clock
 from amity.protocols.relay.assembly import Arrived
 from amity.protocols.relay.messages import Message
@@ -17,7 +18,7 @@ from amity.runtime.files.relay import RelayFiles, relay_files
 from amity.runtime.files.watch import FileWatch
 from amity.runtime.folder import Folder
 from amity.transports.relay_dialer import Destination, dial
-from amity.transports.relay_listener import RelayListener
+from amity.transports.relay_listener import RelayListener, StrangerRules
 from amity.transports.relay_peer import RelayPeer
 from amity.transports.relay_tls import Identity, Standing, client_context, identity_of, server_context
 from tests.relay_certificates import CLIENT, HEADEND_URI, SERVER, Authority, collector_uri
@@ -235,6 +236,16 @@ def test_a_certificate_that_is_over_no_longer_counts(authority: Authority, tmp_p
     assert "over" in standing.against(certificate, certificate.not_valid_after_utc + timedelta(seconds=1))
 
 
+@pytest.mark.parametrize("name", ["ami_service.key", "ami_service.crt", "ca.crt", "ca.crl"])
+def test_a_pipe_in_the_place_of_one_of_them_holds_nobody_up(authority: Authority, tmp_path: Path, name: str) -> None:
+    files = Folder(tmp_path)
+    authority.issue(files.certificates, HEADEND_URI, revoked=())
+    (files.certificates / name).unlink(missing_ok=True)
+    os.mkfifo(files.certificates / name, 0o600)
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        relay_files(files)
+
+
 class CountingClock:
     """Asked once in each look."""
 
@@ -310,3 +321,61 @@ async def test_nobody_there(authority: Authority, door: Door, tmp_path: Path) ->
     await door.listener.close()
     with pytest.raises(TransportError):
         await call(door, tmp_path / "dc7")
+
+
+@pytest.fixture
+async def narrow_door(authority: Authority, tmp_path: Path) -> AsyncIterator[Door]:
+    """Room for six who have not shown who they are, three of one address."""
+    opened = Door(authority, tmp_path / "headend")
+    opened.listener = RelayListener(
+        server_context(relay_files(Folder(tmp_path / "headend"))),
+        opened._greet,
+        strangers=StrangerRules(most=6, most_of_one=3, silence_s=1.0),
+    )
+    opened.port = await opened.listener.start("127.0.0.1", 0)
+    yield opened
+    for caller in opened.callers:
+        caller.close()
+    await opened.listener.close()
+
+
+async def silent_callers(door: Door, hosts: Iterable[str]) -> list[asyncio.StreamWriter]:
+    """Connections that say nothing."""
+    return [(await asyncio.open_connection("127.0.0.1", door.port, local_addr=(host, 0)))[1] for host in hosts]
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [["127.0.0.9"] * 20, [f"127.0.{last}.2" for last in range(20)], ["127.0.0.2", "127.0.0.3"] * 10],
+    ids=["one address", "many", "two"],
+)
+async def test_callers_who_say_nothing_shut_no_collector_out(
+    narrow_door: Door, authority: Authority, tmp_path: Path, hosts: list[str]
+) -> None:
+    authority.issue(Folder(tmp_path / "dc7").certificates, DC7)
+    silent = await silent_callers(narrow_door, hosts)
+    await call(narrow_door, tmp_path / "dc7")
+    async with asyncio.timeout(TIMEOUT_S):
+        while not narrow_door.came_in:  # noqa: ASYNC110 - the other end is a little later
+            await asyncio.sleep(0.01)
+    assert narrow_door.came_in[0].name == "DC7"
+    for one in silent:
+        one.close()
+
+
+async def test_who_says_nothing_is_cut_off_long_before_a_handshake_would_be(narrow_door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", narrow_door.port)
+    async with asyncio.timeout(10):  # a handshake has 15 s
+        assert await reader.read() == b""
+    assert "said nothing" in narrow_door.listener.turned_away.last
+    writer.close()
+
+
+async def test_a_door_that_closes_lets_go_of_those_who_said_nothing(narrow_door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", narrow_door.port)
+    await asyncio.sleep(0)
+    await narrow_door.listener.close()
+    async with asyncio.timeout(10):
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()

@@ -16,6 +16,11 @@ import pytest
 from amity.devices.profiles import Framing
 from amity.devices.server import MeterServer
 from amity.domain.collection import Delivery, Outcome
+from amity.domain.jobs import JobKind, JobRequest, JobState, Priority
+from amity.headend.jobs.clock_policy import ClockBands
+from amity.headend.jobs.meter_sessions import MeterSessions
+from amity.headend.jobs.ports import JobQuery, LeaseTerms
+from amity.headend.jobs.worker import Worker
 from amity.headend.mapping_file import MappingFile
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
@@ -76,15 +81,15 @@ def simulated(**settings: Any) -> SimulatedFleet:
     return build_fleet(FleetSettings(**{"meters": 3, "seed": 5, "anchor": ANCHOR, "auth": "hls-gmac", **settings}))
 
 
-async def read(database: OtDatabase, document: Document) -> list[Delivery]:
-    """Provision from the document as it is printed, read every meter once, give what waits in the outbox."""
+def provisioned(database: OtDatabase, document: Document) -> Surroundings:
+    """From the document as it is printed."""
     provision = read_fleet_document(json.loads(json.dumps(document)))
     database.endpoints.put(provision.endpoints)
     assert sorted(database.endpoints.all(), key=lambda one: one.meter_id) == sorted(
         provision.endpoints, key=lambda one: one.meter_id
     )
     folder = Path(database._engine.url.database).parent
-    surroundings = Surroundings(
+    return Surroundings(
         clock=StandingClock(), chance=random.random, random_octets=os.urandom, system_title=b"AMYHEAD1",
         connector=MeterConnector(), disk=at_once, endpoints=database.endpoints, keys=Keys(dict(provision.secrets)),
         counters=database.counters, collection=database.collection, codec=ProtobufCodec(),
@@ -92,8 +97,34 @@ async def read(database: OtDatabase, document: Document) -> list[Delivery]:
         reading=ReadingRules(first_read=timedelta(hours=6)),
         session=SessionRules(connect_timeout_s=2, request_timeout_s=5, backoff=Backoff(0.01, 0.01)),
     )  # fmt: skip
+
+
+async def read(database: OtDatabase, document: Document) -> list[Delivery]:
+    """Provision, read every meter once, give what waits in the outbox."""
+    surroundings = provisioned(database, document)
     await Rounds(surroundings, database, concurrent_sessions=3).read_fleet_once()
     return [ProtobufCodec().decode(one.body) for one in database.collection.queued(100)]
+
+
+async def clocks_told(database: OtDatabase, document: Document) -> list[str]:
+    """Provision, have every clock set that is not ours to the second, give what the jobs say of it."""
+    surroundings, now = provisioned(database, document), StandingClock().now()
+    asked = [one["logical_device_name"] for one in document]
+    database.jobs.enqueue([JobRequest(one, JobKind.CLOCK_CHECK, Priority.BULK, now, one) for one in asked], now)
+    strict = ClockBands(fine=timedelta(0), adjust=timedelta(0))
+    sessions = MeterSessions(surroundings, database.meter_states, database.counters, bands=lambda: strict)
+    terms = LeaseTerms("w1", look_every=timedelta(milliseconds=20))
+    worker = Worker(
+        database.jobs, sessions, terms=lambda: terms, concurrency=3, clock=surroundings.clock, disk=at_once,
+        chance=random.random,
+    )  # fmt: skip
+    await worker.drain()
+    return [job.told for job in database.job_book.find(JobQuery(states=frozenset({JobState.DONE})))]
+
+
+def moved(told: list[str], meters: int = 3) -> bool:
+    assert len(told) == meters
+    return all("ours: set, now " in one and one.endswith((" +0 s", " -0 s", "+1 s", "-1 s")) for one in told)
 
 
 def read_completely(deliveries: list[Delivery], meters: int = 3) -> bool:
@@ -108,6 +139,17 @@ async def test_a_fleet_as_the_simulator_serves_it(database: OtDatabase, carried:
     async with serve_fleet(simulated(), clock=StandingClock(), carried=carried) as document:
         deliveries = await read(database, document)
     assert read_completely(deliveries)
+
+
+@pytest.mark.parametrize("auth", ["none", "lls", "hls-gmac"])
+@pytest.mark.parametrize(
+    "carried", [Carried(), Carried(udp=True), Carried(Framing.HDLC), Carried(Framing.HDLC, pty=True)]
+)
+async def test_clocks_are_set_by_another_client_on_the_same_way(
+    database: OtDatabase, carried: Carried, auth: str
+) -> None:
+    async with serve_fleet(simulated(auth=auth), clock=StandingClock(), carried=carried) as document:
+        assert moved(await clocks_told(database, document))
 
 
 async def test_what_is_kept_of_an_hdlc_session_are_its_apdus(database: OtDatabase) -> None:
@@ -171,6 +213,23 @@ async def gateway_to(server: MeterServer) -> AsyncIterator[int]:
     listening = await asyncio.get_running_loop().create_server(lambda: Gateway(server), "127.0.0.1", 0)
     yield listening.sockets[0].getsockname()[1]
     listening.close()
+
+
+async def test_the_clock_of_a_meter_behind_a_gateway(database: OtDatabase) -> None:
+    async with serve_fleet(simulated(), clock=StandingClock(), behind_gateway=2) as document:
+        assert [("gateway" in one) for one in document] == [False, True, True]
+        assert moved(await clocks_told(database, document))
+
+
+async def test_the_clock_behind_a_serial_line_that_signs_on_anew_for_another_client(database: OtDatabase) -> None:
+    fleet = simulated(meters=1)
+    offered = Identification("AMY", 9600, offers_hdlc=True, text="E450")
+    place = HdlcPlace(sign_on=MeterSignOnSettings(offered, parity_by_hand=True))
+    end = await serve_meter_on_pty(served(fleet), clock=StandingClock(), place=place)
+    serial = {"framing": "hdlc", "physical": 17, "device": end.device, "sign_on": "mode-e", "parity_by_hand": True}
+    told = await clocks_told(database, [entry(fleet) | serial])
+    end.close()
+    assert moved(told, 1)
 
 
 async def test_a_meter_behind_a_gateway(database: OtDatabase) -> None:

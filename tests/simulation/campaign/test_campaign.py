@@ -11,9 +11,12 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from io import StringIO
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 
 from amity.collector.confirmations import Confirmations
 from amity.collector.forwarder import Forwarder
@@ -21,11 +24,14 @@ from amity.collector.ports import Disk, PushStore
 from amity.domain.collection import Outcome
 from amity.domain.jobs import Bundle, Lease
 from amity.headend.collectors.ports import ForwardedPushes
-from amity.headend.jobs.ports import Finished, JobStore, LeaseTerms
-from amity.headend.ports import CollectionStore, Publisher, PushCounterStore, Saving
+from amity.headend.jobs.ports import Finished, FiringStore, JobStore, LeaseTerms
+from amity.headend.jobs.worker import Done, Worker
+from amity.headend.ports import CollectionStore, Publisher, PushCounterStore, QueuedDelivery, Saving
+from amity.headend.provisioning import Provision, read_fleet_document
 from amity.kernel.errors import AmityError
-from amity.messaging.broker import JetStreamPublisher
+from amity.messaging.broker import DeadLetter, Handler, JetStreamConsumer, JetStreamPublisher
 from amity.protocols.relay.peer import Peer
+from amity.simulation.campaign import field
 from amity.simulation.campaign.disk import Workshop
 from amity.simulation.campaign.parts import Parts
 from amity.simulation.campaign.running import Choice, failure_lines, run_campaign
@@ -304,6 +310,85 @@ class FencesAreNotCompared(Parts):
         return AnyLeaseWillDo(database.jobs, self._newest)  # type: ignore[return-value]
 
 
+class KeepsAllThatWasBrought(Worker):
+    """Stores also what a session brought whose lease was lost meanwhile."""
+
+    async def _save(self, ended: Sequence[Any]) -> None:
+        self._held.update(one.held for one in ended)
+        await super()._save(ended)
+
+    def _keep(self, batch: Sequence[Any], finished: Sequence[Finished], now: datetime) -> frozenset[Lease]:
+        accepted = super()._keep(batch, finished, now)
+        lost = [one.result.saving for one in batch if one.held.bundle.lease not in accepted]
+        self._reader.keep([saving for saving in lost if saving is not None])
+        return accepted
+
+
+class LostLeasesBringReadings(Parts):
+    worker = KeepsAllThatWasBrought
+
+
+class EachOnItsOwn(Wrapped):
+    def transaction(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+
+class MarksMoveBeforeTheJobs(Parts):
+    def firings(self, database: OtDatabase) -> FiringStore:
+        return EachOnItsOwn(database.firings)  # type: ignore[return-value]
+
+
+class BulkBeforeAlarms(Forwarder):
+    async def _send(self, *, urgent: bool) -> bool:
+        return await super()._send(urgent=not urgent)
+
+
+class CollectorsSendAlarmsAfterBulk(Parts):
+    def forwarder(self, store: PushStore, disk: Disk, confirmations: Confirmations) -> Forwarder:
+        return BulkBeforeAlarms(store, disk, confirmations)
+
+
+class OldestFirst(Wrapped):
+    def queued(self, limit: int) -> Sequence[QueuedDelivery]:
+        return sorted(self._real.queued(limit), key=attrgetter("sequence"))
+
+
+class TheOutboxKnowsNoAlarms(Parts):
+    def collection(self, database: OtDatabase) -> CollectionStore:
+        return OldestFirst(database.collection)  # type: ignore[return-value]
+
+
+class AcknowledgesOnArrival(JetStreamConsumer):
+    async def _settle(self, message: Msg, handle: Handler, dead_letter: DeadLetter) -> None:
+        await message.ack()
+        message.ack = message.nak = message.in_progress = already_done  # type: ignore[method-assign]
+        await super()._settle(message, handle, dead_letter)
+
+
+async def already_done(*_: object, **__: object) -> None:
+    """It was acknowledged before."""
+
+
+class IngestAcknowledgesBeforeItsCommit(Parts):
+    consumer = AcknowledgesOnArrival
+
+
+class RemembersEverySession(Worker):
+    """Keeps jobs and outcomes of every session for ever."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._done: list[tuple[object, object]] = []
+
+    def _tell(self, done: Done) -> None:
+        self._done.append((done.bundle.jobs, done.outcomes))
+        super()._tell(done)
+
+
+class WorkersForgetNothing(Parts):
+    worker = RemembersEverySession
+
+
 PLANTED = {
     CountersReservedAfterUse: (Invariant.COUNTERS_SENT, 1),
     CourierAcknowledgesEarly: (Invariant.WHOLE, 3),
@@ -315,6 +400,12 @@ PLANTED = {
     CollectorsForgetWhatWasUnderWay: (Invariant.PUSHES_ARRIVE, 1),
     ForwardedPushesAreNotRemembered: (Invariant.PUSHES_ONCE, 11),
     FencesAreNotCompared: (Invariant.FENCED, 26),
+    LostLeasesBringReadings: (Invariant.NOTHING_OF_LOST_LEASES, 26),
+    MarksMoveBeforeTheJobs: (Invariant.FIRES, 9),
+    WorkersForgetNothing: (Invariant.MEMORY, 1),
+    CollectorsSendAlarmsAfterBulk: (Invariant.ALARMS_FIRST, 1),
+    TheOutboxKnowsNoAlarms: (Invariant.ALARMS_FIRST, 1),
+    IngestAcknowledgesBeforeItsCommit: (Invariant.WHOLE, 1),
 }
 
 
@@ -324,6 +415,16 @@ def first_found(workshop: Workshop, parts: Callable[[], Parts], invariant: Invar
         if any(violation.invariant == invariant for violation in verdict.violations):
             return verdict
     return None
+
+
+def test_clocks_that_are_moved_by_whoever_reads_are_found(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reading_alone(document: object) -> Provision:
+        found = read_fleet_document(document)
+        return replace(found, endpoints=tuple(replace(one, management=None) for one in found.endpoints))
+
+    monkeypatch.setattr(field, "read_fleet_document", reading_alone)
+    verdict = tell(settings_of(301), workshop)
+    assert {violation.invariant for violation in verdict.violations} == {Invariant.CLOCKS}
 
 
 @pytest.mark.slow

@@ -168,6 +168,18 @@ def test_no_figure_of_a_report_is_cut_where_the_terminal_is_narrow(
     assert all(len(line) <= 80 for line in shown if "%" in line)
 
 
+def test_a_row_of_a_report_is_one_line_where_no_terminal_is(
+    folder: Path, database: OtDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.jobs.enqueue([request("M1", priority=Priority.ON_DEMAND)], NOW)
+    end(database, JobState.DONE)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    level = ("--preset", "uk-dcc", "--zone", "UTC", "--date", NOW.date(), "--dir", folder)
+    long = f"--group={'north' * 20}=M*"
+    shown = amity("sla", "report", *level, long).splitlines()
+    assert any("on demand within 25 s" in line and "north" * 20 in line and "99.00 %" in line for line in shown)
+
+
 def test_figures_for_prometheus_are_those_of_the_report(folder: Path, database: OtDatabase) -> None:
     database.jobs.enqueue([request("M1", JobKind.PROFILES)], NOW)
     file = folder / "sla.prom"

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from amity.headend.ports import Endpoint, MeterSecrets
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.folder import Folder
+from amity.simulation.fleet import FleetSettings, build_fleet, document_entry
 from amity.storage.ot.database import open_database
 from amity.storage.ot.keys import KeyFile
 
@@ -49,6 +51,20 @@ def test_meters_are_added_then_replaced_with_their_keys(folder: Folder) -> None:
         ("CQX0002", over_tcp("192.0.2.7", 4059)),
     ]
     assert KeyFile(folder.keys).secrets("CQX0002") == MeterSecrets(guek=b"\x22" * 16, gak=b"\x11" * 16)
+
+
+def test_no_key_that_controls_a_meter_or_makes_new_keys_is_stored_anywhere(folder: Folder) -> None:
+    fleet = build_fleet(FleetSettings(meters=1, seed=5, anchor=datetime(2026, 11, 20, tzinfo=UTC), auth="hls-gmac"))
+    entry = document_entry(fleet.meters[0], "192.0.2.7", 4059)
+    imported(folder, [entry])
+    management, control = entry["associations"]
+    (known,) = endpoints(folder)
+    assert known.management is not None
+    assert known.management.client == management["client"]
+    held = b"".join(path.read_bytes() for path in folder.root.rglob("*") if path.is_file())
+    assert management["guek"].encode() in held, "the canary sings"
+    forbidden = [control["guek"], control["gak"], entry["kek"], management["kek"], control["kek"]]
+    assert [one for one in forbidden if one.encode() in held or bytes.fromhex(one) in held] == []
 
 
 def test_a_dry_run_changes_nothing(folder: Folder) -> None:

@@ -88,7 +88,7 @@ def test_a_manual_ping_makes_the_line_of_the_page_appear(configuration: Path, tm
     with closing(open_database(configuration.parents[1] / "var/lib/ami-gateway/ot/ot.sqlite")) as database:
         (queued,) = database.collection.queued(2)
     assert ProtobufCodec().decode(queued.body).correlation_id == "from-the-command-line"
-    assert int(line["intervals"]) > 0
+    assert (line["registers"], int(line["intervals"])) == ("1", 0), "a ping reads one register"
     assert log_lines(configuration, "error.log") == []
 
 
@@ -183,6 +183,44 @@ def test_keys_that_do_not_do_for_the_level_are_refused_at_once(configuration: Pa
         )
     with pytest.raises(ConfigurationError, match="meter M1 cannot be associated with"):
         run("meter", "add", "M1", "127.0.0.1:4059", "--config", str(configuration))
+    assert not (configuration.parents[1] / "var/lib/ami-gateway/ot/keys.json").exists()
+
+
+KEYS = ("--key", "00" * 16, "--auth-key", "11" * 16, "--system-title", "4142430000000001")
+
+
+def add(configuration: Path, *more: str) -> Result:
+    return run("meter", "add", "M1", "127.0.0.1:4059", *more, "--config", str(configuration))
+
+
+def test_a_profile_takes_nothing_from_the_configured_level_and_client(configuration: Path):
+    """It would be a downgrade to no authentication, with keys given, and not a word."""
+    with simulated(auth=Authentication.HLS_GMAC) as (entry,):
+        edit(configuration, "client_address: 1", f"client_address: {entry['client']}")
+        keys = ("--key", entry["guek"], "--auth-key", entry["gak"], "--system-title", entry["system_title"])
+        where, meter = f"127.0.0.1:{entry['port']}", entry["logical_device_name"]
+        run("meter", "add", meter, where, "--profile", "generic", *keys, "--config", str(configuration))
+        told = json.loads(ping(configuration, meter, "--json").stdout)
+    assert told["outcome"] in {"complete", "partial"}, told
+    with pytest.raises(ConfigurationError, match="cannot be associated with"):
+        add(configuration, "--profile", "generic")
+
+
+@pytest.mark.parametrize(
+    ("level", "given", "unused"),
+    [
+        ("none", KEYS, "--key and --auth-key"),
+        ("low", (*KEYS, "--password", "12345678"), "--key and --auth-key"),
+        ("none", ("--password", "12345678"), "--password"),
+        ("high", (*KEYS, "--password", "12345678"), "--password"),
+    ],
+)
+def test_secrets_that_the_association_will_not_use_are_refused(
+    configuration: Path, level: str, given: tuple[str, ...], unused: str
+):
+    with pytest.raises(ConfigurationError, match=f"{unused} would not be used") as caught:
+        add(configuration, "--level", level, *given)
+    assert "--level" in (caught.value.next_step or "")
     assert not (configuration.parents[1] / "var/lib/ami-gateway/ot/keys.json").exists()
 
 
@@ -294,6 +332,18 @@ def test_timer_t1_when_no_octet_comes_within_request_timeout(configuration: Path
     assert line["event"] == "Timer T1 Timeout"
     assert line["answer"] == "nothing within 0.3 s"
     assert f"raise request_timeout in {configuration}/dlms_config.yaml" in line["remedy"]
+    for other in ("client_address", "logical_device_id", "framing", f"amity meter probe 127.0.0.1:{port}"):
+        assert other in line["cause"] + line["remedy"]
+
+
+def test_what_is_no_dlms_is_told_in_words(configuration: Path, tmp_path: Path):
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        result = ping(configuration, meter_at(configuration, tmp_path, port))
+    line = only_error(configuration)
+    assert "not DLMS" in line["event"]
+    assert "it begins with 'HTTP/1.1'" in line["event"]
+    assert line["cause"] not in {"", line["answer"], line["event"]}
+    assert f"cause: {line['cause']}" in result.stdout
 
 
 # ------------------------------------------------------------------ install and doctor as commands
@@ -309,9 +359,28 @@ def test_install_says_what_it_does_and_then_that_nothing_is_left(tmp_path: Path)
     config.chmod(0o644)
     again = run(*args)
     assert (again.exit_code, f"chmod 600 {config}" in again.stdout) == (2, True)
+    assert "nothing to do" not in again.stdout
     config.chmod(0o600)
     pieces = json.loads(run(*args, "--json").stdout)["pieces"]
     assert {piece["done"] for piece in pieces} == {"same"}
+
+
+@pytest.mark.parametrize("name", ["ami_service.key", "mqtt.key"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_key_that_others_could_read_is_refused_and_never_silently_closed(
+    tmp_path: Path, name: str, more: tuple[str, ...]
+):
+    args = ("install", "--root", str(tmp_path), "--key", "p-256", "--name", "gateway.example")
+    run(*args)
+    key = tmp_path / "etc/ami-gateway/certs" / name
+    key.touch()
+    key.chmod(0o644)
+    again = run(*args, *more)
+    assert again.exit_code == 2
+    assert f"chmod 600 {key}" in again.stdout
+    assert "others could read it: make a new key and request" in again.stdout
+    assert key.stat().st_mode & 0o777 == 0o644
+    assert any(str(key) in one["path"] and one["mend"] for one in json.loads(run(*args, "--json").stdout)["pieces"])
 
 
 def test_a_service_that_cannot_start_says_so_in_error_log_too(configuration: Path):

@@ -17,6 +17,7 @@ from amity.headend.jobs.ports import Finished, JobQuery, LeaseTerms
 from amity.headend.ports import Endpoint
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import ConfigurationError, NotFoundError
+from amity.kernel.time import isoformat
 from amity.storage.ot.database import OtDatabase, open_database
 from tests.unit.headend.jobs.requests import NOW, request
 
@@ -74,6 +75,24 @@ def test_what_ended_is_history_and_what_is_discarded_says_by_whom(folder: Path, 
     assert json.loads(amity("jobs", "history", "--meter", "M2", "--dir", folder, "--json")) == []
 
 
+def test_a_job_whose_meter_rests_says_until_when_and_why(folder: Path, database: OtDatabase) -> None:
+    now = datetime.now(UTC)
+    (job_id,) = database.jobs.enqueue([request("M1")], NOW)
+    (bundle,) = database.jobs.lease(LeaseTerms("w1"), 1, now)
+    again = JobOutcome(job_id, JobState.WAITING, now, told="no answer")
+    until = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    database.jobs.finish([Finished(bundle.lease, (again,), 2, until)], now)
+    rests = f"rests until {isoformat(until)} (2 tries today without an answer)"
+    listed = amity("jobs", "list", "--dir", folder)
+    assert f"{rests}; no answer" in listed
+    assert "1 waiting; 0 due, 1 rests" in listed
+    assert rests in amity("jobs", "show", job_id, "--dir", folder)
+    shown = json.loads(amity("jobs", "show", job_id, "--dir", folder, "--json"))
+    (row,) = json.loads(amity("jobs", "list", "--dir", folder, "--json"))
+    assert shown["rests_until"] == row["rests_until"] == isoformat(until)
+    assert shown["tries_today"] == row["tries_today"] == 2
+
+
 def dead_letters(database: OtDatabase, *meters: str) -> None:
     database.jobs.enqueue([request(meter) for meter in meters], NOW)
     for _ in meters:
@@ -103,7 +122,7 @@ def test_all_dead_letters_are_changed_after_a_question_with_their_number(
     assert "nothing was changed" in refused
     assert set(states(database).values()) == {JobState.DEAD, JobState.WAITING}
     assert "3 of 3 jobs are discarded" in amity("jobs", "discard", *selection, "--dir", folder, typed="y\n")
-    assert states(database) == dict.fromkeys(["M1", "M2", "M3"], JobState.CANCELLED) | {"M4": JobState.WAITING}
+    assert states(database) == dict.fromkeys(["M1", "M2", "M3"], JobState.FAILED) | {"M4": JobState.WAITING}
 
 
 def test_many_jobs_are_changed_by_a_program_only_with_its_word(folder: Path, database: OtDatabase) -> None:

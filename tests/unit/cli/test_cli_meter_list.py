@@ -47,8 +47,8 @@ def test_a_meter_that_nobody_tried_has_a_way_and_no_answer(folder: Path) -> None
     found = json.loads(amity("meter", "list", "--dir", folder, "--json"))
     assert [one["meter"] for one in found] == ["M1", "M2", "M3", "X9"]
     assert found[0] == {
-        "meter": "M1", "profile": "quillon_q5", "route": "10.0.0.7:4059", "collector": "", "answered": None,
-        "attempted": None, "outcome": None, "failures_in_a_row": 0, "standing": "never tried",
+        "meter": "M1", "profile": "quillon_q5", "route": "10.0.0.7:4059", "collector": "", "management": None,
+        "answered": None, "attempted": None, "outcome": None, "failures_in_a_row": 0, "standing": "never tried",
     }  # fmt: skip
 
 

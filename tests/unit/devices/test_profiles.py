@@ -134,6 +134,11 @@ def test_bad_toml_is_refused_with_its_line():
         load_profile("mine", child_of_base("model = 'M'\nflag = \n"))
 
 
+def test_toml_that_is_nested_too_deeply_is_refused():
+    with pytest.raises(ConfigurationError, match=r"mine.toml:.* nested too deeply"):
+        load_profile("mine", lambda _key: "a=" + "[" * 5000 + "]" * 5000)
+
+
 @pytest.mark.parametrize("parent", ['inherit = "loop"', "inherit = 3"])
 def test_inheritance_that_leads_nowhere_is_refused(parent: str):
     with pytest.raises(ConfigurationError, match=r"loop.toml: inherit"):

@@ -14,7 +14,7 @@ import pytest
 from amity.domain.collection import Delivery, Outcome
 from amity.headend.mapping_file import MappingFile
 from amity.headend.ports import Endpoint, MeterSecrets
-from amity.headend.provisioning import read_fleet_document
+from amity.headend.provisioning import Provision, read_fleet_document
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import StorageError, TransportError
 from amity.kernel.time import Clock
@@ -90,6 +90,7 @@ class MemoryConnector:
         self.sessions: Counter[str] = Counter()
         self.open_now: Counter[str] = Counter()
         self.open_most = 0
+        self.open_most_of_one = 0
         self.channels: list[MemoryChannel] = []
 
     async def connect(self, endpoint: Endpoint, timeout_s: float) -> MemoryChannel:
@@ -99,6 +100,7 @@ class MemoryConnector:
             raise RefusedError("Connection Refused (Error 111)", next_step="check the meter's power")
         self.open_now[endpoint.meter_id] += 1
         self.open_most = max(self.open_most, self.open_now.total())
+        self.open_most_of_one = max(self.open_most_of_one, self.open_now[endpoint.meter_id])
         association = self.servers[endpoint.meter_id].open_association(endpoint.client)
         script = self.scripts.get(endpoint.meter_id)
         channel = MemoryChannel(association, self.clock, script, lambda: self._closed(endpoint.meter_id))
@@ -160,8 +162,12 @@ def database(tmp_path: Path) -> Iterator[OtDatabase]:
     opened.close()
 
 
+def provision_of(*meters: SimulatedMeter) -> Provision:
+    return read_fleet_document([document_entry(meter, "127.0.0.1", 4059) for meter in meters])
+
+
 def endpoint_of(meter: SimulatedMeter) -> Endpoint:
-    return read_fleet_document([document_entry(meter, "127.0.0.1", 4059)]).endpoints[0]
+    return provision_of(meter).endpoints[0]
 
 
 @pytest.fixture
@@ -170,13 +176,9 @@ def make_bench(tmp_path: Path, database: OtDatabase) -> Callable[..., Bench]:
         clock = SettableClock()
         simulated = build_fleet(FleetSettings(meters=count, seed=7, anchor=NOW, **settings))
         connector = MemoryConnector(clock, simulated.meters)
-        keys = MemoryKeys(
-            {
-                meter.meter_id: MeterSecrets(meter.keys.password, meter.keys.guek, meter.keys.gak)
-                for meter in simulated.meters
-            }
-        )
-        database.endpoints.put(map(endpoint_of, simulated.meters))
+        provision = provision_of(*simulated.meters)
+        keys = MemoryKeys(dict(provision.secrets))
+        database.endpoints.put(provision.endpoints)
         mappings = MappingFile(tmp_path / "mapping.json")
         surroundings = Surroundings(
             clock=clock,

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,22 @@ def test_what_is_written_is_its_owners_alone(path: Path) -> None:
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()} == {
         "mapping.json": "0o600", "mapping.last-good.json": "0o600",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("other", [os.mkfifo, Path.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_refused_at_once_and_changes_nothing(path: Path, other: Callable[[Path], None]) -> None:
+    edit(path, GOOD % 1)
+    file = MappingFile(path)
+    path.unlink()
+    other(path)
+    assert not file.poll()
+    assert "no regular file" in str(file.refusal)
+    again = MappingFile(path)  # a restart in the midst of it
+    assert (called(file), called(again)) == ("1", "1")
+    path.rmdir() if path.is_dir() else path.unlink()
+    edit(path, GOOD % 2)
+    assert file.poll()
+    assert (called(file), file.refusal) == ("2", None)
 
 
 def test_an_edit_comes_into_force_at_the_next_poll(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The fleet document becomes endpoints and secrets; what cannot be used is named by meter and field."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amity.devices.profiles import Catalogue
-from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.ports import Endpoint, Management, MeterSecrets
 from amity.headend.provisioning import read_fleet_document
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import ConfigurationError
@@ -119,6 +120,75 @@ def test_what_only_the_simulator_says_is_passed_over() -> None:
     assert read_fleet_document([entry | awkward]) == read_fleet_document([entry])
 
 
+MANAGEMENT: dict[str, Any] = {
+    "role": "management", "client": 2, "auth": "hls-gmac", "ciphering": "glo", "protection": "authenticated-encrypted",
+    "suite": 0, "guek": "22" * 16, "gak": "33" * 16, "kek": "44" * 16,
+}  # fmt: skip
+CONTROL: dict[str, Any] = {"role": "control", "client": 3, "guek": "55" * 16, "secret of control": [1]}
+
+
+def test_a_management_association_comes_with_its_secrets_and_one_for_control_never() -> None:
+    provision = read_fleet_document([ENTRY | {"associations": [CONTROL, MANAGEMENT]}], Catalogue().profile)
+    alone = read_fleet_document([ENTRY])
+    (endpoint,), secrets = provision.endpoints, provision.secrets["CQX0001"]
+    assert endpoint.management == Management(2, "hls-gmac", "glo", "authenticated-encrypted", 0)
+    assert replace(endpoint, management=None) == alone.endpoints[0]
+    assert secrets.management == MeterSecrets(guek=b"\x22" * 16, gak=b"\x33" * 16)
+    assert replace(secrets, management=None) == alone.secrets["CQX0001"]
+
+
+@pytest.mark.parametrize("associations", [None, [], [CONTROL]], ids=str)
+def test_a_meter_without_management_has_none(associations: Any) -> None:
+    entry = ENTRY | {"associations": associations}
+    assert read_fleet_document([entry]) == read_fleet_document([ENTRY])
+
+
+def test_the_managed_meter_is_the_same_on_the_same_way_with_another_client() -> None:
+    entry = ENTRY | {"associations": [MANAGEMENT], "general_blocks": True, "legacy_allowed": True, "signed": True}
+    (read,) = read_fleet_document([entry]).endpoints
+    managed = read.as_managed
+    assert managed is not None
+    assert (managed.client, managed.suite, managed.signed, managed.as_managed) == (2, 0, False, None)
+    same = ("meter_id", "route", "server", "profile", "system_title", "general_blocks", "legacy_allowed")
+    assert all(getattr(managed, name) == getattr(read, name) for name in same)
+    assert read_fleet_document([ENTRY]).endpoints[0].as_managed is None
+
+
+@pytest.mark.parametrize(
+    ("associations", "told"),
+    [
+        ({}, "meter CQX0001: associations must be a list"),
+        ([5], "associations 1 of meter CQX0001 must be keys with their values"),
+        ([MANAGEMENT, MANAGEMENT], "meter CQX0001: associations must have one for management at most"),
+        ([MANAGEMENT | {"role": "reading"}], "associations 1 of meter CQX0001: role must be one of"),
+        ([CONTROL, MANAGEMENT | {"guec": "00"}], "associations 2 of meter CQX0001: guec is not a member"),
+        ([MANAGEMENT | {"client": 0}], "associations 1 of meter CQX0001: client"),
+        ([MANAGEMENT | {"auth": None}], "associations 1 of meter CQX0001: auth must be one of"),
+        ([MANAGEMENT | {"gak": "zz"}], "associations 1 of meter CQX0001: gak must be hexadecimal"),
+        ([MANAGEMENT | {"gak": ""}], "the management association: meter CQX0001"),
+        ([MANAGEMENT | {"suite": 2}], "the management association: meter CQX0001"),
+        ([MANAGEMENT | {"auth": "hls-md5", "password": "x"}], "the management association: meter CQX0001"),
+        ([MANAGEMENT | {"auth": "lls", "ciphering": "none", "protection": "none"}], "the management association: "),
+    ],
+)
+def test_a_management_association_that_cannot_be_used_is_refused_by_name(associations: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_fleet_document([ENTRY | {"associations": associations}], Catalogue().profile)
+    assert refused.value.what.startswith(told)
+    assert refused.value.next_step
+
+
+def test_no_management_password_goes_to_whoever_calls_in() -> None:
+    calling = {key: value for key, value in ENTRY.items() if key != "port"} | {"calls_in": True}
+    weak = MANAGEMENT | {"auth": "lls", "password": "secret", "ciphering": "none", "protection": "none"}
+    assert read_fleet_document([calling | {"associations": [MANAGEMENT]}]).endpoints[0].management is not None
+    with pytest.raises(ConfigurationError, match="auth must be one of HLS"):
+        read_fleet_document([calling | {"associations": [weak]}])
+    assert read_fleet_document([ENTRY | {"associations": [weak]}]).endpoints[0].management == Management(
+        2, "lls", "none", "none", 0
+    )
+
+
 @pytest.mark.parametrize("document", [{}, None, "x", [5], [ENTRY, ENTRY]])
 def test_what_is_no_fleet_document_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError, match="fleet document"):
@@ -128,7 +198,16 @@ def test_what_is_no_fleet_document_is_refused(document: Any) -> None:
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9), st.just([]), st.just({}))
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(sorted(ENTRY)), VALUES), max_size=3))
+ASSOCIATIONS = st.lists(st.dictionaries(st.sampled_from(sorted(MANAGEMENT)), VALUES | st.just("management")))
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(sorted(ENTRY)), VALUES)
+        | st.builds(lambda found: ENTRY | {"associations": found}, ASSOCIATIONS),
+        max_size=3,
+    )
+)
 def test_any_json_is_a_fleet_or_the_one_error(document: Any) -> None:
     try:
         read_fleet_document(document)

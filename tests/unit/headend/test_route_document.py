@@ -34,6 +34,7 @@ ROUTES = [
     ),
     (AT | {"gateway": {"network": 3, "device": "002a"}}, Route(WrapperLink(HERE), Gateway(3, b"\x00\x2a"))),
     (AT | {"collector": "DC7"}, Route(WrapperLink(HERE), collector="DC7")),
+    (AT | {"cell": "T7"}, Route(WrapperLink(HERE), cell="T7")),
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from amity.runtime.checkup.all_checks import examine
 from amity.runtime.checkup.backlog import check_backlog, check_broker
 from amity.runtime.checkup.check import Check, State, guarded
 from amity.runtime.checkup.clock import Synchronisation, check_clock, kernel_clock
+from amity.runtime.checkup.disk import check_owners
 from amity.runtime.checkup.keys import check_keys
 from amity.runtime.checkup.limits import check_open_files, check_serial_ports
 from amity.runtime.checkup.ports import Door, check_door, doors
@@ -104,6 +105,20 @@ def test_schedules_that_are_broken_are_told(configuration: Path):
     (configuration / "schedules.toml").write_text("[")
     failed = [check for check in examine(configuration, None, NOW) if check.state is State.FAIL]
     assert any("schedules.toml" in check.found for check in failed)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_of_another_user_in_the_state_is_told_with_the_command(folder: Folder):
+    folder.create()
+    for path in (folder.root, *folder.root.rglob("*"), folder.logs):
+        os.chown(path, 12345, 12345)
+    assert {one.state for one in check_owners(folder)} == {State.OK}
+    folder.keys.touch()  # as root
+    told = named(list(check_owners(folder)), "files of the state")
+    assert told == Check(
+        "files of the state", State.FAIL, f"{folder.keys} belongs to root, not to 12345",
+        f"chown -R 12345:12345 {folder.root}",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """dlms_config.yaml: what may stand there, and how somebody is told who wrote something else."""
 
+import inspect
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -9,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.gateway import config
 from amity.runtime.gateway.config import load_gateway, parse_gateway
 from amity.runtime.gateway.file import GatewayFile
 from amity.runtime.installation import find_installation
+from amity.runtime.settings import HeadendSettings
 from tests.unit.runtime.installed import edit, lay_down
 
 NAME = "dlms_config.yaml"
@@ -71,6 +74,18 @@ def test_mqtt_collectors_broker_and_metrics_reach_their_roles(tmp_path: Path):
     assert (collector.devices, collector.alarm_port) == (("/dev/ttyUSB0",), 4061)
     assert collector.callers_allowed == ("127.0.0.0/8", "::1/128")
     assert collector.rssi_file == "/run/modem/rssi"
+
+
+def test_a_head_end_behind_haproxy_believes_it(tmp_path: Path):
+    configuration = lay_down(tmp_path)
+    edit(configuration, "  proxies: []", "  proxies: [10.20.0.9/32]")
+    assert load_gateway(configuration, {}).settings.headend.proxies == ("10.20.0.9/32",)
+
+
+def test_every_setting_of_the_head_end_can_be_made_in_the_words_of_the_field():
+    """What dlms_config.yaml says nothing of cannot be set where systemd runs the head-end."""
+    source = inspect.getsource(config._headend)
+    assert [name for name in HeadendSettings.model_fields if f"{name}=" not in source] == []
 
 
 def test_without_a_port_nobody_speaks_mqtt(tmp_path: Path):

@@ -115,9 +115,23 @@ def test_what_is_open_to_others_is_named_with_its_command_and_left_so(place: Pla
 def test_a_link_in_the_way_is_refused(place: Place, tmp_path: Path):
     place.at("/etc/ami-gateway").mkdir(parents=True)
     place.at(CONFIG).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ConfigurationError, match="is no plain file"):
+    with pytest.raises(ConfigurationError, match="is a symbolic link") as caught:
         put(place)
+    assert "cp --remove-destination" in (caught.value.next_step or "")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused_with_the_command(place: Place):
+    place.at("/var/log").mkdir(parents=True)
+    place.at("/var/log/ami").touch()
+    with pytest.raises(ConfigurationError, match="is no folder") as caught:
+        put(place)
+    assert (caught.value.next_step or "").startswith(f"mv {place.at('/var/log/ami')} ")
+
+
+def test_systemd_does_not_close_a_key_that_stood_open_before_anybody_is_told(place: Place):
+    (helper,) = (one for one in pieces(place) if one.path.startswith("/etc/tmpfiles.d/"))
+    assert ".key" not in helper.text
 
 
 def test_uninstalling_leaves_configuration_keys_data_logs_and_edits(place: Place):

@@ -5,9 +5,8 @@ import pytest
 from amity.devices.settings import Authentication, Ciphering
 from amity.headend.ports import Endpoint
 from amity.headend.routes import over_tcp
-from amity.runtime.files.profiles import catalogue_of
 from amity.runtime.fleet.authentication_level import ALLOWED, level_of
-from amity.runtime.fleet.meter_defaults import DEFAULT_PROFILE, EndpointsWithDefaults, default_profile
+from amity.runtime.fleet.meter_defaults import EndpointsWithDefaults
 from amity.runtime.settings import HeadendSettings
 
 
@@ -58,18 +57,29 @@ def open_endpoint(**said: object) -> Endpoint:
     })  # fmt: skip
 
 
-def test_the_settings_are_the_profile_of_meters_that_say_nothing_else():
-    settings = HeadendSettings(client_address=18, logical_device_id=3, authentication_level="Security Suite 2")
-    catalogue = catalogue_of(None, default_profile(settings))
-    named = open_endpoint(profile="norrvik_n1", server=9)
-    bare, other = EndpointsWithDefaults(Stored(open_endpoint(), named), catalogue.profile).all()
-    assert (bare.profile, bare.client, bare.server) == (DEFAULT_PROFILE, 18, 3)
-    association = catalogue.profile(bare.profile).association
-    assert (association.suite, association.authentication) == (2, Authentication.HLS_GMAC)
-    assert (other.profile, other.client, other.server) == ("norrvik_n1", 16, 9)
+SETTINGS = HeadendSettings(
+    client_address=18, logical_device_id=3, authentication_level="Security Suite 2", device_profile="quillon_q5"
+)
+
+
+def test_a_meter_that_says_nothing_is_spoken_to_as_configured():
+    (whole,) = EndpointsWithDefaults(Stored(open_endpoint()), SETTINGS).all()
+    assert (whole.profile, whole.client, whole.server) == ("quillon_q5", 18, 3)
+    assert (whole.auth, whole.ciphering, whole.suite) == (Authentication.HLS_GMAC, Ciphering.GLO, 2)
+
+
+def test_the_model_of_a_meter_says_what_it_has_and_not_how_it_is_spoken_to():
+    (whole,) = EndpointsWithDefaults(Stored(open_endpoint(profile="generic", server=9)), SETTINGS).all()
+    assert (whole.profile, whole.client, whole.server) == ("generic", 18, 9)
+    assert (whole.auth, whole.ciphering, whole.suite) == (Authentication.HLS_GMAC, Ciphering.GLO, 2)
+
+
+def test_what_a_meter_says_of_its_association_holds_and_the_rest_is_its_models():
+    (whole,) = EndpointsWithDefaults(Stored(open_endpoint(auth="lls", profile="norrvik_n1")), SETTINGS).all()
+    assert (whole.auth, whole.ciphering, whole.suite) == (Authentication.LLS, "", None)
 
 
 def test_what_is_put_stays_open():
     stored = Stored()
-    EndpointsWithDefaults(stored, catalogue_of(None).profile).put([open_endpoint()])
+    EndpointsWithDefaults(stored, SETTINGS).put([open_endpoint()])
     assert stored.endpoints == [open_endpoint()]

@@ -118,6 +118,7 @@ def test_the_head_end_tells_sessions_queues_outbox_pushes_and_its_own_cpu(databa
     assert found["amity_jobs_waiting", ("scheduled",)] == 2
     assert found["amity_jobs_due", ("scheduled",)] == 1
     assert found["amity_jobs_due", ("on-demand",)] == 0
+    assert found["amity_jobs_resting", ("scheduled",)] == 0
     assert found["amity_leases", ()] == found["amity_jobs_dead", ()] == 0
     assert found["amity_lease_oldest_age_seconds", ()] == found["amity_lease_overdue_seconds", ()] == 0
     assert found["amity_pushes_accepted_total", ()] == 7

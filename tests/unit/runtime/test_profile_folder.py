@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,12 @@ from amity.runtime.roles.headend import _surroundings
 from amity.runtime.settings import HeadendSettings
 from amity.storage.ot.database import open_database
 from tests.unit.devices.invented import INVENTED
+
+
+def test_a_pipe_among_the_profiles_holds_nobody_up(tmp_path: Path):
+    os.mkfifo(tmp_path / "quetzal.toml")
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        catalogue_of(tmp_path).profile("quetzal")
 
 
 def test_the_head_end_reads_the_operators_own_profiles(tmp_path: Path):
@@ -36,5 +43,5 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path):
 
 def test_a_file_that_is_no_profile_by_its_size_is_refused(tmp_path: Path):
     (tmp_path / "x.toml").write_text("#" * (300 << 10), "utf-8")
-    with pytest.raises(ConfigurationError, match="a device profile is small"):
+    with pytest.raises(ConfigurationError, match="is longer than 262144 octets"):
         text_of(tmp_path / "x.toml")

@@ -86,6 +86,14 @@ def test_the_file_as_it_is_written_has_no_schedule_and_its_examples_are_right() 
         ),
         ('jitter = "2 h"', 'jitter = "2 weeks"', 11, "jitter of schedule 'night': '2 weeks' is no span"),
         ('jitter = "2 h"', "jitter = 7200", 11, "7200 is no span"),
+        ('jitter = "2 h"', 'jitter = "900000 h"', 11, "jitter of schedule 'night': 37500 days.* longer than 1 day, "),
+        (
+            'every = "15 min"',
+            'every = "15 min"\njitter = "16 min"',
+            21,
+            "jitter of schedule 'often': 0:16:00 is longer",
+        ),
+        ('"15 0 * * *"', '"0,30 0 * * *"', 11, "jitter of schedule 'night': 2:00:00 is longer than 0:30:00, "),
         ('"mon-fri 07:00-09:00"', '"mo-fr 07:00-09:00"', 12, "'mo-fr' is no day"),
         ('"mon-fri 07:00-09:00"', '"25:00-26:00"', 12, "25:00 is no time of day"),
         (
@@ -166,6 +174,12 @@ def test_what_was_meant_is_guessed(old: str, new: str, meant: str) -> None:
     assert f"did you mean {meant}?" in caught.value.next_step
 
 
+@pytest.mark.parametrize("most", ["24 h", "0 s"])
+def test_a_fire_may_be_spread_over_all_the_time_until_the_next(most: str) -> None:
+    night = parse_plan(FULL.replace('jitter = "2 h"', f'jitter = "{most}"'), "schedules.toml").schedules[0]
+    assert night.jitter in {timedelta(days=1), timedelta(0)}
+
+
 def test_one_pair_of_brackets_around_a_schedule_is_told() -> None:
     with pytest.raises(ConfigurationError, match=r"line 2: schedule: .*\[\[schedule\]\]"):
         parse_plan('\n[schedule]\nname = "night"\n', "schedules.toml")
@@ -234,3 +248,19 @@ def test_an_edit_holds_at_once_and_a_wrong_one_changes_nothing(tmp_path: Path) -
     assert len(file.plan.schedules) == 2
     assert "line" in file.refusal.what
     assert len(ScheduleFile(path).plan.schedules) == 2, "a restart goes on with the last good one"
+
+
+NESTED = "a=" + "[" * 5000 + "]" * 5000
+
+
+def test_what_is_nested_too_deeply_changes_nothing_and_a_restart_goes_on_with_the_last_good(tmp_path: Path) -> None:
+    path = tmp_path / "schedules.toml"
+    path.write_text(FULL)
+    schedules = ScheduleFile(path)
+    before = schedules.plan
+    path.write_text(NESTED)
+    assert not schedules.poll()
+    assert "nested too deeply" in str(schedules.refusal)
+    again = ScheduleFile(path)
+    assert (again.plan, schedules.plan) == (before, before)
+    assert "nested too deeply" in str(again.refusal)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,17 @@ def test_two_keys_with_one_port_are_refused(tmp_path: Path) -> None:
     assert caught.value.next_step == "give broker.port a port of its own"
     (tmp_path / "amity.toml").write_text("[headend]\nmetrics_port = 0\n[mdm]\nmetrics_port = 0\n")
     assert load(tmp_path / "amity.toml") == Settings()
+
+
+def test_what_is_nested_too_deeply_is_refused(tmp_path: Path):
+    path = tmp_path / "amity.toml"
+    path.write_text("a=" + "[" * 5000 + "]" * 5000)
+    with pytest.raises(ConfigurationError) as refused:
+        load(path)
+    assert "nested too deeply" in (refused.value.answer or "")
+
+
+def test_a_pipe_in_its_place_holds_nobody_up(tmp_path: Path):
+    os.mkfifo(tmp_path / "amity.toml")
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        load(tmp_path / "amity.toml")

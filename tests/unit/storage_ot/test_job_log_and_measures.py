@@ -80,6 +80,16 @@ def test_what_a_person_retries_is_judged_as_it_was_asked_for(database: OtDatabas
     assert (found.priority, found.asked_at, found.took) == (Priority.BULK, NOW, 10 * MINUTE)
 
 
+def test_discarding_dead_letters_does_not_better_the_record(database: OtDatabase) -> None:
+    """The second one settled the first: both had failed before a person put them aside."""
+    ids = []
+    for key in "ab":
+        ids += database.jobs.enqueue([request("M1", key=key, priority=Priority.ON_DEMAND)], NOW)
+        end(database, NOW + MINUTE, state=JobState.DEAD, told="refused")
+    database.job_book.discard(ids[-1], "root", NOW + 2 * MINUTE)
+    assert [records(database)[one].state for one in ids] == [JobState.FAILED] * 2
+
+
 def test_a_scheduled_job_that_does_an_urgent_one_too_stays_a_scheduled_one(database: OtDatabase) -> None:
     (first,) = database.jobs.enqueue([request("M1", not_before=NOW + 9 * MINUTE)], NOW)
     urgent = request("M1", key="urgent", priority=Priority.ON_DEMAND)
@@ -97,8 +107,8 @@ def test_what_waits_is_counted_by_priority_and_lane(database: OtDatabase) -> Non
     database.jobs.enqueue([request("M1"), request("M2"), request("M3", not_before=NOW + MINUTE)], NOW)
     database.jobs.enqueue([request("M4", priority=Priority.ON_DEMAND)], NOW)
     assert database.measures.job_queues(NOW) == [
-        JobQueue(Priority.ON_DEMAND, 1, 1),
-        JobQueue(Priority.SCHEDULED, 3, 2),
+        JobQueue(Priority.ON_DEMAND, 1, 1, 0),
+        JobQueue(Priority.SCHEDULED, 3, 2, 0),
     ]
     leased = database.jobs.lease(LeaseTerms("w"), 2, NOW)
     assert database.measures.leases() == Leases(2, oldest=NOW, first_end=min(one.lease.until for one in leased))

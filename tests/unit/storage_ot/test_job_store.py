@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amity.domain.jobs import Firing, Job, JobKind, JobOutcome, JobRequest, JobState, Place, Priority
+from amity.domain.jobs import Firing, Job, JobKind, JobOutcome, JobRequest, JobState, Place, Priority, Rest
 from amity.domain.spans import TimeSpan
 from amity.headend.jobs.ports import Finished, JobQuery, LeaseTerms
 from amity.headend.jobs.retry import RetryRules
@@ -294,6 +294,27 @@ def test_a_meter_that_rests_is_called_for_urgent_jobs_only(database: OtDatabase)
     assert urgent.kinds == {JobKind.REGISTERS, JobKind.EVENTS, JobKind.PING}, "the association is open anyway"
 
 
+def test_a_rest_is_told_and_what_rests_is_not_due(database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1"), request("M2")], NOW)
+    bundles = {one.meter_id: one for one in database.jobs.lease(TERMS, 5, NOW)}
+    until, later = NOW + minutes(600), NOW + minutes(1)
+    rest = done(bundles["M1"], JobState.WAITING, not_before=NOW)._replace(tries=2, rests_until=until)
+    database.jobs.finish([rest, done(bundles["M2"], JobState.WAITING, not_before=NOW)], NOW)
+    database.jobs.enqueue([request("M1", JobKind.PING, priority=Priority.ON_DEMAND, not_before=later)], NOW)
+    assert database.job_book.rests({"M1", "M2", "M3"}, NOW) == {"M1": Rest(until, 2)}
+    assert database.job_book.rests({"M1"}, until) == {}
+    held = {(job.meter_id, job.kind) for job in jobs(database).values() if Rest(until, 2).holds(job)}
+    assert held == {("M1", JobKind.REGISTERS), ("M2", JobKind.REGISTERS)}, "not the urgent one"
+    counts = database.job_book.counts(later)
+    assert (counts.due, counts.resting, counts.oldest_due) == (2, 1, NOW)
+    assert [(one.priority, one.due, one.resting) for one in database.measures.job_queues(later)] == [
+        (Priority.ON_DEMAND, 1, 0),
+        (Priority.SCHEDULED, 1, 1),
+    ]
+    counts = database.job_book.counts(until)
+    assert (counts.due, counts.resting) == (3, 0)
+
+
 def test_the_rest_ends(database: OtDatabase) -> None:
     database.jobs.enqueue([request("M1")], NOW)
     (bundle,) = database.jobs.lease(TERMS, 5, NOW)
@@ -410,6 +431,23 @@ def test_a_job_that_is_discarded_is_not_done(database: OtDatabase) -> None:
     assert database.jobs.lease(TERMS, 1, NOW) == []
     with pytest.raises(RequestError, match="nothing to discard"):
         database.job_book.discard(job_id, "ops", NOW)
+
+
+def test_a_dead_letter_that_is_discarded_has_failed_and_nobody_looks_at_it_any_more(database: OtDatabase) -> None:
+    (job_id,) = database.jobs.enqueue([request("M1")], NOW)
+    (bundle,) = database.jobs.lease(TERMS, 1, NOW)
+    database.jobs.finish([done(bundle, JobState.DEAD, told="wrong key", remedy="mend the key")], NOW)
+    discarded = database.job_book.discard(job_id, "ops", NOW + minutes(1))
+    assert (discarded.state, discarded.told) == (JobState.FAILED, "discarded by ops; before: wrong key")
+    assert database.measures.dead_letters() == 0
+    with pytest.raises(RequestError, match="nothing to discard"):
+        database.job_book.discard(job_id, "ops", NOW)
+    assert database.job_book.retry(job_id, NOW).state is JobState.WAITING
+
+
+def test_a_job_whose_deadline_has_passed_expired_before_it_was_discarded(database: OtDatabase) -> None:
+    (job_id,) = database.jobs.enqueue([request("M1", deadline=NOW + minutes(1))], NOW)
+    assert database.job_book.discard(job_id, "ops", NOW + minutes(1)).state is JobState.EXPIRED
 
 
 def test_a_job_that_is_discarded_while_it_runs_stays_discarded(database: OtDatabase) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from amity.devices.profiles import SignOn
 from amity.domain.collection import Delivery, Outcome
 from amity.domain.events import EventKind, MeterEvent
-from amity.headend.ports import Endpoint, Heard, Progress, Saving, Standing
+from amity.headend.ports import Endpoint, Heard, Management, Progress, Saving, Standing
 from amity.headend.routes import Gateway, HdlcLink, Route, SerialLine, over_tcp
 from amity.storage.ot.database import OtDatabase
 
@@ -99,9 +99,14 @@ def test_an_endpoint_keeps_its_whole_route_and_its_choices(database: OtDatabase)
     one = Endpoint(
         "M1", Route(HdlcLink(line, 17, window=3), Gateway(3, b"\x2a")), 1, 1, "hls-md5", "norrvik_n1", b"",
         suite=1, signed=True, general_blocks=True, legacy_allowed=True,
+        management=Management(2, "hls-gmac", "glo", "authenticated-encrypted", suite=1, signed=True),
     )  # fmt: skip
     database.endpoints.put([one])
     assert database.endpoints.all() == [one]
+    assert database.meter_states.of(["M1"])["M1"][0] == one
+    without = replace(one, management=None)
+    database.endpoints.put([without])
+    assert database.endpoints.all() == [without]
 
 
 def test_several_deliveries_in_one_transaction_are_stored_as_one_by_one(database: OtDatabase) -> None:

@@ -1,5 +1,7 @@
 """The key file: private, whole or not at all, and silent about its contents."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,22 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         KeyFile(tmp_path / "keys.json")
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"M1": {"guek": "c0ffee-not-hex"}}', '{"M1": 5}', '{"M1": {"gak": 5}}'])
+def test_the_keys_of_a_management_association_stand_inside_the_meter_s(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    managed = replace(KEYS, management=MeterSecrets(guek=bytes([7]) * 16, gak=bytes([8]) * 16))
+    KeyFile(path).put({"M1": managed, "M2": KEYS})
+    found = KeyFile(path)
+    assert (found.secrets("M1"), found.secrets("M2")) == (managed, KEYS)
+    assert json.loads(path.read_text())["M1"]["management"]["guek"] == "07" * 16
+    KeyFile(path).put({"M1": KEYS})
+    assert "management" not in path.read_text(), "keys that are not used any more do not stay"
+    assert "070707" not in repr(managed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[1]", '{"M1": {"guek": "c0ffee-not-hex"}}', '{"M1": 5}', '{"M1": {"gak": 5}}', '{"M1": {"management": 5}}'],
+)
 def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "keys.json"
     path.touch(mode=0o600)

@@ -1,26 +1,30 @@
 """The migrations make exactly the tables that the code describes, and opening again changes nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from amity.domain.jobs import JobKind, JobRequest, Priority
 from amity.domain.spans import TimeSpan
 from amity.headend.jobs.ports import LeaseTerms
-from amity.headend.ports import Endpoint, Heard, PushClaim, Standing
+from amity.headend.ports import Endpoint, Heard, Management, PushClaim, Standing
 from amity.headend.routes import over_tcp
 from amity.kernel.errors import StorageError
 from amity.kernel.time import EPOCH
 from amity.storage.migrations import upgrade
 from amity.storage.ot.database import MIGRATIONS, OtDatabase, open_database
-from amity.storage.ot.tables import metadata
+from amity.storage.ot.tables import endpoint, metadata
 from amity.storage.sqlite import open_sqlite
+from amity.storage.transactions import WRITES
 
 
 def test_the_migrated_database_has_the_tables_of_the_code(database: OtDatabase) -> None:
@@ -186,6 +190,44 @@ def check_when_they_were_asked(opened: OtDatabase) -> None:
         "due at once": 1,
     }
     assert {one.priority for one in found.values()} == {Priority.SCHEDULED}
+
+
+BEFORE_MANAGEMENT = "0020"
+"""The newest revision in which a meter had one association."""
+
+
+def check_management_comes_and_goes(engine: Engine) -> None:
+    """Up from the revision before, down to it, and up again: the meter stays, and what it never had is none."""
+    upgrade(engine, MIGRATIONS, BEFORE_MANAGEMENT)
+    with engine.begin() as connection:
+        connection.execute(
+            insert(endpoint).values(
+                meter_id="M1", client=1, server=1, auth="lls", profile="norrvik_n1", system_title=b"", ciphering="",
+                protection="", route='{"host": "10.0.0.7", "port": 4059}',
+            )
+        )  # fmt: skip
+    upgrade(engine, MIGRATIONS)
+    known = Endpoint("M1", over_tcp("10.0.0.7", 4059), 1, 1, "lls", "norrvik_n1", b"")
+    opened = OtDatabase(engine)
+    assert opened.endpoints.all() == [known]
+    opened.endpoints.put([replace(known, management=Management(2, "hls-gmac"))])
+    downgrade(engine, BEFORE_MANAGEMENT)
+    upgrade(engine, MIGRATIONS)
+    assert opened.endpoints.all() == [known]
+    opened.close()
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """As the tests alone need it."""
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS)
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+def test_a_management_association_comes_with_its_revision_and_goes_with_it(tmp_path: Path) -> None:
+    check_management_comes_and_goes(open_sqlite(tmp_path / "ot.sqlite"))
 
 
 def test_jobs_from_before_it_was_kept_were_asked_for_no_later_than_is_known(tmp_path: Path) -> None:

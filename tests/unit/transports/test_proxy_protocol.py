@@ -25,11 +25,14 @@ V4_WITH_TLV += b"\x04\x00\x00"
 V6 = SIGNATURE + struct.pack(
     ">BBH16s16sHH", 0x21, 0x21, 36, bytes([0x20, 1, 0xD, 0xB8] + [0] * 11 + [7]), bytes(16), 1, 2
 )
+V4_IN_V6 = SIGNATURE + struct.pack(
+    ">BBH16s16sHH", 0x21, 0x21, 36, bytes(10) + b"\xff\xff" + bytes([10, 9, 9, 9]), bytes(16), 1, 2
+)
 LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
 TEXT = b"PROXY TCP4 203.0.113.9 10.0.0.1 50000 4059\r\n"
 HEADERS = {
     V4: ("203.0.113.9", 50000), V4_WITH_TLV: ("203.0.113.9", 50000),
-    V6: ("2001:db8::7", 1), TEXT: ("203.0.113.9", 50000),
+    V6: ("2001:db8::7", 1), V4_IN_V6: ("10.9.9.9", 1), b"PROXY TCP6 ::ffff:10.9.9.9 ::1 1 2\r\n": ("10.9.9.9", 1), TEXT: ("203.0.113.9", 50000),
     b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n": ("2001:db8::7", 1), LOCAL: None, b"PROXY UNKNOWN\r\n": None,
 }  # fmt: skip
 

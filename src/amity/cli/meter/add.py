@@ -1,6 +1,6 @@
 """`amity meter add`: a meter, or a whole fleet from a file, made known to the head-end."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,8 @@ from amity.headend.provisioning import Provision
 from amity.headend.routes import BAUD_DEFAULT, CallsIn, HdlcLink, Host, Route, SerialLine, WrapperLink
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.fleet.authentication_level import level_of
-from amity.runtime.fleet.provisioning import fleet_json, fleet_of, provision_fleet, refuse_what_cannot_be_opened
+from amity.runtime.fleet.meter_defaults import with_level
+from amity.runtime.fleet.provisioning import check_meter, fleet_json, fleet_of, provision_fleet
 from amity.runtime.installation import find_installation
 from amity.runtime.settings import HeadendSettings
 
@@ -62,18 +63,22 @@ class AssociationOptions:
 
     client: Annotated[int, typer.Option(min=0, help="Client address; 0: as configured.")] = 0
     server: Annotated[int, typer.Option(min=0, help="Logical device; 0: as configured.")] = 0
-    level: Annotated[str | None, typer.Option(help="authentication_level; default: as configured.")] = None
-    profile: Annotated[str, typer.Option(help="Device profile; default: as configured.")] = ""
+    level: Annotated[
+        str | None, typer.Option(help="authentication_level; default: as configured, whatever the profile.")
+    ] = None
+    profile: Annotated[
+        str, typer.Option(help="Device profile: what the model has; how it is spoken to stays as configured.")
+    ] = ""
     system_title: Annotated[str | None, typer.Option(help="The meter's system title, hexadecimal.")] = None
-    password: Annotated[str | None, typer.Option(envvar="AMITY_PASSWORD", help="Password; 0x… for octets.")] = field(
-        default=None, repr=False
-    )
-    key: Annotated[str | None, typer.Option(envvar="AMITY_KEY", help="Global unicast encryption key (GUK).")] = field(
-        default=None, repr=False
-    )
-    auth_key: Annotated[str | None, typer.Option(envvar="AMITY_AUTH_KEY", help="Authentication key.")] = field(
-        default=None, repr=False
-    )
+    password: Annotated[
+        str | None, typer.Option(envvar="AMITY_PASSWORD", help="Password, for LLS and HLS by a digest; 0x… for octets.")
+    ] = field(default=None, repr=False)
+    key: Annotated[
+        str | None, typer.Option(envvar="AMITY_KEY", help="Global unicast encryption key (GUK), for HLS-GMAC, suites.")
+    ] = field(default=None, repr=False)
+    auth_key: Annotated[
+        str | None, typer.Option(envvar="AMITY_AUTH_KEY", help="Authentication key, beside the encryption key.")
+    ] = field(default=None, repr=False)
 
     def endpoint(self, meter: str, route: Route) -> Endpoint:
         """The meter as the head-end reads it; raise ConfigurationError for a level or title that is none."""
@@ -101,18 +106,19 @@ def add(
     """Make a meter known: where it is, and what of its association differs from dlms_config.yaml.
 
     Secrets are best given in the environment: other users see the arguments of a command. A running service reads a new
-    meter at its next round; for other keys of a known one it must be restarted.
+    meter at its next round; for other keys of a known one it must be restarted. Secrets that the level does not use are
+    refused: they would lie there while the meter is read without them.
     """
     document = None if fleet is None else fleet_json(fleet)  # before root becomes who may not read it
     folder, settings = find_installation(configuration, directory)
     if fleet is not None:
-        wanted = fleet_of(document, folder, settings.headend)
+        wanted = fleet_of(document, folder)
         if not wanted.endpoints:
             raise ConfigurationError(f"{fleet} names no meter", next_step="give what `amity simulate --json` prints")
     elif meter is not None and (where is not None or way.calls_in):
         endpoint = association.endpoint(meter, way.route(where or "", settings.headend))
         wanted = Provision((endpoint,), {meter: association.secrets()})
-        refuse_what_cannot_be_opened(wanted, folder, settings.headend)
+        check_meter(endpoint, wanted.secrets[meter], folder, settings.headend)
     else:
         raise ConfigurationError(
             "no meter is named", next_step="give METER and HOST:PORT, METER and --calls-in, or --fleet FILE"
@@ -123,17 +129,9 @@ def add(
 
 
 def _with_level(endpoint: Endpoint, text: str | None) -> Endpoint:
-    """What the level says of association and suite stands at the meter; what it leaves open is the device profile's."""
     if text is None:
         return endpoint
     try:
-        level = level_of(text)
+        return with_level(endpoint, level_of(text))
     except ValueError as error:
         raise ConfigurationError(f"--level: {error}", next_step="choose one of these") from error
-    return replace(
-        endpoint,
-        auth=level.authentication.value,
-        ciphering=level.ciphering.value,
-        protection=level.protection.value,
-        suite=level.suite,
-    )

@@ -14,7 +14,7 @@ from amity.kernel.time import isoformat
 from amity.runtime.databases import head_end_of
 
 _PAGE: Final = 500
-_SHOWN: Final = ("meter", "profile", "route", "collector", "answered", "standing")
+_SHOWN: Final = ("meter", "profile", "route", "collector", "management", "answered", "standing")
 
 
 def list_meters(
@@ -50,6 +50,7 @@ def _document(endpoint: Endpoint, standing: Standing) -> dict[str, Any]:
         "profile": endpoint.profile,
         "route": str(endpoint.route),
         "collector": endpoint.route.collector,
+        "management": None if endpoint.management is None else endpoint.management.client,
         "answered": _answered(standing),
         "attempted": None if standing.attempted_at is None else isoformat(standing.attempted_at),
         "outcome": standing.outcome,

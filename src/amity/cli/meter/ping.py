@@ -18,7 +18,7 @@ from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
 from amity.runtime.logs.lines import CORRELATION, configure_logs, harmless
 from amity.runtime.logs.remedies import remedy_for
-from amity.runtime.roles.headend import read_meter_now
+from amity.runtime.roles.headend import ping_meter
 
 _CORRELATION_OCTETS = 6
 _NO_ANSWER_STATUS = 3
@@ -31,17 +31,18 @@ def ping(
     correlation: Annotated[str | None, typer.Option(help="A word of your own for the log lines.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Read a meter now, by jobs of its own, and print its registers; ingest.log has the correlation id printed.
+    """Ask a meter now for its name, its clock and 1.0.1.8.0, by one job; ingest.log has the correlation id printed.
 
-    What it brings is kept and delivered like that of every other session. While the running head-end reads the meter it
-    is waited for: a meter has one association. Exit status 3: it gave no readings.
+    What it brings is kept and delivered like that of every other session, and what is due for the meter is done along
+    with it. While the running head-end reads the meter it is waited for: a meter has one association. A ping that fails
+    makes no dead letter. Exit status 3: the meter gave no readings.
     """
     folder, settings = find_installation(configuration, directory)
     configure_logs(quiet=True)
     word = correlation or os.urandom(_CORRELATION_OCTETS).hex()
     structlog.contextvars.bind_contextvars(**{CORRELATION: word})
     asker = Asker(getuser(), f"ping/{os.urandom(_CORRELATION_OCTETS).hex()}", word)
-    delivery = asyncio.run(read_meter_now(folder, settings, meter, asker))
+    delivery = asyncio.run(ping_meter(folder, settings, meter, asker))
     in_words = harmless("\n".join(_lines(delivery, word, folder)))
     print(json.dumps(_document(delivery, word), indent=2) if as_json else in_words)
     if not delivery.outcome.answered:
@@ -65,6 +66,7 @@ def _document(delivery: Delivery, word: str) -> dict[str, object]:
             }
             for one in delivery.registers
         ],
+        "clock_offset_s": delivery.clock_offset_s,
         "intervals": sum(len(series.starts) for series in delivery.intervals),
     }
 
@@ -80,12 +82,22 @@ def _lines(delivery: Delivery, word: str, folder: Folder) -> list[str]:
     head = [f"meter {delivery.meter_id}: {delivery.outcome} {_took(delivery)}, correlation {word}"]
     if not delivery.outcome.answered:
         failure = read_told(delivery.detail)
-        remedy = remedy_for(failure, folder)
+        remedy = remedy_for(delivery, folder)
         return [*head, failure.what, f"cause: {remedy.cause}", f"next: {remedy.step}"]
     newest = {one.reading_type.obis: one for one in sorted(delivery.registers, key=lambda one: one.at)}
     registers = [
         f"OBIS Code {obis}  {one.quantity()} {one.reading_type.unit.symbol}  {isoformat(one.at)}"
         for obis, one in newest.items()
     ]
-    intervals = sum(len(series.starts) for series in delivery.intervals)
-    return [*head, *registers, f"{intervals} intervals, {len(delivery.events)} events", *delivery.detail]
+    return [*head, *_clock(delivery), *registers, *_came_along(delivery), *delivery.detail]
+
+
+def _clock(delivery: Delivery) -> list[str]:
+    offset_s = delivery.clock_offset_s
+    return [] if offset_s is None else [f"its clock is {offset_s:+} s from ours"]
+
+
+def _came_along(delivery: Delivery) -> list[str]:
+    """What other jobs that were due have brought."""
+    intervals, events = sum(len(series.starts) for series in delivery.intervals), len(delivery.events)
+    return [f"{intervals} intervals, {events} events"] if intervals or events else []

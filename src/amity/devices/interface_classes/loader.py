@@ -1,11 +1,11 @@
 """The tables of the interface classes, read from the TOML files beside this module."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
 from amity.devices.interface_classes.model import AttributeSpec, InterfaceClass, MethodSpec, Right, Role
+from amity.kernel.toml import parse_toml
 from amity.protocols.dlms.data import Tag
 
 _LOGICAL_NAME = AttributeSpec("logical_name", Tag.OCTET_STRING, dynamic=False, access=Right.READ)
@@ -24,7 +24,7 @@ def packaged_classes() -> dict[tuple[int, int], InterfaceClass]:
 def classes_in(text: str) -> Iterator[InterfaceClass]:
     """The classes of one TOML text; a table may extend another one of the same text that stands before it."""
     known: dict[str, InterfaceClass] = {}
-    for key, table in tomllib.loads(text).items():
+    for key, table in parse_toml(text).items():
         known[key] = _class(table, known)
         yield known[key]
 

@@ -1,6 +1,5 @@
 """Every mistake of a profile file with its line, not just the first (`amity profile check`)."""
 
-import tomllib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ from amity.devices.profiles.loader import content_of, merged, overlaid, parsed, 
 from amity.devices.profiles.model import DeviceProfile
 from amity.devices.profiles.table import ProfileError
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.toml import TomlError, parse_toml
 
 _MISTAKES_MAX = 100
 _ROOT = "base"
@@ -81,8 +81,8 @@ def line_of(text: str, path: str) -> int | None:
     after = 0  # the line up to which everything was whole before
     for count in range(1, len(lines) + 1):
         try:
-            content = tomllib.loads("".join(lines[:count]))
-        except tomllib.TOMLDecodeError:
+            content = parse_toml("".join(lines[:count]))
+        except TomlError:
             continue
         if _has(content, path.split(".")):
             return after + 1

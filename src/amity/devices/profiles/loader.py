@@ -1,7 +1,5 @@
 """Device profiles from TOML: `inherit` merges table by table, then every key is checked."""
 
-import re
-import tomllib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,13 +30,13 @@ from amity.devices.profiles.model import (
 from amity.devices.profiles.table import ProfileError, Table
 from amity.devices.settings import PDU_OCTETS_MAX, Authentication, Ciphering, Protection
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.toml import TomlError, parse_toml
 from amity.kernel.units import Unit
 from amity.protocols.dlms.data import Tag
 
 TextOf = Callable[[str], str]
 """The text of a profile file by its name; raises ConfigurationError when there is none."""
 
-_AT_LINE = re.compile(r"at line (\d+)")
 _Found = TypeVar("_Found")
 NO_MAKER = "XXX"
 """The flag of a profile that no single maker's meters have; such a model is known by its objects only."""
@@ -91,10 +89,9 @@ def _inherited(key: str, parent: str, text_of: TextOf, depth: int) -> dict[str, 
 def content_of(key: str, text: str) -> dict[str, Any]:
     """One file's own content; raise ProfileError with the line where it is no TOML."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        at = _AT_LINE.search(str(error))
-        line = int(at[1]) if at else max(len(text.splitlines()), 1)
+        return parse_toml(text)
+    except TomlError as error:
+        line = error.line or max(len(text.splitlines()), 1)
         raise ProfileError(f"{key}.toml", "", str(error), "correct the line the message names", line=line) from error
 
 

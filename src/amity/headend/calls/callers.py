@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from amity.devices.profiles import DeviceProfile
 from amity.devices.settings import Authentication
 from amity.headend.ports import Endpoint
 from amity.headend.routes import Gateway
+from amity.kernel.addresses import Address, address_of
 
-_Address = IPv4Address | IPv6Address
+BY_DATAGRAM: Final = "udp:"
+"""What stands before an address that a datagram names."""
 
 
 class Caller(Protocol):
@@ -47,7 +48,7 @@ class Datagram(NamedTuple):
 
     def __str__(self) -> str:
         """As what he pushes is parked."""
-        return f"udp:{self.address}"
+        return f"{BY_DATAGRAM}{self.address}"
 
 
 class HeardBy(NamedTuple):
@@ -108,12 +109,12 @@ async def speaks_from(host: str, peer: str) -> bool:
     """True when the address `peer` is that of `host`; a name that nobody can resolve is nobody's."""
     if host == peer:
         return bool(host)
-    caller = _address(peer)
+    caller = address_of(peer)
     return caller is not None and caller in await _addresses_of(host)
 
 
-async def _addresses_of(host: str) -> set[_Address]:
-    literal = _address(host)
+async def _addresses_of(host: str) -> set[Address]:
+    literal = address_of(host)
     if literal is not None:
         return {literal}
     if not host:  # on a serial line nobody calls
@@ -122,13 +123,4 @@ async def _addresses_of(host: str) -> set[_Address]:
         found = await asyncio.get_running_loop().getaddrinfo(host, None)
     except (OSError, UnicodeError):
         return set()
-    return {address for *_, (text, *_rest) in found if (address := _address(str(text))) is not None}
-
-
-def _address(text: str) -> _Address | None:
-    """The address that this text is; IPv4 is the same wrapped into IPv6."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return {address for *_, (text, *_rest) in found if (address := address_of(str(text))) is not None}

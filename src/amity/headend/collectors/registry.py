@@ -93,7 +93,7 @@ class ReachConnector:
         name = endpoint.route.collector
         if not name:
             return await self._direct.connect(endpoint, timeout_s)
-        document = route_document(replace(endpoint.route, collector=""))
+        document = route_document(replace(endpoint.route, collector="", cell=""))
         if endpoint.route.calls_in:
             self._check_can_prove_itself(endpoint)
             document["called"] = [endpoint.meter_id, endpoint.system_title.hex()]

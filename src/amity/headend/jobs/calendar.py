@@ -102,6 +102,11 @@ class Calendar:
             raise ConfigurationError(f"the cron expression {self.schedule.cron!r} names a day that never comes")
         self._clear(datetime(2001, 1, 1, tzinfo=UTC))
 
+    @property
+    def shortest_period(self) -> timedelta | None:
+        """The least time between two fires, by the clock on the wall; None when there are no two."""
+        return self.schedule.every or self.cron.shortest_gap()
+
     def _after(self, instant: datetime) -> datetime | None:
         every = self.schedule.every
         if every is None:

@@ -29,7 +29,8 @@ class ClockMove(NamedTuple):
 class ClockStep:
     """Implements `headend.session.Step`; afterwards `moved` says how it went, or `error` what ended it.
 
-    Neither is there when the session ended before it came to the clock.
+    Neither is there when the session ended before it came to the clock. In the second association it is judged anew:
+    time has passed since, and an interval may be about to end.
     """
 
     def __init__(self, profile: DeviceProfile, bands: ClockBands, now: Callable[[], datetime]) -> None:
@@ -38,14 +39,15 @@ class ClockStep:
         self._now = now
         self.moved: ClockMove | None = None
         self.error: AmityError | None = None
+        self.unfinished = False
 
     @property
     def period(self) -> timedelta:
         """Between two boundaries that no move may cross."""
         return timedelta(seconds=self._profile.load_profile.capture_period_s)
 
-    def talk(self, session: Session) -> Conversation[None]:
-        """Look, move, look again."""
+    def talk(self, session: Session, *, may_change: bool) -> Conversation[None]:
+        """Look, move, look again; where nothing may be changed, look and say whether that is `unfinished`."""
         before = yield from self._ahead(session)
         at = self._now()
         decision = decide(before, at, self.period, self._bands)
@@ -53,6 +55,8 @@ class ClockStep:
             self.moved = ClockMove(decision.action, before, before)
         elif decision.not_before > at:
             self.moved = ClockMove(decision.action, before, before, decision.not_before)
+        elif not may_change:
+            self.unfinished = True
         else:
             yield from self._move(session, decision.action, before)
             self.moved = ClockMove(decision.action, before, (yield from self._ahead(session)))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,8 @@ from amity.kernel.time import time_zone
 
 _DAYS_AHEAD_MAX: Final = 366 * 9
 """29 February comes again after eight years at the latest (around 1900 and 2100)."""
+_SOME_DAY: Final = date(2000, 1, 1)
+_ONE_DAY: Final = timedelta(days=1)
 
 _MONTHS: Final = dict(
     zip(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), range(1, 13), strict=True)
@@ -80,6 +83,25 @@ class Cron:
         while fire is not None and fire <= until:
             yield fire
             fire = self.after(fire)
+
+    def shortest_gap(self) -> timedelta | None:
+        """The least time between two fires by the clock on the wall; None when there are no two."""
+        shown = [timedelta(hours=hour, minutes=minute) for hour in self.hours for minute in self.minutes]
+        gaps = [later - earlier for earlier, later in pairwise(shown)]
+        days = self._least_days_between()
+        if days is not None:
+            gaps.append(days + shown[0] - shown[-1])
+        return min(gaps) if gaps and days is not None else None
+
+    def _least_days_between(self) -> timedelta | None:
+        """Whatever comes twice does so within nine years: which, does not matter."""
+        days = (_SOME_DAY + timedelta(days=ahead) for ahead in range(_DAYS_AHEAD_MAX))
+        least: timedelta | None = None
+        for earlier, later in pairwise(day for day in days if self._on(day)):
+            least = later - earlier if least is None else min(least, later - earlier)
+            if least == _ONE_DAY:
+                break
+        return least
 
     def _on(self, day: date) -> bool:
         if day.month not in self.months:

@@ -3,10 +3,10 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
+from weakref import WeakValueDictionary
 
 from amity.domain.jobs import Bundle, Job, JobKind, JobRequest, Lease, Priority
 from amity.domain.spans import TimeSpan, within
@@ -18,7 +18,7 @@ from amity.headend.jobs.gaps import BackfillRules, backfill
 from amity.headend.jobs.ports import MeterStates
 from amity.headend.jobs.retry import Failure, by_name_only, failure_of
 from amity.headend.jobs.sessions import SessionResult
-from amity.headend.outcomes import worth_retrying
+from amity.headend.outcomes import denied, worth_retrying
 from amity.headend.plan import Part, Wanted
 from amity.headend.ports import CounterStore, Endpoint, Progress, Saving, Standing
 from amity.headend.reader import Collected, MeterReader
@@ -83,7 +83,7 @@ class MeterSessions:
         self._on_unsolicited = on_unsolicited
         self._known: dict[str, tuple[Endpoint, Standing]] = {}
         self._readers: OrderedDict[str, _Remembered] = OrderedDict()
-        self._lines: dict[str, asyncio.Lock] = {}
+        self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._templates = TemplateCache()
 
     async def announce(self, bundles: Sequence[Bundle]) -> None:
@@ -113,10 +113,12 @@ class MeterSessions:
         finally:
             self._prefetched.first.pop(bundle.meter_id, None)
 
-    def _line(self, endpoint: Endpoint) -> AbstractAsyncContextManager[object]:
-        """Meters on one line, serial or behind one modem, wait for each other."""
-        line = endpoint.route.shared_line
-        return self._lines.setdefault(line, asyncio.Lock()) if line else nullcontext()
+    def _line(self, endpoint: Endpoint) -> asyncio.Lock:
+        """Meters on one line, serial or behind one modem, wait for each other.
+
+        One with a line of its own waits for itself: when our clock jumps, a lease can run out under a session.
+        """
+        return self._lines.setdefault(endpoint.route.shared_line or endpoint.meter_id, asyncio.Lock())
 
     def keep(self, savings: Sequence[Saving]) -> None:
         """Onto the disk, with the jobs that end."""
@@ -144,7 +146,7 @@ class MeterSessions:
             return result
         follow_ups = self._made_up(endpoint, collected.missing)
         result = replace(result, follow_ups=follow_ups, lacking=_lacking(jobs, collected.lacking))
-        return result if clock is None else _with_clock(result, clock, jobs)
+        return result if clock is None else _with_clock(result, clock, endpoint, jobs)
 
     def _clock_step(self, endpoint: Endpoint) -> ClockStep:
         profile = self._surroundings.profile_of(endpoint.profile)
@@ -255,12 +257,14 @@ def _lacking(jobs: Iterable[Job], lacking: Sequence[TimeSpan]) -> dict[str, tupl
     }
 
 
-def _with_clock(result: SessionResult, clock: ClockStep, all_jobs: Iterable[Job]) -> SessionResult:
+def _with_clock(result: SessionResult, clock: ClockStep, endpoint: Endpoint, all_jobs: Iterable[Job]) -> SessionResult:
     """The result, and what the look at the clock means for the jobs that asked for it."""
     error, moved = clock.error, clock.moved
     jobs = [job for job in all_jobs if job.kind in _OF_THE_CLOCK]
     if error is not None:
-        return _refusing(result, jobs, failure_of(error, passing=worth_retrying(error)))
+        failure = failure_of(error, passing=worth_retrying(error))
+        needs_another = endpoint.management is None and denied(error)
+        return _refusing(result, jobs, _without_management(endpoint, failure) if needs_another else failure)
     if moved is None or moved.action is ClockAction.NONE:
         return result
     if moved.action is ClockAction.ALARM:
@@ -272,6 +276,13 @@ def _with_clock(result: SessionResult, clock: ClockStep, all_jobs: Iterable[Job]
         waits = Failure("too near the end of an interval", "nothing: it is tried again", True, moved.again_at)
         return _refusing(result, setting, waits)
     return replace(result, follow_ups=(*result.follow_ups, _setting_later(jobs[0], moved, moved.again_at)))
+
+
+def _without_management(endpoint: Endpoint, failure: Failure) -> Failure:
+    return failure._replace(
+        remedy="give the meter a management association in the fleet document (docs/fleet.md) and import that,"
+        f" then `amity jobs retry --meter {endpoint.meter_id}`"
+    )
 
 
 def _refusing(result: SessionResult, jobs: Iterable[Job], failure: Failure) -> SessionResult:

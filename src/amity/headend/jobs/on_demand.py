@@ -1,7 +1,7 @@
 """What somebody waits for, done here and now: jobs like all others, under the leases of the whole cluster."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
@@ -17,6 +17,7 @@ from amity.headend.surroundings import Surroundings
 from amity.kernel.backoff import Chance
 from amity.kernel.errors import AmityError, RequestError
 
+A_PING: Final = (JobKind.PING,)
 ALL_READINGS: Final = (JobKind.REGISTERS, JobKind.PROFILES, JobKind.EVENTS)
 WAIT_FOR_METER: Final = timedelta(seconds=60)
 _LOOK_EVERY_S: Final = 0.1
@@ -78,22 +79,27 @@ class OnDemand:
         self._on_done = on_done
 
     async def meter(
-        self, meter_id: str, asker: Asker, place: Place = NOWHERE, kinds: Iterable[JobKind] = ALL_READINGS
+        self, meter_id: str, asker: Asker, place: Place = NOWHERE, kinds: Sequence[JobKind] = A_PING
     ) -> Delivery:
         """One association with the meter, tried again at once as the rules allow; how it went is told in the delivery.
 
         The jobs are made in the transaction of their lease: nobody else can take them. While somebody else has the
-        meter they are not made at all. Raise RequestError when that takes too long or the lease is lost, StorageError
-        when the disk fails, and what kept the session from being one.
+        meter they are not made at all. Those that fail make no dead letter; what came along goes its own way.
+        Raise RequestError when that takes too long or the lease is lost, StorageError when the disk fails, and what
+        kept the session from being one.
         """
         told: list[Done] = []
-        persistent = _Persistent(self._reader, self._terms().retry, self._chance)
-        worker = self._make_worker(persistent, terms=self._terms, on_done=told.append)
+
+        def requests() -> Sequence[JobRequest]:
+            return [asker.request(meter_id, kind, place, self._clock.now()) for kind in kinds]
 
         def asked() -> Collection[str]:
-            now = self._clock.now()
-            self._jobs.enqueue([asker.request(meter_id, kind, place, now) for kind in kinds], now)
+            self._jobs.enqueue(requests(), self._clock.now())
             return (meter_id,)
+
+        persistent = _Persistent(self._reader, self._terms().retry, self._chance)
+        told_at_once = frozenset(one.job_id for one in requests())
+        worker = self._make_worker(persistent, terms=lambda: self._terms_telling(told_at_once), on_done=told.append)
 
         until = self._clock.now() + WAIT_FOR_METER
         while not await worker.do(asked):
@@ -111,6 +117,10 @@ class OnDemand:
         asked = await self._disk(lambda: self._ask_all(pages, asker, kinds))
         worker = self._make_worker(self._reader, terms=self._terms, on_done=self._on_done)
         await worker.run_until(self._until_ended(worker, asked))
+
+    def _terms_telling(self, told_at_once: frozenset[str]) -> LeaseTerms:
+        terms = self._terms()
+        return replace(terms, retry=replace(terms.retry, told_at_once=told_at_once))
 
     def _ask_all(self, pages: FleetPages, asker: Asker, kinds: Sequence[JobKind]) -> frozenset[str]:
         done_by: set[str] = set()

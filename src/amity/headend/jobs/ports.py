@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from amity.domain.jobs import Bundle, Firing, Job, JobCounts, JobOutcome, JobRequest, JobState, Lease, Place
+from amity.domain.jobs import Bundle, Firing, Job, JobCounts, JobOutcome, JobRequest, JobState, Lease, Place, Rest
 from amity.headend.jobs.retry import RetryRules
 from amity.headend.jobs.throttle import ThrottleRules, network_of
 from amity.headend.ports import Endpoint, Standing
@@ -121,6 +121,10 @@ class JobBook(Protocol):
         """How many there are."""
         ...
 
+    def rests(self, meter_ids: Collection[str], now: datetime) -> Mapping[str, Rest]:
+        """Of these meters those that rest."""
+        ...
+
     def in_hand(self, job_ids: Collection[str], now: datetime) -> frozenset[str]:
         """Those of them that are alive, but for what waits until there is a way to its meter."""
         ...
@@ -130,27 +134,31 @@ class JobBook(Protocol):
         ...
 
     def discard(self, job_id: str, by: str, now: datetime) -> Job:
-        """Cancel a job that is alive or dead; raise RequestError when it ended otherwise."""
+        """End a job that is alive or dead, for good; raise RequestError when it ended otherwise.
+
+        What waits or runs is cancelled, or has expired if its deadline has passed; what was dead has failed.
+        """
         ...
 
 
 class Member(NamedTuple):
-    """A meter as a schedule selects it, and the collector it is reached through, if any."""
+    """A meter as a schedule selects it, the collector it is reached through and the cell it is in, if any."""
 
     meter_id: str
     profile: str
     host: str
     collector: str = ""
+    cell: str = ""
 
     @property
     def place(self) -> Place:
         """What it shares with others on the way to it."""
-        return Place(self.collector, network=network_of(self.host))
+        return Place(self.collector, self.cell, network_of(self.host))
 
 
 def place_of(endpoint: Endpoint) -> Place:
     """What a meter shares with others on the way to it."""
-    return Place(endpoint.route.collector, network=network_of(endpoint.route.host))
+    return Place(endpoint.route.collector, endpoint.route.cell, network_of(endpoint.route.host))
 
 
 class FleetPages(Protocol):

@@ -21,12 +21,14 @@ class RetryRules:
 
     Only urgent jobs call it again on such a day. A meter that is in use by somebody else is left alone for
     `busy_break` at least, and each time four times as long: who holds it may be a node of ours that hangs.
+    Who asked for the jobs `told_at_once` stands waiting: one that fails has ended, and nobody else has to hear of it.
     """
 
     attempts_max: int = 6
     tries_a_day: int = 24
     backoff: Backoff = field(default_factory=lambda: Backoff(base_s=10.0, limit_s=3600.0))
     busy_break: timedelta = timedelta(0)
+    told_at_once: frozenset[str] = frozenset()
 
     def break_s(self, attempts: int, chance: Chance, *, busy: bool = False) -> float:
         """Seconds until a job is tried again after so many attempts, the last of them at a meter that was `busy`."""
@@ -74,6 +76,8 @@ def by_name_only(error: AmityError, failure: Failure) -> Failure:
 
 def after_failure(job: Job, failure: Failure, now: datetime, rules: RetryRules, chance: Chance) -> JobOutcome:
     """The job waits with growing breaks as long as attempts and its deadline allow; `attempts` counts this one."""
+    if job.job_id in rules.told_at_once:
+        return JobOutcome(job.job_id, JobState.FAILED, told=failure.told, remedy=failure.remedy)
     if not failure.tried:
         until = now + (_name_break(rules, chance) if failure.by_name_only else _LOOKED_AFTER)
         return _waits_for_a_way(job, failure, now, until)

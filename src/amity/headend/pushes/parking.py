@@ -3,12 +3,15 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
+from amity.headend.calls.callers import BY_DATAGRAM
 from amity.headend.pushes.senders import reason_of
+from amity.kernel.addresses import share_of
 from amity.kernel.errors import AmityError
 
 SENDERS_COUNTED_MAX: Final = 1024
+_V4_PREFIX: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +28,32 @@ class Parked:
         """Who answers for it: who calls a collector is what the collector says, so that it is the collector."""
         return self.peer.partition("/")[0]
 
+    @property
+    def share(self) -> str:
+        """With whom he shares his room: with all senders of datagrams, who may have forged it, or with his network.
+
+        That is a /24, or a /64 of IPv6. A collector is by itself, and so is a meter by its certificate or session.
+        """
+        return BY_DATAGRAM if self.sender.startswith(BY_DATAGRAM) else share_of(self.sender, v4_prefix=_V4_PREFIX)
+
+
+class _Listed(NamedTuple):
+    share: str
+    parked: Parked
+
 
 class Parking:
     """The newest pushes that were not believed, and how many there were of each kind and of whom, since the start.
 
-    In a list that is full the sender who has most of it makes room, so that nobody empties it of the others. Of senders
-    beyond `SENDERS_COUNTED_MAX` those with the fewest are forgotten.
+    In a list that is full the share that has most of it makes room, and within it the sender who has most, so that
+    nobody empties it of the others. Of senders beyond `SENDERS_COUNTED_MAX` those with the fewest are forgotten.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._listed: list[Parked] = []
+        self._listed: list[_Listed] = []
         self._shares: Counter[str] = Counter()
+        self._listed_of: Counter[str] = Counter()
         self.newest_of: dict[str, Parked] = {}
         self.counts: Counter[str] = Counter()
         self.senders: Counter[str] = Counter()
@@ -44,7 +61,7 @@ class Parking:
     @property
     def newest(self) -> tuple[Parked, ...]:
         """Those that are listed, the newest last."""
-        return tuple(self._listed)
+        return tuple(one.parked for one in self._listed)
 
     def park(self, parked: Parked) -> None:
         """Keep it and count it."""
@@ -54,16 +71,18 @@ class Parking:
         self._count_sender(parked.sender)
         if len(self._listed) >= self._size:
             self._make_room()
-        self._listed.append(parked)
-        self._shares[parked.sender] += 1
+        listed = _Listed(parked.share, parked)
+        self._listed.append(listed)
+        self._shares[listed.share] += 1
+        self._listed_of[parked.sender] += 1
 
     def _make_room(self) -> None:
-        largest = max(self._shares.values())
-        oldest = next(at for at, one in enumerate(self._listed) if self._shares[one.sender] == largest)
-        sender = self._listed.pop(oldest).sender
-        self._shares[sender] -= 1
-        if not self._shares[sender]:
-            del self._shares[sender]
+        out = max(self._listed, key=lambda one: (self._shares[one.share], self._listed_of[one.parked.sender]))
+        self._listed.remove(out)
+        for counter, key in ((self._shares, out.share), (self._listed_of, out.parked.sender)):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
 
     def _count_sender(self, sender: str) -> None:
         if sender not in self.senders and len(self.senders) >= SENDERS_COUNTED_MAX:

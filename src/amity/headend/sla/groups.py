@@ -1,4 +1,4 @@
-"""By what meters are told apart in a report: their device profile, network, collector, or groups by name."""
+"""By what meters are told apart in a report: their device profile, network, collector, cell, or groups by name."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -16,6 +16,7 @@ class GroupBy(StrEnum):
     PROFILE = "profile"
     NETWORK = "network"
     COLLECTOR = "collector"
+    CELL = "cell"
 
 
 def whole_fleet(pages: FleetPages) -> Iterator[Member]:
@@ -48,6 +49,7 @@ _SHARED: Mapping[GroupBy, Callable[[Member], str]] = {
     GroupBy.PROFILE: lambda member: member.profile,
     GroupBy.NETWORK: lambda member: member.place.network,
     GroupBy.COLLECTOR: lambda member: member.place.collector,
+    GroupBy.CELL: lambda member: member.place.cell,
 }
 
 

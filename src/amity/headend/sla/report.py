@@ -58,7 +58,7 @@ def _forget(_evidence: Evidence) -> None:
 class Result:
     """One measure for one group: `met` of `counted`, and `open_` that may still be met. `took` in seconds, of the done.
 
-    `excluded` were not counted: a person withdrew them.
+    `excluded` were not counted: a person withdrew them while they could still be met.
     """
 
     measure: Measure
@@ -205,7 +205,7 @@ def _judge_jobs(tally: _Tally, day: ReadDay, records: Iterable[JobRecord], now: 
 def _judge_job(tally: _Tally, one: JobRecord, now: datetime) -> None:
     within, took = tally.measure.within, one.took
     due = None if within is None else one.asked_at + within
-    if one.state is JobState.CANCELLED:
+    if one.state is JobState.CANCELLED and not _passed(due, one.finished_at):
         verdict, why = Verdict.EXCLUDED, one.told or "withdrawn by a person"
     elif took is not None and (within is None or took <= within):
         verdict, why = Verdict.MET, ""
@@ -214,6 +214,10 @@ def _judge_job(tally: _Tally, one: JobRecord, now: datetime) -> None:
     else:
         verdict, why = Verdict.MISSED, _why(one)
     tally.add(one.meter_id, verdict, due, one.finished_at, one.job_id, why, one.asked_at, took)
+
+
+def _passed(due: datetime | None, at: datetime | None) -> bool:
+    return due is not None and at is not None and at > due
 
 
 def _why(one: JobRecord) -> str:

@@ -89,7 +89,7 @@ class Reader:
     def _check(self, version: int, length: int) -> None:
         if version != VERSION:
             raise WrapperError(
-                f"a wrapper frame starts with version {VERSION}, not {version}",
+                f"not DLMS over the wrapper: it begins with {_shown(bytes(self._buffer[:HEADER_OCTETS]))}",
                 answer=bytes(self._buffer[:HEADER_OCTETS]).hex(" "),
                 next_step="check that the port speaks DLMS over the wrapper and not HDLC",
             )
@@ -98,3 +98,9 @@ class Reader:
                 f"a wrapper frame announces {length} octets; {self._payload_octets_max} is the most accepted here",
                 answer=bytes(self._buffer[:HEADER_OCTETS]).hex(" "),
             )
+
+
+def _shown(octets: bytes) -> str:
+    """As text where it is some, as from a web server: whoever sees it knows whose port that is."""
+    text = octets.decode("latin-1")
+    return repr(text) if text.isascii() and text.isprintable() else octets.hex(" ")

@@ -6,21 +6,20 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from amity.devices.profiles import DeviceProfile
 from amity.headend.mapping import parse_mapping
 from amity.headend.watched_file import OCTETS_MAX as WATCHED_OCTETS_MAX
 from amity.kernel.errors import AmityError, ConfigurationError
 from amity.runtime.checkup.backlog import check_backlog, check_broker
 from amity.runtime.checkup.check import Check, State, failing, guarded, start_command
 from amity.runtime.checkup.clock import check_clock
-from amity.runtime.checkup.disk import check_disk
+from amity.runtime.checkup.disk import check_disk, check_owners
 from amity.runtime.checkup.keys import check_keys
 from amity.runtime.checkup.limits import check_open_files, check_serial_ports
 from amity.runtime.checkup.ports import check_ports
 from amity.runtime.files.owned import read_owned
 from amity.runtime.files.profiles import catalogue_of
 from amity.runtime.files.schedules import parse_plan
-from amity.runtime.fleet.meter_defaults import DEFAULT_PROFILE, default_profile
+from amity.runtime.fleet.authentication_level import level_of
 from amity.runtime.folder import Folder
 from amity.runtime.gateway.config import CONFIG_FOLDER, FILE_NAME
 from amity.runtime.install.layout import UNIT
@@ -67,12 +66,14 @@ def _service_user(folder: Folder) -> int:
 
 
 def _check_configuration(folder: Folder, settings: Settings) -> Iterator[Check]:
-    described = _default(settings, folder).association
+    headend = settings.headend
+    catalogue_of(folder.own_profiles).profile(headend.device_profile)
     yield Check(
         "configuration",
         State.OK,
-        f"{folder.configuration or folder.settings}: client {described.client}, logical device {described.server},"
-        f" {described.authentication}, {settings.headend.concurrency} meters at once",
+        f"{folder.configuration or folder.settings}: client {headend.client_address},"
+        f" logical device {headend.logical_device_id}, {level_of(headend.authentication_level).authentication},"
+        f" {headend.concurrency} meters at once",
     )
     yield _peers(settings)
     if folder.mapping.exists():
@@ -86,12 +87,6 @@ def _check_configuration(folder: Folder, settings: Settings) -> Iterator[Check]:
 def _text(path: Path) -> str:
     """As its owner would read it, also for root."""
     return read_owned(path, owner=path.lstat().st_uid, octets_max=WATCHED_OCTETS_MAX)
-
-
-def _default(settings: Settings, folder: Folder) -> DeviceProfile:
-    """Raise ConfigurationError when `device_profile` is none."""
-    own = folder.profiles if folder.profiles.is_dir() else None
-    return catalogue_of(own, default_profile(settings.headend)).profile(DEFAULT_PROFILE)
 
 
 def _peers(settings: Settings) -> Check:
@@ -109,6 +104,7 @@ def _check_state(folder: Folder, settings: Settings, now: datetime) -> Iterator[
         raise ConfigurationError(f"{folder.root} is missing", next_step=step)
     if folder.configuration is not None:
         become_owner_of(folder.configuration / FILE_NAME, folder.root)
+    yield from guarded("files", partial(check_owners, folder))
     yield from guarded("disk", partial(check_disk, folder))
     yield from guarded("database", partial(check_backlog, folder, now, settings.headend.database_url))
     yield from guarded("broker", partial(check_broker, folder, settings))

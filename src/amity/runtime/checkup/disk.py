@@ -1,5 +1,6 @@
-"""Is there room, for octets and for files, and may the service write where it has to?"""
+"""Is there room, for octets and for files, and may the service read and write where it has to?"""
 
+import grp
 import os
 import shlex
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from amity.runtime.checkup.check import Check, State
+from amity.runtime.files.owned import user_name
 from amity.runtime.folder import Folder
 
 _MEGABYTE: Final = 1_000_000
@@ -25,6 +27,40 @@ def check_disk(folder: Folder) -> Iterator[Check]:
     """State and logs; for the user that is asked as."""
     yield check_folder("disk of the state", folder.root, _FREE_STATE)
     yield check_folder("disk of the logs", folder.logs, _FREE_LOGS)
+
+
+def check_owners(folder: Folder) -> Iterator[Check]:
+    """Does all that is kept belong to the service's user? A file that root made there it cannot open."""
+    for name, path in (("files of the state", folder.root), ("files of the logs", folder.logs)):
+        if path.is_dir():
+            yield _owners(name, path)
+
+
+def _owners(name: str, path: Path) -> Check:
+    about = path.stat()
+    others = [(one, owner) for one in sorted(path.rglob("*")) if (owner := _owner(one)) not in {None, about.st_uid}]
+    user = user_name(about.st_uid)
+    if not others:
+        return Check(name, State.OK, f"all of {path} belongs to {user}")
+    first, owner = others[0]
+    more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+    step = f"chown -R {user}:{_group_name(about.st_gid)} {shlex.quote(str(path))}"
+    return Check(name, State.FAIL, f"{first} belongs to {user_name(owner or 0)}, not to {user}{more}", step)
+
+
+def _owner(path: Path) -> int | None:
+    """None for what has just gone."""
+    try:
+        return path.lstat().st_uid
+    except OSError:
+        return None
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def check_folder(name: str, path: Path, may_go: str) -> Check:

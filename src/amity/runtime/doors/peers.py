@@ -3,6 +3,8 @@
 import ipaddress
 from collections.abc import Callable, Iterable
 
+from amity.kernel.addresses import address_of
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -19,11 +21,7 @@ def allow_list(networks: Iterable[str]) -> Callable[[str], bool]:
     allowed = [network_of(text) for text in networks]
 
     def allows(peer: str) -> bool:
-        try:
-            address = ipaddress.ip_address(peer.partition("%")[0])  # a link-local address names its interface
-        except ValueError:
-            return False
-        plain = getattr(address, "ipv4_mapped", None) or address  # how a dual-stack socket shows an IPv4 caller
-        return any(plain in network for network in allowed if network.version == plain.version)
+        address = address_of(peer)
+        return address is not None and any(address in one for one in allowed if one.version == address.version)
 
     return allows

@@ -76,7 +76,7 @@ def _octets(path: Path, wanted: int, octets_max: int) -> bytes:
         ) from error
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise _link(path) from error
+            raise symbolic_link(path) from error
         raise ConfigurationError(
             f"cannot read {path}", answer=error.strerror, next_step=f"look at it: ls -l {shlex.quote(str(path))}"
         ) from error
@@ -85,7 +85,7 @@ def _octets(path: Path, wanted: int, octets_max: int) -> bytes:
 def _refuse_open(path: Path, about: os.stat_result, wanted: int) -> None:
     """Refuse what is no plain file, or not this user's alone."""
     if stat.S_ISLNK(about.st_mode):
-        raise _link(path)
+        raise symbolic_link(path)
     if not stat.S_ISREG(about.st_mode):
         raise ConfigurationError(f"{path} is no plain file", next_step="move it away and run amity install again")
     if about.st_mode & _OTHERS:
@@ -103,7 +103,8 @@ def _refuse_owner(path: Path, about: os.stat_result, wanted: int) -> None:
         )
 
 
-def _link(path: Path) -> ConfigurationError:
+def symbolic_link(path: Path) -> ConfigurationError:
+    """The refusal of a link, with the command that puts the file itself in its place."""
     quoted = shlex.quote(str(path))
     return ConfigurationError(
         f"{path} is a symbolic link, and the file it leads to may be exchanged by others",

@@ -4,56 +4,51 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from amity.devices.profiles import Catalogue, DeviceProfile
+from amity.headend.regular_file import read_regular
 from amity.kernel.errors import ConfigurationError
 
 ProfileOf = Callable[[str], DeviceProfile]
 
 _FILE_OCTETS_MAX = 256 << 10
-_NONE: Mapping[str, str] = {}
 ENDING = ".toml"
 """How the name of a profile file ends."""
 
 
 class _Texts(Mapping[str, str]):
-    """The texts of files by the names of their profiles, over texts that are at hand."""
+    """The texts of files by the names of their profiles."""
 
-    def __init__(self, files: Mapping[str, Path], more: Mapping[str, str]) -> None:
+    def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = files
-        self._more = more
 
     def __getitem__(self, name: str) -> str:
-        return text_of(self._files[name]) if name in self._files else self._more[name]
+        return text_of(self._files[name])
 
     def __contains__(self, name: object) -> bool:
         return name in self._files  # without reading it, which may fail
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self._more, **self._files})
+        return iter(self._files)
 
     def __len__(self) -> int:
-        return len({**self._more, **self._files})
+        return len(self._files)
 
 
-def catalogue_of(folder: Path | None, more: Mapping[str, str] = _NONE) -> Catalogue:
-    """Amity's profiles, `more` (name to text), and every `*.toml` of a folder when one is given.
+def catalogue_of(folder: Path | None) -> Catalogue:
+    """Amity's profiles, and every `*.toml` of a folder when one is given.
 
     Raise ConfigurationError if it is no folder. A file is read when its profile is asked for: one that cannot be read
     spoils no other.
     """
     if folder is None:
-        return Catalogue(more)
+        return Catalogue()
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder of device profiles", next_step="name a folder of *.toml files")
-    return Catalogue(_Texts({file.stem: file for file in sorted(folder.glob(f"*{ENDING}"))}, more))
+    return Catalogue(_Texts({file.stem: file for file in sorted(folder.glob(f"*{ENDING}"))}))
 
 
 def text_of(file: Path) -> str:
     """The text of a profile file; raise ConfigurationError when it cannot be read or is no text."""
     try:
-        octets = file.read_bytes()
-        text = octets.decode("utf-8")
+        return read_regular(file, _FILE_OCTETS_MAX).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read as text: {error}", next_step="give a TOML file") from error
-    if len(octets) > _FILE_OCTETS_MAX:
-        raise ConfigurationError(f"{file} has {len(octets)} octets; a device profile is small")
-    return text

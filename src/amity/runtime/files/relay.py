@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from amity.headend.regular_file import check_regular
 from amity.kernel.errors import AmityError
 from amity.kernel.time import Clock
 from amity.runtime.files.watch import FileWatch, Sight
@@ -26,13 +27,16 @@ _LOG: Final = "certificates"
 def relay_files(folder: Folder) -> TlsFiles:
     """Where they are; systemd's copy of the key goes first (`LoadCredential=`).
 
-    Raise ConfigurationError for a key that others can read, with the command that mends it.
+    Raise ConfigurationError for a key that others can read, with the command that mends it, and for what is no file.
     """
     place = folder.certificates
     handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / KEY
     key = handed if handed.exists() else place / KEY
     if key != handed:  # newer systemd lets the service read its copy by an ACL, which looks like mode 0440
         check_private(key, missing="see docs/collectors.md for the files and how to make them")
+    for path in (place / name for name in (CERTIFICATE, AUTHORITIES, REVOKED)):
+        if path.exists():
+            check_regular(path)
     revoked = place / REVOKED
     return TlsFiles(place / CERTIFICATE, key, place / AUTHORITIES, revoked if revoked.exists() else None)
 

@@ -110,6 +110,17 @@ class _Schedule(_Table):
         _check(zone=zone)
         return zone
 
+    @field_validator("jitter")
+    @classmethod
+    def _ends_before_the_next_fire(cls, jitter: timedelta, info: ValidationInfo) -> timedelta:
+        cron, every = info.data.get("cron"), info.data.get("every")
+        if bool(cron) == (every is not None):  # told elsewhere
+            return jitter
+        period = _calendar(cron=cron or "* * * * *", every=every).shortest_period
+        if period is not None and jitter > period:
+            raise ValueError(f"{jitter} is longer than {period}, the shortest time between two fires")
+        return jitter
+
     @field_validator("blackouts")
     @classmethod
     def _leave_time(cls, blackouts: tuple[Blackout, ...], info: ValidationInfo) -> tuple[Blackout, ...]:
@@ -150,11 +161,16 @@ class _Schedule(_Table):
 
 def _check(**keys: Any) -> None:
     """Raise ValueError when a schedule with these keys could never fire, or never let a job begin."""
-    usual = {"name": "", "cron": "* * * * *", "zone": "UTC", "kinds": ()}
     try:
-        Calendar(ReadingSchedule(**{**usual, **keys})).check()
+        _calendar(**keys).check()
     except ConfigurationError as error:
         raise ValueError("; ".join(filter(None, (error.what, error.next_step)))) from error
+
+
+def _calendar(**keys: Any) -> Calendar:
+    """Of a schedule with these keys, and as few others as there may be."""
+    usual = {"name": "", "cron": "* * * * *", "zone": "UTC", "kinds": ()}
+    return Calendar(ReadingSchedule(**{**usual, **keys}))
 
 
 class _Limit(_Table):

@@ -1,7 +1,6 @@
 """What somebody is told who wrote something else into a TOML file: line, key, and what may stand there."""
 
 import re
-import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.toml import TomlError, parse_toml
 
 Path = Sequence[int | str]
 KnownKeys = Callable[[Sequence[str]], Collection[str]]
@@ -44,11 +44,12 @@ class TomlText(NamedTuple):
     def parsed(cls, name: str, text: str) -> "TomlText":
         """Raise ConfigurationError with the line for what is no TOML."""
         try:
-            return cls(name, text, tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            at = re.fullmatch(r"(.*) \(at line (\d+), (column \d+)\)", str(error))
+            return cls(name, text, parse_toml(text))
+        except TomlError as error:
+            place = f"{name}, line {error.line}" if error.line else name
+            column = f" in column {error.column}" if error.column else ""
             raise ConfigurationError(
-                f"{name}, line {at[2]}: {at[1]} in {at[3]}" if at else f"{name}: {error}",
+                f"{place}: {error.reason}{column}",
                 next_step="correct it: is a quote or a bracket left open?",
             ) from error
 

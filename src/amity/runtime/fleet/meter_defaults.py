@@ -1,42 +1,35 @@
-"""How meters are spoken to of which nothing else is said: the installation's settings as a device profile like others.
+"""How meters are spoken to of which nothing else is said: what an endpoint leaves open is as the installation is set.
 
-A profile inherits, so the settings become a few lines over the profile they name. An endpoint whose profile is empty
-has this one; an endpoint whose client or server is 0 has those of its profile.
+A device profile says what a model has and how it behaves. How it is spoken to is configured, or said of the meter
+itself: the name of a model must not lower what an administrator has set. An endpoint whose profile is empty, whose
+client or server is 0, or whose authentication is empty has the configured one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
 
 from amity.headend.ports import Endpoint, Endpoints
-from amity.runtime.files.profiles import ProfileOf
-from amity.runtime.fleet.authentication_level import level_of
+from amity.runtime.fleet.authentication_level import Level, level_of
 from amity.runtime.settings import HeadendSettings
 
-DEFAULT_PROFILE: Final = "fleet_default"
 
-
-def default_profile(settings: HeadendSettings) -> Mapping[str, str]:
-    """The profile of meters that say nothing else, as name and text of a file."""
-    level = level_of(settings.authentication_level)
-    association = {
-        "client": settings.client_address,
-        "server": settings.logical_device_id,
-        "authentication": f'"{level.authentication}"',
-        "ciphering": f'"{level.ciphering}"',
-        "protection": f'"{level.protection}"',
-        **({} if level.suite is None else {"suite": level.suite}),
-    }
-    lines = [f'inherit = "{settings.device_profile}"', "[association]"]
-    return {DEFAULT_PROFILE: "\n".join([*lines, *(f"{key} = {value}" for key, value in association.items())])}
+def with_level(endpoint: Endpoint, level: Level) -> Endpoint:
+    """What the level says of association and suite stands at the meter; what it leaves open is the device profile's."""
+    return replace(
+        endpoint,
+        auth=level.authentication.value,
+        ciphering=level.ciphering.value,
+        protection=level.protection.value,
+        suite=level.suite,
+    )
 
 
 class EndpointsWithDefaults:
     """Implements `headend.ports.Endpoints`: what an endpoint leaves open is filled in when it is read."""
 
-    def __init__(self, endpoints: Endpoints, profile_of: ProfileOf) -> None:
+    def __init__(self, endpoints: Endpoints, settings: HeadendSettings) -> None:
         self._endpoints = endpoints
-        self._profile_of = profile_of
+        self._settings = settings
 
     def all(self) -> Sequence[Endpoint]:
         """Every endpoint, whole."""
@@ -48,13 +41,18 @@ class EndpointsWithDefaults:
 
     def whole(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint with nothing left open."""
-        if endpoint.profile and endpoint.client and endpoint.server:
-            return endpoint
-        name = endpoint.profile or DEFAULT_PROFILE
-        association = self._profile_of(name).association
-        return replace(
-            endpoint,
-            profile=name,
-            client=endpoint.client or association.client,
-            server=endpoint.server or association.server,
-        )
+        return as_configured(endpoint, self._settings)
+
+
+def as_configured(endpoint: Endpoint, settings: HeadendSettings) -> Endpoint:
+    """The endpoint with nothing left open but what its level leaves to its device profile."""
+    if not endpoint.auth:
+        endpoint = with_level(endpoint, level_of(settings.authentication_level))
+    if endpoint.profile and endpoint.client and endpoint.server:
+        return endpoint
+    return replace(
+        endpoint,
+        profile=endpoint.profile or settings.device_profile,
+        client=endpoint.client or settings.client_address,
+        server=endpoint.server or settings.logical_device_id,
+    )

@@ -1,17 +1,19 @@
 """A fleet's way into an installation: endpoints into the OT database, secrets into the key file."""
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amity.devices.settings import SYSTEM_TITLE_OCTETS
-from amity.headend.provisioning import Provision, read_fleet_document
-from amity.headend.session import association_settings
+from amity.devices.doctor import Secret, needed_for
+from amity.devices.settings import Authentication, Ciphering
+from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.provisioning import Provision, check_associations, read_fleet_document
 from amity.kernel.errors import ConfigurationError
 from amity.runtime.databases import open_ot_database
 from amity.runtime.files.profiles import catalogue_of
-from amity.runtime.fleet.meter_defaults import DEFAULT_PROFILE, default_profile
+from amity.runtime.fleet.meter_defaults import as_configured
 from amity.runtime.folder import Folder
 from amity.runtime.settings import HeadendSettings
 from amity.storage.ot.keys import KeyFile
@@ -24,23 +26,38 @@ class Difference(NamedTuple):
     replaced: tuple[str, ...]
 
 
-def read_fleet_file(file: Path, folder: Folder, settings: HeadendSettings) -> Provision:
-    """Read a fleet document, whose profiles the folder must have; raise ConfigurationError for what cannot be used."""
-    return fleet_of(fleet_json(file), folder, settings)
+def fleet_of(document: Any, folder: Folder) -> Provision:
+    """The fleet in what `fleet_json` read, whose profiles the folder must have.
+
+    Raise ConfigurationError for what cannot be used.
+    """
+    return read_fleet_document(document, catalogue_of(folder.own_profiles).profile)
 
 
-def fleet_of(document: Any, folder: Folder, settings: HeadendSettings) -> Provision:
-    """The fleet in what `fleet_json` read; raise ConfigurationError as `read_fleet_file`."""
-    return read_fleet_document(document, catalogue_of(folder.own_profiles, default_profile(settings)).profile)
+def check_meter(endpoint: Endpoint, secrets: MeterSecrets, folder: Folder, settings: HeadendSettings) -> None:
+    """Raise ConfigurationError when the secrets do not do for the meter's association: now, and not by night.
 
-
-def refuse_what_cannot_be_opened(wanted: Provision, folder: Folder, settings: HeadendSettings) -> None:
-    """Raise ConfigurationError for a meter whose keys do not do for its association: now, and not by night."""
-    profile_of = catalogue_of(folder.own_profiles, default_profile(settings)).profile
-    for one in wanted.endpoints:
-        association_settings(
-            one, profile_of(one.profile or DEFAULT_PROFILE), wanted.secrets[one.meter_id], bytes(SYSTEM_TITLE_OCTETS)
+    Also when they would not be used: whoever gives keys believes that the meter is read under them.
+    """
+    whole = as_configured(endpoint, settings)
+    check_associations(whole, catalogue_of(folder.own_profiles).profile(whole.profile), secrets)
+    if unused := " and ".join(_unused(whole, secrets)):
+        raise ConfigurationError(
+            f"{unused} would not be used: meter {whole.meter_id} is to be read with authentication {whole.auth},"
+            f" ciphering {whole.ciphering}",
+            next_step='give --level "High Level Authentication" or another that uses it, or leave it out'
+            " (AMITY_KEY, AMITY_AUTH_KEY and AMITY_PASSWORD too); keys for pushes alone stand in a fleet document",
         )
+
+
+def _unused(whole: Endpoint, secrets: MeterSecrets) -> Iterator[str]:
+    """The options of the secrets that are given and play no part in the association."""
+    authentication = Authentication(whole.auth)
+    used = needed_for(authentication, Ciphering(whole.ciphering))
+    if secrets.password and Secret.PASSWORD not in used:
+        yield "--password"
+    if secrets.guek and Secret.KEYS not in used and not authentication.titled:
+        yield "--key and --auth-key" if secrets.gak else "--key"
 
 
 def difference(folder: Folder, settings: HeadendSettings, fleet: Provision) -> Difference:

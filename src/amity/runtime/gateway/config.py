@@ -116,6 +116,7 @@ def _headend(file: GatewayFile, environment: Mapping[str, str]) -> HeadendSettin
         push_host=file.listen.host,
         push_port=file.listen.port,
         peers_allowed=tuple(file.peers_allowed),
+        proxies=tuple(file.listen.proxies),
         collector_host=file.collectors.host,
         collector_port=file.collectors.port,
         mqtt_host=file.mqtt.host,

@@ -73,10 +73,11 @@ class WorkerPool(_Part):
 
 
 class Listen(_Part):
-    """Where meters that call in find us."""
+    """Where meters that call in find us, and which proxies in between are believed when they say who called."""
 
     host: Text = "127.0.0.1"
     port: Port = 4059
+    proxies: Networks = []
 
 
 class Mqtt(_Part):

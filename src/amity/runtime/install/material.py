@@ -16,12 +16,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.files import mqtt
+from amity.runtime.files.owned import check_owned
 from amity.runtime.install.layout import Place
 from amity.security.private_files import write_private
 
 KEY_NAME: Final = "ami_service.key"
 REQUEST_NAME: Final = "ami_service.csr"
 _PUBLIC: Final = 0o644
+_COMPROMISED: Final = "others could read it: make a new key and request"
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -48,6 +51,22 @@ class Material(NamedTuple):
 def material(place: Place) -> Material:
     """Where they are, or go."""
     return Material(place.certificates / KEY_NAME, place.certificates / REQUEST_NAME)
+
+
+def exposed_keys(place: Place) -> dict[Path, str]:
+    """Private keys that are not their owner's alone, and how each is mended; none of them is touched.
+
+    Whoever could read one may have it: to close it is not enough.
+    """
+    found = {}
+    for key in (material(place).key, place.certificates / mqtt.KEY):
+        if not os.path.lexists(key):
+            continue
+        try:
+            check_owned(key, owner=key.lstat().st_uid)
+        except ConfigurationError as error:
+            found[key] = f"{error.next_step}; {_COMPROMISED}"
+    return found
 
 
 def make_material(place: Place, kind: KeyKind, name: str) -> list[Path]:

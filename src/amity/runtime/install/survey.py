@@ -7,6 +7,7 @@ was edited and stays, with the new text beside it as FILE.new when there is one.
 import difflib
 import hashlib
 import json
+import shlex
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from amity.kernel.errors import ConfigurationError
+from amity.runtime.files.owned import symbolic_link
 from amity.runtime.install.layout import Kind, Piece, Place
 
 MEMORY: Final = "/etc/ami-gateway/.installed.json"
@@ -74,18 +76,26 @@ def _looked_at(piece: Piece, path: Path, remembered: str) -> Change:
         return Change(piece, path, Verb.CREATE)
     except OSError as error:
         raise ConfigurationError(f"cannot look at {path}", answer=error.strerror, next_step="run it as root") from error
-    right = stat.S_ISDIR if piece.kind is Kind.FOLDER else stat.S_ISREG
-    if not right(about.st_mode):
-        raise ConfigurationError(
-            f"{path} is there and is no {'folder' if piece.kind is Kind.FOLDER else 'plain file'}",
-            next_step="move it away and run amity install again",
-        )
+    _refuse_another_kind(piece, path, about.st_mode)
     too_wide = stat.S_IMODE(about.st_mode) & ~piece.mode
     mend = f"chmod {piece.mode:o} {path}" if too_wide else ""
     if piece.kind is not Kind.TEXT:
         return Change(piece, path, Verb.SAME, mend=mend)
     verb, difference = _compared(piece, path, remembered)
     return Change(piece, path, verb, difference, mend)
+
+
+def _refuse_another_kind(piece: Piece, path: Path, mode: int) -> None:
+    folder = piece.kind is Kind.FOLDER
+    if stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode):
+        return
+    if stat.S_ISLNK(mode) and not folder:
+        raise symbolic_link(path)
+    away = f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}"
+    raise ConfigurationError(
+        f"{path} is there and is no {'folder' if folder else 'plain file'}",
+        next_step=f"{away}; then amity install again",
+    )
 
 
 def _compared(piece: Piece, path: Path, remembered: str) -> tuple[Verb, tuple[str, ...]]:

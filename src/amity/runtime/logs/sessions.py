@@ -70,7 +70,7 @@ class SessionLogs:
 
     def _error_line(self, delivery: Delivery, about: EventDict) -> EventDict:
         failure = read_told(delivery.detail)
-        remedy = remedy_for(failure, self._folder)
+        remedy = remedy_for(delivery, self._folder)
         return {
             "level": "error",
             "event": failure.what,

@@ -128,12 +128,15 @@ class HeadendState(Collector):
         queues = {queue.priority: queue for queue in self._measures.job_queues(now)}
         waiting = GaugeMetricFamily("amity_jobs_waiting", "Jobs that wait, also for their time.", labels=["priority"])
         due = GaugeMetricFamily("amity_jobs_due", "Jobs that might begin.", labels=["priority"])
+        told = "Jobs that might begin if their meters did not rest until midnight."
+        resting = GaugeMetricFamily("amity_jobs_resting", told, labels=["priority"])
         for priority in Priority:
             queue = queues.get(priority)
             name = priority.name.lower().replace("_", "-")
             waiting.add_metric([name], queue.waiting if queue else 0)
             due.add_metric([name], queue.due if queue else 0)
-        yield from (waiting, due)
+            resting.add_metric([name], queue.resting if queue else 0)
+        yield from (waiting, due, resting)
         yield from self._of_leases(now)
         dead = self._measures.dead_letters()
         yield GaugeMetricFamily("amity_jobs_dead", "Jobs given up: a person has to look.", value=dead)

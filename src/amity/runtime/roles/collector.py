@@ -21,6 +21,7 @@ from amity.collector.ports import Ways
 from amity.collector.push_intake import PushIntake
 from amity.collector.quality import MeterLines
 from amity.collector.urgency import UrgencyRules
+from amity.headend.regular_file import read_regular
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.protocols.relay.messages import VERSION, Hello
@@ -47,6 +48,7 @@ T = TypeVar("T")
 _MEGABYTE: Final = 1 << 20
 _DIAL_TIMEOUT_S: Final = 30.0
 _STATUS_EVERY_S: Final = 2.0
+_RSSI_OCTETS_MAX: Final = 64
 _DISK = ThreadPoolExecutor(1, thread_name_prefix="collector-disk")
 
 
@@ -226,8 +228,9 @@ class _Collector:
     def _rssi_dbm(self) -> int | None:
         """What the modem last said; None where nobody says it."""
         try:
-            return int(Path(self._rules.rssi_file).read_text(encoding="ascii")) if self._rules.rssi_file else None
-        except (OSError, ValueError):
+            file = self._rules.rssi_file
+            return int(read_regular(Path(file), _RSSI_OCTETS_MAX)) if file else None
+        except (OSError, ValueError, ConfigurationError):
             return None
 
 

@@ -39,7 +39,7 @@ from amity.runtime.doors.collectors import CollectorDoor
 from amity.runtime.files.headend import look_at_event_tables, look_at_mapping
 from amity.runtime.files.profiles import catalogue_of
 from amity.runtime.files.watch import FileWatch
-from amity.runtime.fleet.meter_defaults import EndpointsWithDefaults, default_profile
+from amity.runtime.fleet.meter_defaults import EndpointsWithDefaults
 from amity.runtime.folder import Folder
 from amity.runtime.logs.sessions import LoggedCollection, SessionLogs
 from amity.runtime.metrics.collectors import CollectorLinks
@@ -109,10 +109,10 @@ async def read_fleet_once(folder: Folder, settings: Settings, tell: OnSession, a
         await courier.drain()
 
 
-async def read_meter_now(folder: Folder, settings: Settings, meter_id: str, asker: Asker) -> Delivery:
-    """Read one meter at once, under a lease; what it brought waits in the outbox for the running head-end's courier.
+async def ping_meter(folder: Folder, settings: Settings, meter_id: str, asker: Asker) -> Delivery:
+    """Ping one meter at once, under a lease; what it brought waits in the outbox for the running head-end's courier.
 
-    See `JobWork.read_now` for what it raises; how the session went is told in the delivery.
+    See `JobWork.ping` for what it raises; how the session went is told in the delivery.
     """
     with closing(open_ot_database(folder, settings.headend)) as database:
         shared = bool(settings.headend.database_url)
@@ -120,7 +120,7 @@ async def read_meter_now(folder: Folder, settings: Settings, meter_id: str, aske
         surroundings = _surroundings(folder, settings.headend, database, title, CollectorDoor(), CalledLines())
         pushes = PushDesk(surroundings, database.push_counters)
         work = JobWork(folder, settings.headend, surroundings, database, _nobody, pushes.take_from_session)
-        return await work.read_now(meter_id, asker)
+        return await work.ping(meter_id, asker)
 
 
 def _nobody(_delivery: Delivery) -> None:
@@ -184,7 +184,7 @@ def _surroundings(
     door: CollectorDoor,
     lines: CalledLines,
 ) -> Surroundings:
-    profile_of = catalogue_of(folder.own_profiles, default_profile(settings)).profile
+    profile_of = catalogue_of(folder.own_profiles).profile
     return Surroundings(
         clock=SystemClock(),
         chance=random.SystemRandom().random,
@@ -193,7 +193,7 @@ def _surroundings(
         connector=CalledInConnector(lines, ReachConnector(MeterConnector(), door.serving, profile_of)),
         only_named=lines.only_named,
         disk=_on_the_disk_thread,
-        endpoints=EndpointsWithDefaults(database.endpoints, profile_of),
+        endpoints=EndpointsWithDefaults(database.endpoints, settings),
         keys=KeyFile(folder.keys),
         counters=database.counters,
         collection=_logged(database, folder, settings),

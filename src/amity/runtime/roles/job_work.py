@@ -74,9 +74,7 @@ class JobWork:
         self._schedules = ScheduleFile(folder.schedules, folder.last_good_schedules)
         self._watch = FileWatch("schedules", lambda: look_at_schedules(self._schedules, otherwise=DEFAULT_SCHEDULE))
         self._name = worker_name()
-        self._states = WholeStates(
-            database.meter_states, EndpointsWithDefaults(database.endpoints, surroundings.profile_of)
-        )
+        self._states = WholeStates(database.meter_states, EndpointsWithDefaults(database.endpoints, settings))
         sessions = MeterSessions(
             surroundings,
             self._states,
@@ -131,8 +129,8 @@ class JobWork:
         """A meter is on the line of this node: what waited for it is done here, before a node without it tries."""
         await self._followed.called_in(meter_id)
 
-    async def read_now(self, meter_id: str, asker: Asker) -> Delivery:
-        """Everything of one meter, at once; what it brought waits in the outbox.
+    async def ping(self, meter_id: str, asker: Asker) -> Delivery:
+        """Ping one meter at once; what it brought, and what was due for it, waits in the outbox.
 
         Raise ConfigurationError when the meter is not known, or is one that only the running head-end has a way to.
         Else see `OnDemand.meter`.

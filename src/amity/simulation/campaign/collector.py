@@ -15,10 +15,10 @@ from amity.collector.meter_channels import ChannelLimits, MeterChannels
 from amity.collector.quality import MeterLines
 from amity.collector.urgency import UrgencyRules
 from amity.kernel.errors import StorageError, TransportError
-from amity.protocols.relay.link import Link
 from amity.protocols.relay.messages import VERSION, Hello
 from amity.simulation.campaign.disk import DiskState, Workshop, Zone
 from amity.simulation.campaign.machine import Machine, SimulatedDisk
+from amity.simulation.campaign.overtaking import WatchedPeer
 from amity.simulation.campaign.push_evidence import PushEvidence, WatchedIntake, WatchedPushStore
 from amity.simulation.campaign.settings import PORT
 from amity.simulation.chance import stream
@@ -119,7 +119,7 @@ class CollectorNode:
     async def _keep_linked(self, host: str, store: SqlPushStore, forwarder: Forwarder) -> None:
         async def dial() -> HeadendLink:
             held = await self._disk(store.held)
-            peer = RelayPeer(Link(opens=False), PEER_RULES, host)
+            peer = WatchedPeer(PEER_RULES, host, self._station.name, self._utility.evidence.overtaking)
             transport = await _connected(peer, host)
             channels = MeterChannels(peer, self._ways, ChannelLimits(), self._lines)
             link = HeadendLink(peer, channels, forwarder, Hello(VERSION, "campaign", held.alarms + held.bulk))

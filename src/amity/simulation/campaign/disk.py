@@ -132,6 +132,9 @@ def _base() -> Path:
 
 def _limit(connection: Connection) -> None:
     """Nothing of a dead process reaches the file; a full disk has the pages that it has."""
+    options = connection.get_execution_options()
+    if options.get(WRITES, False) and options[_PROCESS] is not None:
+        options[_PROCESS].begins_to_write()
     no_pages = _living(connection).fullness is Fullness.NO_PAGES
     if connection.info.get(_LIMITED, False) is not no_pages:
         connection.info[_LIMITED] = no_pages

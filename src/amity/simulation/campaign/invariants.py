@@ -2,20 +2,23 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
-from amity.devices.profiles import Quantity
+from amity.devices.profiles import Form, Quantity
 from amity.domain.blocks import Block, Channel, Stage
+from amity.domain.jobs import JobKind
 from amity.domain.readings import Quality
+from amity.headend.jobs.ports import JobQuery
 from amity.kernel.obis import Obis
 from amity.kernel.time import epoch_s, utc_day
+from amity.protocols.dlms.apdu import DataAccessResult
 from amity.simulation.campaign.collector import CollectorNode
 from amity.simulation.campaign.field import FieldMeter, marks_its_record, tells_wrong_times
 from amity.simulation.campaign.memory import held
-from amity.simulation.campaign.nodes import HeadEndNode
+from amity.simulation.campaign.nodes import LOOK_EVERY_S, HeadEndNode, schedule_of
 from amity.simulation.campaign.push_invariants import judge_pushes
 from amity.simulation.campaign.witness import Invariant
 from amity.simulation.campaign.world import World
@@ -30,11 +33,16 @@ _MARKED: Final = Quality.CLOCK_SUSPECT | Quality.POWER_OUTAGE
 _NOT_READABLE: Final = frozenset((FaultKind.SILENT, FaultKind.REFUSED, FaultKind.WRONG_KEY))
 _NOBODY_THERE: Final = frozenset((FaultKind.SILENT, FaultKind.REFUSED))
 """With these the meters behind a gateway cannot be reached either."""
+_OF_THE_CLOCK: Final = frozenset((JobKind.CLOCK_CHECK, JobKind.CLOCK_SET))
+_MOVED: Final = "the clock was "
+_DENIED: Final = DataAccessResult.READ_WRITE_DENIED.label
 _ALL: Final = 1_000_000
 HELD_MAX: Final = 6_000
 """Elements in all containers of one head-end process, besides …"""
 HELD_PER_METER_MAX: Final = 200
 """… so many for each meter that it knows."""
+_LATE_AT_MOST: Final = timedelta(seconds=2 * LOOK_EVERY_S)
+"""A scheduler looks rarely here, and may have to look twice."""
 TASKS_MAX: Final = 96
 TASKS_PER_SESSION_MAX: Final = 4
 """Tasks, and connections, of one process, besides two for each meter, which may be on the line."""
@@ -65,6 +73,8 @@ def judge_memory(world: World) -> int:
 def judge(world: World) -> int:
     """Look at everything once all is quiet; how many intervals were compared with the truth."""
     _judge_jobs(world)
+    _judge_clocks(world)
+    _judge_fires(world)
     _judge_ways(world)
     compared = 0
     for one in world.field.meters:
@@ -84,6 +94,25 @@ def _judge_jobs(world: World) -> None:
             Invariant.JOBS_END,
             f"{job.kind} of {job.meter_id} is {job.state} since {job.created_at}, {job.attempts} attempts: {job.told}",
         )
+
+
+def _judge_clocks(world: World) -> None:
+    """Clocks are moved by jobs whose words tell so; no meter denies it to the client with which that is tried."""
+    jobs = [job for job in world.ot.job_book.find(JobQuery(limit=None)) if job.kind in _OF_THE_CLOCK]
+    world.witness.checked(Invariant.CLOCKS, sum(job.told.startswith(_MOVED) for job in jobs))
+    for job in jobs:
+        if _DENIED in job.told:
+            world.witness.violated(Invariant.CLOCKS, f"{job.kind} of {job.meter_id}: {job.told}")
+
+
+def _judge_fires(world: World) -> None:
+    """What was due when the schedules ended has been handed out, to everybody, once."""
+    calendar = schedule_of(world.settings)
+    ended = world.settings.end + world.settings.settle
+    due = list(calendar.due_fires(world.settings.end, ended - _LATE_AT_MOST))
+    jobs = frozenset(job.job_id for job in world.ot.job_book.find(JobQuery(limit=None)))
+    meters = [one.meter_id for one in world.field.meters]
+    world.utility.fires.judge(calendar, meters, jobs, due[-1] if due else None)
 
 
 def _judge_ways(world: World) -> None:
@@ -107,6 +136,7 @@ def _judge_intervals(world: World, one: FieldMeter) -> int:
     if tells_wrong_times(one.meter) and not marks_its_record(one.meter):
         return 0
     wanted = {CHANNEL_OF[quantity] for quantity in _captured(one)} if expected else set()
+    differenced = {CHANNEL_OF[quantity] for quantity in _captured(one, Form.TOTAL)}
     first_day, last_day = utc_day(epoch_s(world.settings.start)) - 4, utc_day(epoch_s(world.settings.end)) + 2
     for channel in world.it.blocks.channels(one.meter_id):
         number = _TRUE_OF.get(channel.obis)
@@ -116,7 +146,8 @@ def _judge_intervals(world: World, one: FieldMeter) -> int:
         compared += sum(_compare(world, one, channel, block) for block in blocks)
         if number in wanted:
             wanted.discard(number)
-            _judge_gaps(world, one, channel, expected - _known(blocks))
+            due = _with_row_before(one, expected) if number in differenced else expected
+            _judge_gaps(world, one, channel, due - _known(blocks))
     for number in sorted(wanted):
         world.witness.violated(Invariant.WHOLE, f"{one.meter_id} has no channel 1.0.{number + 1}.29.0.255")
     return compared
@@ -127,8 +158,16 @@ def _expected(world: World, one: FieldMeter) -> set[int]:
     if not _is_complete(world, one):
         return set()
     first, end = -(-epoch_s(world.settings.start) // INTERVAL_S), epoch_s(world.settings.end) // INTERVAL_S
-    captured = one.meter.element.faults.captured
-    return {slot for slot in range(first, end) if captured(slot // SLOTS)[slot % SLOTS]}
+    return {slot for slot in range(first, end) if _has_row(one, slot)}
+
+
+def _with_row_before(one: FieldMeter, slots: set[int]) -> set[int]:
+    """Of a running total the first row after a gap gives no amount: what it counts spans the gap."""
+    return {slot for slot in slots if _has_row(one, slot - 1)}
+
+
+def _has_row(one: FieldMeter, slot: int) -> bool:
+    return bool(one.meter.element.faults.captured(slot // SLOTS)[slot % SLOTS])
 
 
 def _compare(world: World, one: FieldMeter, channel: Channel, block: Block) -> int:
@@ -163,9 +202,11 @@ def _judge_gaps(world: World, one: FieldMeter, channel: Channel, missing: set[in
         )
 
 
-def _captured(one: FieldMeter) -> set[Quantity]:
-    columns = set(one.meter.profile.load_profile.columns)
-    return {found.quantity for found in one.meter.profile.objects if found.name in columns} & set(CHANNEL_OF)
+def _captured(one: FieldMeter, *forms: Form) -> set[Quantity]:
+    """What a row of the load profile has, in these forms or in any."""
+    columns, chosen = set(one.meter.profile.load_profile.columns), set(forms or Form)
+    found = (found for found in one.meter.profile.objects if found.name in columns and found.form in chosen)
+    return {one.quantity for one in found} & set(CHANNEL_OF)
 
 
 def _is_complete(world: World, one: FieldMeter) -> bool:

@@ -62,6 +62,8 @@ class Machine:
         self.on_kill: Callable[[], None] | None = None
         self._witness = witness
         self._steps_to_live: int | None = None
+        self._dies_between = False
+        self._writes = 0
 
     def start(self, main: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run the process's main task on this machine."""
@@ -71,6 +73,20 @@ class Machine:
         """Let it die at the so-maniest await point from now on: a disk call, its return, or something heard."""
         if self.alive:
             self._steps_to_live = steps
+
+    def doom_between(self) -> None:
+        """Let it die between the transactions of a piece of work that writes in more than one, if there is any."""
+        self._dies_between = self.alive
+
+    def begins_work(self) -> None:
+        """A piece of work for the disk begins, during which nothing else of this machine runs."""
+        self._writes = 0
+
+    def begins_to_write(self) -> None:
+        """A transaction of this piece of work begins."""
+        self._writes += 1
+        if self._dies_between and self._writes > 1:
+            self.kill(told=True)
 
     def freeze(self, until_s: float) -> None:
         """Stop it (a paused virtual machine, a stopped process): all that is due meanwhile comes when it goes on."""
@@ -83,7 +99,7 @@ class Machine:
 
     def spare(self) -> None:
         """Let it live on after all."""
-        self._steps_to_live = None
+        self._steps_to_live, self._dies_between = None, False
 
     def step(self) -> None:
         """Pass an await point; raise KilledError where the machine dies there, or has died before."""
@@ -125,6 +141,7 @@ class SimulatedDisk:
         self._free_at_s = max(self._free_at_s, loop.time()) + takes_s
         await asyncio.sleep(self._free_at_s - loop.time())
         machine.step()
+        machine.begins_work()
         result = work()
         if (
             self._chance.random() < _ANSWERS_LATE

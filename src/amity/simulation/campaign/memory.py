@@ -4,7 +4,7 @@ A bound on the whole finds the leak that nobody thought of; which container it i
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -23,6 +23,15 @@ def held(roots: Iterable[object]) -> tuple[int, str]:
         if len(container) > most:
             most, where = len(container), f"{path} with {len(container)}"
     return total, where
+
+
+def sizes(roots: Iterable[object]) -> Counter[str]:
+    """Elements of the containers by their path, but for those that lie in another container."""
+    found: Counter[str] = Counter()
+    for path, container in _containers(roots):
+        if not path.endswith("[]"):
+            found[path] += len(container)
+    return found
 
 
 def _containers(roots: Iterable[object]) -> Iterator[tuple[str, Any]]:

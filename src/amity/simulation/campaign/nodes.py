@@ -18,6 +18,7 @@ from amity.headend.collectors.connected import ConnectedCollector
 from amity.headend.collectors.registry import Collectors, ReachConnector
 from amity.headend.delivery import Courier
 from amity.headend.jobs.calendar import Calendar
+from amity.headend.jobs.clock_policy import ClockBands
 from amity.headend.jobs.meter_sessions import MeterSessions
 from amity.headend.jobs.ports import LeaseTerms
 from amity.headend.jobs.retry import RetryRules
@@ -32,13 +33,15 @@ from amity.headend.surroundings import SessionRules, Surroundings
 from amity.kernel.backoff import Backoff
 from amity.kernel.errors import AmityError
 from amity.messaging.access import SUBJECT
-from amity.messaging.broker import JetStreamConsumer, JetStreamPublisher, Received
+from amity.messaging.broker import JetStreamPublisher, Received
 from amity.messaging.codec import ProtobufCodec, join, split
 from amity.simulation.campaign.broker import StandInBroker, link_of_head_end, link_of_mdm
 from amity.simulation.campaign.disk import DiskState, Workshop, Zone
 from amity.simulation.campaign.doors import Doors, office_of
-from amity.simulation.campaign.fences import Fences, WatchedJobs
+from amity.simulation.campaign.fences import Fences, WatchedJobs, WatchedSessions
+from amity.simulation.campaign.fires import Fires, WatchedFirings, WatchedRequests
 from amity.simulation.campaign.machine import Machine, SimulatedDisk
+from amity.simulation.campaign.overtaking import WatchedOutbox
 from amity.simulation.campaign.parts import Parts
 from amity.simulation.campaign.push_evidence import PushEvidence, WatchedTaking
 from amity.simulation.campaign.settings import TITLE, WorldSettings
@@ -54,7 +57,9 @@ LEASE: Final = timedelta(seconds=60)
 THROTTLE: Final = ThrottleRules(collector=Limit(sessions=12))
 _TIDY_EVERY_S: Final = 300.0
 _WAYS_EVERY_S: Final = 20.0
-_KINDS: Final = (JobKind.PROFILES, JobKind.REGISTERS, JobKind.EVENTS)
+_KINDS: Final = (JobKind.PROFILES, JobKind.REGISTERS, JobKind.EVENTS, JobKind.CLOCK_CHECK)
+CLOCKS: Final = ClockBands(fine=timedelta(seconds=1))
+"""So strict that most meters have their clocks moved, which are seconds off when a world begins."""
 
 
 class HeldKeys:
@@ -85,6 +90,7 @@ class Utility:
     """Names of collectors by host."""
     evidence: PushEvidence
     fences: Fences
+    fires: Fires
 
 
 def schedule_of(settings: WorldSettings) -> Calendar:
@@ -126,6 +132,7 @@ class HeadEndNode:
             surroundings,
             self.database.meter_states,
             parts.counters(self.database),
+            bands=lambda: CLOCKS,
             on_collected=lambda collected: self.lines.told(collected.delivery),
             on_unsolicited=self.listener.take_from_session,
         )
@@ -141,9 +148,9 @@ class HeadEndNode:
         )
         self.scheduler = Scheduler(
             utility.schedules,
-            firings=self.database.firings,
+            firings=WatchedFirings(parts.firings(self.database), utility.fires, machine, self.database.afterwards),
             pages=self.database.fleet_pages,
-            jobs=self.database.jobs,
+            jobs=WatchedRequests(self.database.jobs, utility.fires, self.database.afterwards),
             clock=machine.clock,
             disk=disk,
             on_jobs=self.worker.wake,
@@ -192,9 +199,9 @@ class HeadEndNode:
             throttle=THROTTLE if utility.collectors else ThrottleRules(),
             retry=RetryRules(6, tries_a_day=1_000, backoff=Backoff(base_s=8.0, limit_s=240.0), busy_break=LEASE),
         )
-        return Worker(
-            WatchedJobs(utility.parts.jobs(self.database), utility.fences),
-            self.sessions,
+        return utility.parts.worker(
+            WatchedJobs(utility.parts.jobs(self.database), utility.fences, self.database.afterwards),
+            WatchedSessions(self.sessions, utility.fences),
             terms=lambda: terms,
             concurrency=utility.settings.concurrency,
             clock=self.machine.clock,
@@ -216,7 +223,7 @@ class HeadEndNode:
             endpoints=self.database.endpoints,
             keys=HeldKeys(utility.secrets),
             counters=parts.counters(self.database),
-            collection=parts.collection(self.database),
+            collection=WatchedOutbox(parts.collection(self.database), utility.evidence.overtaking),
             codec=ProtobufCodec(),
             mappings=utility.workshop.mappings,
             subject=SUBJECT,
@@ -232,6 +239,7 @@ class MdmNode:
     def __init__(self, machine: Machine, utility: Utility, number: int) -> None:
         chance = Random(stream(utility.settings.seed, machine.name, number))
         self.machine = machine
+        self._utility = utility
         self.database = ItDatabase(utility.workshop.engine(Zone.IT, machine, utility.it_disk))
         self._disk = SimulatedDisk(machine, chance, lambda: utility.it_disk.slowness)
         self._intake = Intake(
@@ -239,13 +247,14 @@ class MdmNode:
             on_stored=lambda delivery, _: utility.evidence.stored(delivery),
         )  # fmt: skip
         link = link_of_mdm(utility.broker)
-        self._consumer = JetStreamConsumer(link.access, chance=chance.random, link=link)
+        self._consumer = utility.parts.consumer(link.access, chance=chance.random, link=link)
 
     async def run(self) -> None:
         """Store every delivery, acknowledged after its commit, until the process ends."""
         await self._consumer.run(self._store, self._set_aside)
 
     async def _store(self, message: Received) -> None:
+        self._utility.evidence.received(self.machine)
         await self._disk(lambda: self._intake.store(split(message.body)))
 
     async def _set_aside(self, message: Received, reason: str) -> None:

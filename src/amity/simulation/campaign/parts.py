@@ -4,15 +4,19 @@ from amity.collector.confirmations import Confirmations
 from amity.collector.forwarder import Forwarder
 from amity.collector.ports import Disk, PushStore
 from amity.headend.collectors.ports import ForwardedPushes
-from amity.headend.jobs.ports import JobStore
+from amity.headend.jobs.ports import FiringStore, JobStore
+from amity.headend.jobs.worker import Worker
 from amity.headend.ports import CollectionStore, Publisher, PushCounterStore
-from amity.messaging.broker import JetStreamPublisher
+from amity.messaging.broker import JetStreamConsumer, JetStreamPublisher
 from amity.storage.ot.counters import SqlCounters
 from amity.storage.ot.database import OtDatabase
 
 
 class Parts:
     """The real ones."""
+
+    worker: type[Worker] = Worker
+    consumer: type[JetStreamConsumer] = JetStreamConsumer
 
     def counters(self, database: OtDatabase) -> SqlCounters:
         """Where invocation counters come from."""
@@ -21,6 +25,10 @@ class Parts:
     def jobs(self, database: OtDatabase) -> JobStore:
         """Where jobs are kept."""
         return database.jobs
+
+    def firings(self, database: OtDatabase) -> FiringStore:
+        """How far schedules have fired."""
+        return database.firings
 
     def collection(self, database: OtDatabase) -> CollectionStore:
         """Progress and outbox."""

@@ -4,7 +4,7 @@ None of it asks the head-end what it thinks: a meter hears its confirmation, a d
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,9 @@ from amity.headend.collectors.ports import ForwardedPushes
 from amity.headend.ports import PushCounterStore
 from amity.protocols.relay.messages import PUSH_ID_OCTETS
 from amity.protocols.wrapper.frame import Frame
+from amity.simulation.campaign.machine import Machine
 from amity.simulation.campaign.moments import Moments
+from amity.simulation.campaign.overtaking import Overtaking
 from amity.simulation.campaign.wire import apdus_in
 from amity.simulation.campaign.witness import Invariant, Witness
 from amity.simulation.happenings import Happening
@@ -54,6 +56,7 @@ class PushEvidence:
     """Of all meters, collectors, nodes and the MDM side of a world; APDUs stand for pushes."""
 
     def __init__(self, witness: Witness) -> None:
+        self.overtaking = Overtaking(witness)
         self._witness = witness
         self._taken: set[str] = set()
         self._takings = Moments()
@@ -67,6 +70,7 @@ class PushEvidence:
 
     def kept_by_collector(self, name: str, pushes: Sequence[HeldPush]) -> None:
         """A collector's disk has these."""
+        self.overtaking.kept(name, pushes)
         for push in pushes:
             self._collector_of[push.number.to_bytes(PUSH_ID_OCTETS, "big").hex()] = name
             self.kept[push.peer].update(apdus_in(push.frame))
@@ -91,6 +95,14 @@ class PushEvidence:
     async def next_taken(self, name: str, within_s: float) -> None:
         """Wait until a node has committed one of this collector's, and may not have said so yet; only so long."""
         await self._takings.next(name, within_s)
+
+    def received(self, by: Machine) -> None:
+        """The MDM side has a message and begins to store it."""
+        self._takings.tell(by)
+
+    async def next_received(self, by: Machine, within_s: float) -> None:
+        """Wait until this machine has a message that it has not stored; only so long."""
+        await self._takings.next(by, within_s)
 
     def stored(self, delivery: Delivery) -> None:
         """The MDM side has committed a delivery."""
@@ -124,6 +136,11 @@ class WatchedPushStore(SqlPushStore):
         """As the other."""
         super().put(pushes)
         self._evidence.kept_by_collector(self._name, pushes)
+
+    def delete(self, numbers: Collection[int]) -> None:
+        """As the other."""
+        super().delete(numbers)
+        self._evidence.overtaking.gone(self._name, numbers)
 
 
 class WatchedTaking:

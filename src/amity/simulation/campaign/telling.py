@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from amity.simulation.campaign.disk import Workshop
+from amity.simulation.campaign.growth import judge_growth, look, looks_before_fires
 from amity.simulation.campaign.invariants import judge, judge_memory
 from amity.simulation.campaign.loop import CampaignLoop
 from amity.simulation.campaign.parts import Parts
@@ -50,9 +51,10 @@ def tell(
 
 async def _told(world: World) -> int:
     """The most that a process held."""
-    looks = asyncio.create_task(_look_at_memory(world))
+    looks, before_fires = asyncio.create_task(_look_at_memory(world)), asyncio.create_task(looks_before_fires(world))
     await world.run()
     held_most = max(await looks, judge_memory(world))
+    judge_growth(world, [*await before_fires, look(world)])
     for machine in tuple(world.network.machines.values()):
         machine.kill(told=False)
     return held_most

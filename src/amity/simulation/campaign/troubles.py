@@ -153,10 +153,18 @@ class Troubles:
     # ------------------------------------------------------------------ what dies
     async def _node_dies(self, event: Event) -> None:
         host = self._node(event)
+        if event.trouble is Trouble.NODE_KILLED and event.how < _HALF:
+            machine = self._world.nodes[host].machine
+            machine.doom_between()
+            await self._world.utility.fires.next_moved(machine, self._spare_s(event))
         await self._process_dies(event, lambda: self._world.nodes[host].machine, lambda: self._world.start_node(host))
 
     async def _mdm_dies(self, event: Event) -> None:
-        await self._process_dies(event, lambda: self._world.mdm.machine, self._world.start_mdm)
+        world, machine = self._world, self._world.mdm.machine
+        if event.how < _HALF:
+            await world.evidence.next_received(machine, self._spare_s(event))
+            machine.kill(told=True)
+        await self._process_dies(event, lambda: world.mdm.machine, world.start_mdm)
 
     async def _collector_dies(self, event: Event) -> None:
         world, name = self._world, self._station(event).name

@@ -17,6 +17,7 @@ from amity.simulation.campaign.disk import COLLECTORS, DiskState, Fullness, Work
 from amity.simulation.campaign.doors import presented
 from amity.simulation.campaign.fences import Fences
 from amity.simulation.campaign.field import Field
+from amity.simulation.campaign.fires import Fires
 from amity.simulation.campaign.loop import CampaignLoop
 from amity.simulation.campaign.machine import Machine, MachineClock
 from amity.simulation.campaign.network import Network
@@ -80,7 +81,8 @@ class World:
             settings, workshop, self.broker,
             {one.meter_id: one.secrets for one in self.field.meters},
             DiskState(), DiskState(), parts, lambda: self._calendars, self.wire,
-            {one.host: one.name for one in self.stations.values()}, self.evidence, Fences(self.witness),
+            {one.host: one.name for one in self.stations.values()},
+            self.evidence, Fences(self.witness), Fires(self.witness),
         )  # fmt: skip
         self.ot = OtDatabase(workshop.engine(Zone.OT))
         self.it = ItDatabase(workshop.engine(Zone.IT))

@@ -1,11 +1,11 @@
 """The packaged links by name; the values and their sources stand in presets.toml."""
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.toml import parse_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LinkPreset:
 def presets() -> dict[str, LinkPreset]:
     """All of them."""
     text = (resources.files(__package__) / "presets.toml").read_text(encoding="utf-8")
-    return {name: LinkPreset(**values) for name, values in tomllib.loads(text).items()}
+    return {name: LinkPreset(**values) for name, values in parse_toml(text).items()}
 
 
 def preset(name: str) -> LinkPreset:

@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import select
 
 from amity.headend.fields import Fields
-from amity.headend.ports import Endpoint
+from amity.headend.ports import Endpoint, Management
 from amity.headend.route_document import read_route, route_document
 from amity.headend.routes import Route
 from amity.storage.dialect import insert_or_update
 from amity.storage.ot.tables import endpoint
 from amity.storage.transactions import Transactions
 
-_AS_THEY_ARE = tuple(field.name for field in fields(Endpoint) if field.name != "route")
+_AS_THEY_ARE = tuple(field.name for field in fields(Endpoint) if field.name not in {"route", "management"})
 
 
 class SqlEndpoints:
@@ -39,12 +39,15 @@ class SqlEndpoints:
 
 
 def _row(one: Endpoint) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in _AS_THEY_ARE} | {"route": json.dumps(route_document(one.route))}
+    management = None if one.management is None else json.dumps(asdict(one.management))
+    documents = {"route": json.dumps(route_document(one.route)), "management": management}
+    return {name: getattr(one, name) for name in _AS_THEY_ARE} | documents
 
 
 def endpoint_of(row: Mapping[Any, Any]) -> Endpoint:
     """From a row of the table; raise ConfigurationError for a route that cannot be used."""
-    return Endpoint(route=route_of(row), **{name: row[name] for name in _AS_THEY_ARE})
+    management = None if row["management"] is None else Management(**json.loads(row["management"]))
+    return Endpoint(route=route_of(row), management=management, **{name: row[name] for name in _AS_THEY_ARE})
 
 
 def route_of(row: Mapping[Any, Any]) -> Route:

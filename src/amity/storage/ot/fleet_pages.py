@@ -32,4 +32,4 @@ class SqlFleetPages:
 
 def _member(row: Mapping[Any, Any]) -> Member:
     route = route_of(row)
-    return Member(row["meter_id"], row["profile"], route.host, route.collector)
+    return Member(row["meter_id"], row["profile"], route.host, route.collector, route.cell)

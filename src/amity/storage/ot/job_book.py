@@ -1,16 +1,17 @@
 """Jobs as people see and change them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
-from amity.domain.jobs import Job, JobCounts, JobState, Priority
+from amity.domain.jobs import Job, JobCounts, JobState, Priority, Rest
 from amity.headend.jobs.ports import JobQuery
 from amity.kernel.errors import NotFoundError, RequestError
-from amity.storage.columns import microseconds
-from amity.storage.ot.job_rows import AS_STORED, job_of, sent
-from amity.storage.ot.job_statements import IN_HAND, KEYS
+from amity.kernel.time import EPOCH
+from amity.storage.columns import MICROSECOND, microseconds
+from amity.storage.ot.job_rows import AS_STORED, job_of, rests_then, sent
+from amity.storage.ot.job_statements import IN_HAND, KEYS, METERS, RESTS
 from amity.storage.ot.job_tables import job
 from amity.storage.ot.jobs import due_anew, locked, run
 from amity.storage.transactions import Transactions
@@ -45,11 +46,19 @@ class SqlJobBook:
     def counts(self, now: datetime) -> JobCounts:
         """How many there are."""
         columns = job.c
-        due = (columns.state == JobState.WAITING) & (columns.not_before <= now)
+        come, rests = (columns.state == JobState.WAITING) & (columns.not_before <= now), rests_then(now)
+        due = select(func.count(), func.min(columns.not_before)).where(come, ~rests)
         with self._transactions.read() as connection:
             by_state = connection.execute(select(columns.state, func.count()).group_by(columns.state))
-            count, oldest = connection.execute(select(func.count(), func.min(columns.not_before)).where(due)).one()
-            return JobCounts({JobState(state): number for state, number in by_state}, count, oldest)
+            count, oldest = connection.execute(due).one()
+            resting = connection.execute(select(func.count()).where(come, rests)).scalar_one()
+            return JobCounts({JobState(state): number for state, number in by_state}, count, resting, oldest)
+
+    def rests(self, meter_ids: Collection[str], now: datetime) -> Mapping[str, Rest]:
+        """Of these meters those that rest."""
+        with self._transactions.read() as connection:
+            found = run(connection, RESTS, METERS, [(one,) for one in meter_ids], now=microseconds(now))
+            return {meter: Rest(EPOCH + until * MICROSECOND, tries) for meter, until, tries in found or ()}
 
     def in_hand(self, job_ids: Collection[str], now: datetime) -> frozenset[str]:
         """Those of them that are alive, but for what waits until there is a way to its meter."""
@@ -78,16 +87,23 @@ class SqlJobBook:
             return _one(connection, found.job_id)
 
     def discard(self, job_id: str, by: str, now: datetime) -> Job:
-        """Cancel a job that is alive or dead; raise RequestError when it ended otherwise."""
+        """End a job that is alive or dead, for good; raise RequestError when it ended otherwise."""
         with self._transactions.write() as connection:
             found = _locked_job(connection, job_id)
             if found.state.ended and found.state is not JobState.DEAD:
                 raise RequestError(f"job {found.job_id} is {found.state}: there is nothing to discard")
             told = f"discarded by {by}" + (f"; before: {found.told}" if found.told else "")
-            ended = {"state": JobState.CANCELLED, "finished_at": now, "told": told, "remedy": ""}
+            ended = {"state": _put_aside(found, now), "finished_at": now, "told": told, "remedy": ""}
             connection.execute(update(job).where(job.c.job_id == found.job_id).values(ended))
             due_anew(connection, found.meter_id)
             return _one(connection, found.job_id)
+
+
+def _put_aside(found: Job, now: datetime) -> JobState:
+    """What a job is that a person wants no more: whether it had failed before is not theirs to undo."""
+    if found.state is JobState.DEAD:
+        return JobState.FAILED
+    return JobState.EXPIRED if found.deadline is not None and found.deadline <= now else JobState.CANCELLED
 
 
 def _locked_job(connection: Connection, job_id: str) -> Job:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, select, type_coerce
 
 from amity.domain.jobs import Job, JobKind, JobRequest, JobState, Priority
 from amity.domain.spans import TimeSpan
 from amity.kernel.time import EPOCH
 from amity.storage.columns import MICROSECOND, Instant, microseconds
-from amity.storage.ot.job_tables import job
+from amity.storage.ot.job_tables import job, job_line
 
 AS_STORED: Final = [
     type_coerce(column, BigInteger).label(column.name) if isinstance(column.type, Instant) else column
@@ -74,6 +74,12 @@ def job_of(row: Mapping[Any, Any]) -> Job:
         coalesced_into=row["coalesced_into"],
         lacking=spans_of(row["lacking"]),
     )
+
+
+def rests_then(now: datetime) -> ColumnElement[bool]:
+    """Of a job: its meter rests then, and the job is none of those that are done all the same."""
+    resting = select(job_line.c.meter_id).where(job_line.c.rested_until > microseconds(now))
+    return (job.c.priority > Priority.ON_DEMAND) & job.c.meter_id.in_(resting)
 
 
 def _instant(value: int | None) -> datetime | None:

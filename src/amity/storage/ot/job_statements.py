@@ -25,15 +25,17 @@ _MOST_PRESSING: Final = f"""
 
 # ------------------------------------------------------------------ enqueue
 LINES: Final[Columns] = (("meter_id", TEXT), ("collector", TEXT), ("cell", TEXT), ("network", TEXT))
+# Who knows where a meter is knows all of it; who knows nothing leaves it where it is.
+_NOWHERE: Final = "excluded.collector = '' AND excluded.cell = '' AND excluded.network = ''"
 PUT_LINES: Final = f"""
     INSERT INTO job_line (meter_id, collector, cell, network, due_at, rank, worker, until, fence, tries, tries_day,
                           rested_until)
     SELECT meter_id, collector, cell, network, {NEVER}, {NEVER}, '', 0, 0, 0, 0, 0 FROM {{rows}} AS new
     WHERE true ORDER BY meter_id
     ON CONFLICT (meter_id) DO UPDATE
-    SET collector = CASE WHEN excluded.collector = '' THEN job_line.collector ELSE excluded.collector END,
-        cell = CASE WHEN excluded.cell = '' THEN job_line.cell ELSE excluded.cell END,
-        network = CASE WHEN excluded.network = '' THEN job_line.network ELSE excluded.network END"""  # noqa: S608 - constants of our own
+    SET collector = CASE WHEN {_NOWHERE} THEN job_line.collector ELSE excluded.collector END,
+        cell = CASE WHEN {_NOWHERE} THEN job_line.cell ELSE excluded.cell END,
+        network = CASE WHEN {_NOWHERE} THEN job_line.network ELSE excluded.network END"""  # noqa: S608 - constants of our own
 
 KEYS: Final[Columns] = (("job_id", TEXT),)
 KNOWN: Final = """
@@ -112,6 +114,10 @@ TAKE_JOBS: Final = """
     WHERE finished_at IS NULL AND (state = 'leased' OR not_before <= :along)
         AND meter_id IN (SELECT meter_id FROM {rows} AS wanted)
     RETURNING *"""
+
+RESTS: Final = """
+    SELECT meter_id, rested_until, tries FROM job_line
+    WHERE rested_until > :now AND meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
 
 # ------------------------------------------------------------------ renew and finish
 LOCK_LINES: Final = """

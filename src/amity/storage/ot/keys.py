@@ -13,10 +13,13 @@ from amity.kernel.errors import ConfigurationError
 from amity.security.private_files import read_private, write_private
 
 _FIELDS: Final = ("password", "guek", "gak", "signing", "meter_signing")
+_MANAGEMENT: Final = "management"
 
 
 class KeyFile:
     """Implements `headend.ports.Keys`: one object per meter id, the fields of `MeterSecrets` in hexadecimal.
+
+    Those of the management association stand inside the meter's, so they are bound to meter and role.
 
     Another process may have added meters since, or given them other keys: the file is read again when it changed.
     """
@@ -50,7 +53,7 @@ class KeyFile:
     def put(self, secrets: Mapping[str, MeterSecrets]) -> None:
         """Add or replace secrets by meter id, on disk before in memory; raise StorageError when the disk refuses."""
         merged = {**self._secrets, **secrets}
-        document = {meter_id: {name: getattr(one, name).hex() for name in _FIELDS} for meter_id, one in merged.items()}
+        document = {meter_id: _document(one) for meter_id, one in merged.items()}
         write_private(self._path, json.dumps(document, indent=1, sort_keys=True))
         self._secrets = merged
 
@@ -76,4 +79,10 @@ def _read(path: Path) -> dict[str, MeterSecrets]:
 
 
 def _secrets(entry: Mapping[str, Any]) -> MeterSecrets:
-    return MeterSecrets(**{name: bytes.fromhex(entry.get(name, "")) for name in _FIELDS})
+    management = _secrets(entry[_MANAGEMENT]) if _MANAGEMENT in entry else None
+    return MeterSecrets(**{name: bytes.fromhex(entry.get(name, "")) for name in _FIELDS}, management=management)
+
+
+def _document(one: MeterSecrets) -> dict[str, Any]:
+    management = {} if one.management is None else {_MANAGEMENT: _document(one.management)}
+    return {name: getattr(one, name).hex() for name in _FIELDS} | management

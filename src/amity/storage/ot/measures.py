@@ -10,6 +10,7 @@ from amity.domain.jobs import JobState, Priority
 from amity.headend.urgency import Urgency
 from amity.kernel.time import EPOCH
 from amity.storage.columns import MICROSECOND
+from amity.storage.ot.job_rows import rests_then
 from amity.storage.ot.job_tables import job, job_line
 from amity.storage.ot.tables import delivery
 from amity.storage.transactions import Transactions
@@ -24,11 +25,12 @@ class OutboxLane(NamedTuple):
 
 
 class JobQueue(NamedTuple):
-    """Jobs of one priority: how many wait, and how many of these might begin."""
+    """Jobs of one priority: how many wait, how many of these might begin, and how many might but for a meter's rest."""
 
     priority: Priority
     waiting: int
     due: int
+    resting: int
 
 
 class Leases(NamedTuple):
@@ -60,15 +62,15 @@ class SqlMeasures:
     def job_queues(self, now: datetime) -> Sequence[JobQueue]:
         """The priorities of which jobs wait, the most urgent first."""
         columns = job.c
-        due = func.count().filter(columns.not_before <= now)
+        come, rests = columns.not_before <= now, rests_then(now)
         wanted = (
-            select(columns.priority, func.count(), due)
+            select(columns.priority, func.count(), func.count().filter(come, ~rests), func.count().filter(come, rests))
             .where(columns.finished_at.is_(None), columns.state == JobState.WAITING)
             .group_by(columns.priority)
             .order_by(columns.priority)
         )
         with self._transactions.read() as connection:
-            return [JobQueue(Priority(one), waiting, due) for one, waiting, due in connection.execute(wanted)]
+            return [JobQueue(Priority(one), *counts) for one, *counts in connection.execute(wanted)]
 
     def leases(self) -> Leases:
         """Meters that workers hold, and how long the oldest has been held without an end."""

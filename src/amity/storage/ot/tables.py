@@ -41,6 +41,8 @@ endpoint = Table(
     Column("signed", Boolean, nullable=False, server_default=false()),
     Column("general_blocks", Boolean, nullable=False, server_default=false()),
     Column("legacy_allowed", Boolean, nullable=False, server_default=false()),
+    # JSON: the fields of `headend.ports.Management`; its secrets are where the meter's are.
+    Column("management", String),
 )
 
 # The lowest invocation counter that was never handed out.

@@ -129,3 +129,16 @@ def test_fires_rise_and_none_is_passed_over(minute: int, hour: str, zone: str, s
     assert cron.after(second - timedelta(microseconds=1)) == second
     if "*" not in hour:
         assert second.astimezone(cron.zone).date() - first.astimezone(cron.zone).date() == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("expression", "gap"),
+    [
+        ("* * * * *", timedelta(minutes=1)), ("*/7 * * * *", timedelta(minutes=4)), ("0 * * * *", timedelta(hours=1)),
+        ("15 0 * * *", timedelta(days=1)), ("0 6,22 * * *", timedelta(hours=8)), ("0 0 * * mon", timedelta(days=7)),
+        ("0 0 1 * *", timedelta(days=28)), ("0 0 1 * mon", timedelta(days=1)), ("5 23 31 12 *", timedelta(days=365)),
+        ("0 0 29 2 *", timedelta(days=1461)), ("0 0 30 2 *", None),
+    ],
+)  # fmt: skip
+def test_the_shortest_time_between_two_fires_by_the_clock_on_the_wall(expression: str, gap: timedelta | None) -> None:
+    assert parse_cron(expression, "Europe/Berlin").shortest_gap() == gap

@@ -1,5 +1,6 @@
 """Bundles read on simulated meters: everything arrives, progress moves, gaps are made up, clocks are judged and set."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +8,6 @@ from random import Random
 
 import pytest
 
-from amity.devices.interface_classes import Role
 from amity.devices.server import MeterServer
 from amity.domain.collection import Outcome
 from amity.domain.jobs import JobKind, JobState, Priority
@@ -22,7 +22,8 @@ from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
 from amity.kernel.backoff import Backoff
 from amity.kernel.time import epoch_s
-from amity.simulation.device import role_clients
+from amity.protocols.wrapper.frame import Reader
+from amity.simulation.campaign.wire import counted
 from amity.simulation.faults import FaultKind
 from tests.unit.headend.conftest import endpoint_of
 from tests.unit.headend.jobs.requests import NOW, request
@@ -181,11 +182,16 @@ async def test_a_meter_that_is_not_known_is_a_dead_letter(make_bench: Callable) 
 FINE = ClockBands(fine=timedelta(seconds=1))
 
 
-async def test_a_meter_that_refuses_to_have_its_clock_moved_is_a_dead_letter(
+def without_management(bench: object) -> None:
+    bench.database.endpoints.put([replace(endpoint_of(one), management=None) for one in bench.simulated.meters])
+
+
+async def test_a_meter_without_management_that_refuses_is_a_dead_letter_which_says_what_to_do(
     make_bench: Callable,
 ) -> None:
-    """Our reading client may not touch the clocks of the simulated meters: the refusal is told with its remedy."""
+    """The reading client may not touch the clocks of the simulated meters, as in the field."""
     bench = make_bench(10)
+    without_management(bench)
     enqueue(bench, JobKind.CLOCK_CHECK)
     await drain(bench, bands=FINE)
     before = {one.meter_id: one.clock_offset_s for one in bench.deliveries()}
@@ -195,7 +201,8 @@ async def test_a_meter_that_refuses_to_have_its_clock_moved_is_a_dead_letter(
     assert {job.kind for job in checks} == {JobKind.CLOCK_CHECK}, "looked at and moved in one association"
     refused = [job for job in checks if job.state is JobState.DEAD]
     assert {job.meter_id for job in refused} == off
-    assert all("denied" in job.told and job.remedy for job in refused)
+    assert all("denied" in job.told for job in refused)
+    assert all("management association" in job.remedy and job.meter_id in job.remedy for job in refused)
     assert set(bench.connector.sessions.values()) == {1}
 
 
@@ -236,26 +243,15 @@ async def test_a_clock_that_is_hours_off_is_a_persons_decision(make_bench: Calla
     assert all("more than is set by itself" in job.told and job.remedy for job in dead)
 
 
-def as_management(bench: object) -> None:
-    """The head-end knows the meters by their management client, whom they let touch the clock."""
-    for meter in bench.simulated.meters:
-        client, keys = role_clients(meter)[Role.MANAGEMENT]
-        bench.keys.by_meter[meter.meter_id] = MeterSecrets(b"", keys.guek, keys.gak)
-        known = replace(
-            endpoint_of(meter), client=client, auth="hls-gmac", ciphering="glo", protection="authenticated-encrypted"
-        )
-        bench.database.endpoints.put([known])
-
-
 @pytest.mark.parametrize("adjust_s", [1.0, 600.0])
-async def test_a_clock_is_set_or_shifted_and_then_shows_our_time(make_bench: Callable, adjust_s: float) -> None:
+async def test_a_clock_is_set_or_shifted_by_the_management_client_and_then_shows_our_time(
+    make_bench: Callable, adjust_s: float
+) -> None:
     bench = make_bench(10)
-    as_management(bench)
     bands = ClockBands(timedelta(seconds=1), timedelta(seconds=adjust_s))
     offsets = []
-    for key in ("before", "after"):
-        checks = [request(one.meter_id, JobKind.CLOCK_CHECK, key=key + one.meter_id) for one in bench.simulated.meters]
-        bench.database.jobs.enqueue(checks, NOW)
+    for turn in range(2):
+        enqueue(bench, JobKind.CLOCK_CHECK, turn=turn)
         told = len(bench.deliveries())
         await drain(bench, bands=bands)
         offsets.append({one.meter_id: one.clock_offset_s for one in bench.deliveries()[told:]})
@@ -266,7 +262,79 @@ async def test_a_clock_is_set_or_shifted_and_then_shows_our_time(make_bench: Cal
     checks = bench.database.job_book.find(JobQuery())
     assert {job.state for job in checks} == {JobState.DONE}
     assert {job.meter_id for job in checks if "now +0 s" in job.told} == off
-    assert set(bench.connector.sessions.values()) == {2}
+    sessions = bench.connector.sessions
+    assert {meter: sessions[meter] for meter in off} == dict.fromkeys(off, 3), "read, moved, read again"
+    assert {sessions[meter] for meter in before.keys() - off} == {2}, "a clock that is right needs no second one"
+    assert bench.connector.open_most_of_one == 1
+
+
+async def test_the_frames_of_both_associations_are_in_one_delivery_and_their_counters_in_one_series(
+    make_bench: Callable,
+) -> None:
+    bench = make_bench(10, auth="hls-gmac")
+    enqueue(bench, JobKind.CLOCK_CHECK, correlation_id="3f9c")
+    await drain(bench, bands=FINE)
+    moved = [one for one in bench.deliveries() if abs(one.clock_offset_s) > 1]
+    assert moved, "some of them drift"
+    for one in moved:
+        requests = [frame for exchange in one.exchanges for frame in Reader().feed(exchange.request)]
+        clients = list(dict.fromkeys(frame.source for frame in requests))
+        known = endpoint_of(bench.simulated.meter(one.meter_id))
+        assert clients == [known.client, known.management.client]
+        counters = [found.counter for frame in requests if (found := counted(frame.payload)) is not None]
+        assert counters == sorted(set(counters)), "no number twice, whatever keys the two have"
+        assert (one.outcome, one.correlation_id) == (Outcome.COMPLETE, "3f9c")
+
+
+async def one_whose_clock_is_off(make_bench: Callable) -> tuple[object, str]:
+    """A bench, and a meter of it whose clock is to be moved; nobody knows that yet."""
+    bench = make_bench(10, auth="hls-gmac")
+    enqueue(bench, JobKind.PING)
+    await drain(bench)
+    off = next(one.meter_id for one in bench.deliveries() if abs(one.clock_offset_s) > 1)
+    bench.connector.sessions.clear()
+    return bench, off
+
+
+async def test_a_wrong_management_key_fails_the_clock_alone(make_bench: Callable) -> None:
+    bench, off = await one_whose_clock_is_off(make_bench)
+    wrong = MeterSecrets(guek=bytes(16), gak=bytes(16))
+    bench.keys.by_meter[off] = replace(bench.keys.by_meter[off], management=wrong)
+    jobs = [request(off, kind, key=kind) for kind in (JobKind.REGISTERS, JobKind.CLOCK_CHECK)]
+    bench.database.jobs.enqueue(jobs, NOW)
+    await drain(bench, bands=FINE)
+    states = {job.kind: job.state for job in bench.database.job_book.find(JobQuery()) if job.kind is not JobKind.PING}
+    assert states == {JobKind.REGISTERS: JobState.DONE, JobKind.CLOCK_CHECK: JobState.DEAD}
+    assert bench.deliveries()[-1].outcome is Outcome.COMPLETE
+
+
+async def test_a_meter_that_knows_higher_counters_of_the_management_client_is_followed(make_bench: Callable) -> None:
+    bench, off = await one_whose_clock_is_off(make_bench)
+    known = endpoint_of(bench.simulated.meter(off))
+    bench.connector.servers[off].received(known.management.client).counter = 70_000
+    bench.database.jobs.enqueue([request(off, JobKind.CLOCK_CHECK, key="check")], NOW)
+    await drain(bench, bands=FINE)
+    (job,) = bench.database.job_book.find(JobQuery(states=frozenset({JobState.DONE}), limit=1, meter_id=off))
+    assert (job.kind, job.attempts) == (JobKind.CLOCK_CHECK, 2)
+    assert "now +0 s" in job.told
+    assert bench.database.counters.reserve(off, 1) > 70_000
+    assert bench.connector.open_most_of_one == 1
+
+
+async def test_a_lease_that_runs_out_under_a_session_makes_no_second_association(make_bench: Callable) -> None:
+    """Our clock jumps: the meter is leased again before anybody has seen that its session is to end."""
+    bench = make_bench(1)
+    sessions, reading = sessions_of(bench), []
+    for turn in range(2):
+        enqueue(bench, JobKind.REGISTERS, turn=turn)
+        (bundle,) = bench.database.jobs.lease(TERMS, 1, bench.clock.now())
+        await sessions.announce([bundle])
+        reading.append(asyncio.create_task(sessions.read(bundle)))
+        while not bench.connector.open_now.total():  # noqa: ASYNC110 - the connector of the bench tells nobody
+            await asyncio.sleep(0)
+        bench.clock.advance(minutes=20)
+    assert [result.failure for result in await asyncio.gather(*reading)] == [None, None]
+    assert (bench.connector.sessions.total(), bench.connector.open_most_of_one) == (2, 1)
 
 
 async def test_every_kind_reads_only_what_it_names(make_bench: Callable) -> None:

@@ -11,9 +11,11 @@ from amity.domain.collection import Delivery, Outcome
 from amity.domain.jobs import JobKind, JobState, Priority
 from amity.headend.jobs.on_demand import WAIT_FOR_METER
 from amity.headend.jobs.ports import JobQuery, LeaseTerms
+from amity.headend.ports import MeterSecrets
 from amity.headend.surroundings import SessionRules
 from amity.kernel.backoff import Backoff
 from amity.kernel.errors import RequestError, StorageError
+from amity.kernel.obis import Obis
 from amity.simulation.virtual_time import VirtualClock, run_virtually
 from tests.unit.headend.jobs.requests import NOW, request
 from tests.unit.headend.rounds import Rounds
@@ -77,6 +79,42 @@ def test_the_lease_is_kept_between_tries_and_the_last_one_is_told(make_bench: Ca
     assert (one.outcome, one.attempts, bench.connector.sessions[meter_id]) == (Outcome.REFUSED, 3, 3)
     assert free == []
     assert [told.attempts for told in bench.deliveries()] == [3], "of what was tried in vain only the last is told"
+
+
+@pytest.mark.parametrize("why", ["wrong key", "refused"])
+def test_who_stood_waiting_was_told_and_leaves_nobody_a_dead_letter(make_bench: Callable, why: str) -> None:
+    bench = make_bench(1)
+    meter_id = bench.simulated.meters[0].meter_id
+    if why == "wrong key":
+        bench.keys.by_meter[meter_id] = MeterSecrets(b"wrong", bytes(16), bytes(16))
+    else:
+        bench.connector.refused.add(meter_id)
+    one = run_virtually(lambda clock: on(bench, clock).read_meter(meter_id), NOW)
+    assert not one.outcome.answered
+    (job,) = bench.database.job_book.find(JobQuery())
+    assert (job.kind, job.state, bool(job.told)) == (JobKind.PING, JobState.FAILED, True)
+    assert run_virtually(lambda clock: on(bench, clock).read_meter(meter_id), NOW).outcome == one.outcome
+    assert bench.database.measures.dead_letters() == 0
+
+
+def test_a_ping_is_one_job_that_brings_one_register(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    one = run_virtually(lambda clock: on(bench, clock).read_meter(bench.simulated.meters[0].meter_id), NOW)
+    assert [(job.kind, job.state) for job in bench.database.job_book.find(JobQuery())] == [
+        (JobKind.PING, JobState.DONE)
+    ]
+    assert {register.reading_type.obis for register in one.registers} == {Obis.parse("1.0.1.8.0.255")}
+    assert (one.intervals, one.events) == ((), ())
+    assert one.clock_offset_s is not None
+
+
+def test_a_job_that_was_there_before_is_no_less_a_dead_letter(make_bench: Callable) -> None:
+    bench = make_bench(1)
+    meter_id = bench.simulated.meters[0].meter_id
+    bench.keys.by_meter[meter_id] = MeterSecrets(b"wrong", bytes(16), bytes(16))
+    (scheduled,) = bench.database.jobs.enqueue([request(meter_id, JobKind.PING)], NOW)
+    run_virtually(lambda clock: on(bench, clock).read_meter(meter_id), NOW)
+    assert bench.database.job_book.job(scheduled).state is JobState.DEAD
 
 
 def test_what_cannot_be_kept_is_raised(make_bench: Callable, full_disk: Callable) -> None:

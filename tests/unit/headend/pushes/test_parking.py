@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from amity.headend.pushes.parking import SENDERS_COUNTED_MAX, Parked, Parking
 from amity.kernel.errors import RemoteProtocolError
 
@@ -34,11 +36,40 @@ def test_a_collector_is_one_sender_whatever_it_says_who_called_it() -> None:
     assert parking.senders == {"DC7": 2}
 
 
+def test_forged_senders_of_datagrams_empty_nobody_else_of_the_list() -> None:
+    parking = Parking(8)
+    parking.park(parked("192.0.2.1"))
+    parking.park(parked("192.0.2.2"))
+    parking.park(parked("DC7/10.0.0.9"))
+    parking.park(parked("mqtt:M1"))
+    for number in range(300):
+        parking.park(parked(f"udp:10.{number}.7.1"))
+    assert {"192.0.2.1", "192.0.2.2", "DC7/10.0.0.9", "mqtt:M1"} < {one.peer for one in parking.newest}
+
+
+@pytest.mark.parametrize("flood", ["198.51.100.{}", "2001:db8::{:x}", "::ffff:198.51.100.{}"])
+def test_one_network_empties_no_other_of_the_list(flood: str) -> None:
+    parking = Parking(8)
+    parking.park(parked("192.0.2.1"))
+    parking.park(parked("2001:db8:0:1::1"))
+    for number in range(200):
+        parking.park(parked(flood.format(number)))
+    assert {"192.0.2.1", "2001:db8:0:1::1"} < {one.peer for one in parking.newest}
+
+
+def test_within_a_share_whoever_has_most_of_it_makes_room() -> None:
+    parking = Parking(4)
+    parking.park(parked("udp:192.0.2.1"))
+    for _ in range(20):
+        parking.park(parked("udp:198.51.100.9"))
+    assert [one.peer for one in parking.newest].count("udp:192.0.2.1") == 1
+
+
 def test_of_as_many_each_the_oldest_makes_room() -> None:
     parking = Parking(3)
     for host in range(5):
-        parking.park(parked(f"192.0.2.{host}"))
-    assert [one.peer for one in parking.newest] == ["192.0.2.2", "192.0.2.3", "192.0.2.4"]
+        parking.park(parked(f"192.0.{host}.1"))
+    assert [one.peer for one in parking.newest] == ["192.0.2.1", "192.0.3.1", "192.0.4.1"]
 
 
 def test_senders_are_counted_those_of_most_first_and_a_bounded_number() -> None:

@@ -158,6 +158,22 @@ def test_latency_by_hand() -> None:
     assert against == [("d-9", "late"), ("d-20", "no answer"), ("d-21", "expired"), ("d-22", "not begun")]
 
 
+def test_only_what_was_withdrawn_while_it_still_had_time_is_excluded() -> None:
+    records = [
+        on_demand(1, 25, JobState.CANCELLED, told="discarded by root"),
+        on_demand(2, 25.001, JobState.CANCELLED, told="discarded by root"),  # its time had passed before
+        on_demand(3, 3, JobState.FAILED, told="discarded by root; before: refused"),
+    ]
+    judged = made(records)
+    latency = result(judged, "25 s")
+    assert (latency.counted, latency.met, latency.excluded) == (2, 0, 1)
+    against = [(one.by, one.why) for one in judged.against if one.measure == "25 s"]
+    assert against == [("d-2", "discarded by root"), ("d-3", "discarded by root; before: refused")]
+    commands = [one._replace(kind=JobKind.CLOCK_SET) for one in records]
+    clocks = result(made(commands), "clocks")
+    assert (clocks.counted, clocks.met, clocks.excluded) == (1, 0, 2)
+
+
 def test_a_job_that_has_time_left_is_open() -> None:
     waiting = on_demand(1, None, JobState.WAITING)
     assert result(made([waiting], now=waiting.asked_at + 25 * SECOND), "25 s").open_ == 1
