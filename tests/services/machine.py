@@ -27,11 +27,10 @@ SUITE: Final = "bookworm"
 USER: Final = "newcomer"
 SOURCES: Final = "/mnt/amity"
 WHEELS: Final = "/mnt/wheels"
-PACKAGES: Final = (
-    "systemd", "systemd-sysv", "dbus", "sudo", "git", "openssl", "python3.11", "python3.11-venv", "python3-distutils",
-    "logrotate", "iproute2", "procps",
-)  # fmt: skip
-"""What every fresh machine has, and, for there is no network, what the page has installed by apt-get."""
+PACKAGES: Final = ("systemd", "systemd-sysv", "dbus", "sudo", "logrotate", "iproute2", "procps")
+"""What every fresh machine has."""
+FETCHED: Final = ("git", "openssl", "python3.11", "python3.11-venv")
+"""What the page has installed by apt-get: it lies in the machine's package cache, for there is no network."""
 
 _NEEDED: Final = ("debootstrap", "systemd-nspawn", "nsenter", "unshare", "git")
 _BOOT: Final = """set -e
@@ -191,7 +190,7 @@ def _first_words(machine: Machine) -> None:
 # ------------------------------------------------------------------ what is kept in .cache
 def _debian() -> Path:
     """The system, made anew when it is to consist of something else."""
-    wanted = json.dumps([SUITE, *PACKAGES])
+    wanted = json.dumps([SUITE, PACKAGES, FETCHED])
     place, mark = CACHE / SUITE, CACHE / f"{SUITE}.json"
     if mark.exists() and mark.read_text() == wanted:
         return place
@@ -207,11 +206,13 @@ def _debian() -> Path:
 
 
 def _settle(place: Path) -> None:
-    """A person who may use sudo, and pip told where wheels are."""
+    """A person who may use sudo, packages at hand, and pip told where wheels are."""
     assert _ran("chroot", place, "useradd", "--create-home", "--shell", "/bin/sh", USER).returncode == 0
-    assert _ran("chroot", place, "git", "config", "--system", "--add", "safe.directory", "*").returncode == 0
+    fetched = _ran("chroot", place, "apt-get", "install", "--yes", "--download-only", *FETCHED)
+    assert fetched.returncode == 0, fetched.stdout
     for path, text in (
         ("etc/sudoers.d/newcomer", f"{USER} ALL=(ALL) NOPASSWD: ALL\n"),
+        ("etc/gitconfig", "[safe]\n\tdirectory = *\n"),
         ("etc/pip.conf", f"[global]\nno-index = true\nfind-links = {WHEELS}\ndisable-pip-version-check = true\n"),
         ("etc/hostname", "gateway\n"),
         ("etc/hosts", "127.0.0.1 localhost gateway\n::1 localhost\n"),

@@ -74,7 +74,7 @@ def field(machine: Machine) -> Field:
 def walked(machine: Machine, field: Field) -> dict[str, str]:
     """The rest of the page; what each block said."""
     (meter,) = field.meters("field", f"--meters 1 --auth hls-gmac --host {ADDRESS} --port-base 4059 --seed 7")
-    filled = iter((meter["guek"], meter["gak"], meter["system_title"]))
+    filled = iter((meter["guek"], meter["gak"], meter["guek"], meter["gak"], meter["system_title"]))
     said = {"meter": meter["logical_device_name"]}
     for block in BLOCKS[1:]:
         script = re.sub("…", lambda _: next(filled), block).replace("METER", said["meter"])

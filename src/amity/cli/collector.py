@@ -17,7 +17,6 @@ from amity.headend.collectors.ports import Admission, KnownCollector
 from amity.kernel.errors import ConfigurationError
 from amity.kernel.time import isoformat
 from amity.runtime.databases import head_end_of, open_ot_database
-from amity.runtime.folder import Folder
 from amity.runtime.installation import find_installation
 from amity.runtime.processes.supervisor import until_told_to_stop
 from amity.simulation.network.medium import ways
@@ -69,16 +68,17 @@ def refuse(
 
 
 @collector_app.command()
-def status(directory: Annotated[Path, typer.Option("--dir")], as_json: AsJson = False) -> None:
+def status(configuration: Configuration = None, directory: Directory = None, as_json: AsJson = False) -> None:
     """At the collector: its links, what it holds for the head-end, how much the backhaul is compressed."""
-    path = Folder(directory).collector_status
+    folder = find_installation(configuration, directory).folder
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(folder.collector_status.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        by_systemd = "AMI_ROLES=collector in /etc/default/ami-collector, then sudo systemctl restart ami-collector"
         raise ConfigurationError(
-            f"no collector tells of itself in {directory}",
+            f"no collector tells of itself in {folder.root}",
             answer=str(error),
-            next_step=f"amity serve --roles collector --dir {directory}",
+            next_step=by_systemd if folder.installed else f"amity serve --roles collector --dir {folder.root}",
         ) from error
     if as_json:
         print(json.dumps(document))

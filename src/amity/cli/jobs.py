@@ -96,7 +96,8 @@ def retry(
             _print_job(again(job), as_json=as_json)
             return
         found = selection.find(database.job_book, "Retry")
-        _print_changed(change_all(database.jobs, found, again), len(found), "wait again", as_json=as_json)
+        changed = change_all(database.jobs, found, again)
+        _print_changed(changed, len(found), "wait again", selection, as_json=as_json)
 
 
 @jobs_app.command()
@@ -119,7 +120,8 @@ def discard(
             _print_job(cancel(job), as_json=as_json)
             return
         found = selection.find(database.job_book, "Discard")
-        _print_changed(change_all(database.jobs, found, cancel), len(found), "are discarded", as_json=as_json)
+        changed = change_all(database.jobs, found, cancel)
+        _print_changed(changed, len(found), "are discarded", selection, as_json=as_json)
 
 
 def read_by_job(
@@ -225,11 +227,12 @@ def _print_job(job: Job, rest: Rest | None = None, *, as_json: bool) -> None:
         print(f"{'now':>13}  {_resting(facts)}")
 
 
-def _print_changed(changed: int, found: int, what: str, *, as_json: bool) -> None:
+def _print_changed(changed: int, found: int, what: str, selection: Selection, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"found": found, "changed": changed}))
-    else:
-        print(f"{changed} of {found} jobs {what}" if found else "no such job: nothing to do")
+        return
+    none = "no such job" if selection.states else "no dead letters"
+    print(f"{changed} of {found} jobs {what}" if found else f"{none}: nothing to do")
 
 
 def _print_found(book: JobBook, meter: str, states: frozenset[JobState], limit: int, *, as_json: bool) -> None:

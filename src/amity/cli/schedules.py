@@ -70,11 +70,15 @@ def next_fires(
     if not found:
         raise ConfigurationError(f"no schedule is called {name!r}", next_step="see `amity schedules list`")
     endpoint = _endpoint(meter, configuration, directory) if meter else None
+    fires = sorted((fire for one in found for fire in _fires(one, start, count, endpoint)), key=_when)
     if as_json:
-        print(json.dumps([fire for one in found for fire in _fires(one, start, count, endpoint)]))
+        print(json.dumps(fires))
         return
+    for fire in fires:
+        _print_fire(fire)
     for one in found:
-        _print_fires(one, _fires(one, start, count, endpoint), endpoint)
+        if endpoint is not None and not _selects(one, endpoint):
+            print(f"{one.schedule.name}  {endpoint.meter_id} is not of this schedule")
 
 
 def _endpoint(meter: str, configuration: Path | None, directory: Path | None) -> Endpoint:
@@ -106,14 +110,18 @@ def _fires(calendar: Calendar, start: datetime, count: int, endpoint: Endpoint |
     return fires
 
 
-def _print_fires(calendar: Calendar, fires: list[dict[str, Any]], endpoint: Endpoint | None) -> None:
-    name = calendar.schedule.name
-    if endpoint is not None and not _selects(calendar, endpoint):
-        print(f"{name}  {endpoint.meter_id} is not of this schedule")
+def _when(fire: dict[str, Any]) -> tuple[bool, str]:
+    """By when it begins, else by when the schedule fires (instants in UTC sort as texts); what never begins is last."""
+    begins = fire.get("begin", fire["fire"])
+    return begins is None, begins or fire["fire"]
+
+
+def _print_fire(fire: dict[str, Any]) -> None:
+    """Nothing of a meter that the schedule leaves out."""
+    if fire.get("begin", "") is None:
         return
-    for one in fires:
-        begins = [f"begins {_in_both(one, 'begin', 'begin_local')}"] if endpoint is not None else []
-        print("  ".join([name, _in_both(one, "fire", "local"), *begins]))
+    begins = [f"begins {_in_both(fire, 'begin', 'begin_local')}"] if "begin" in fire else []
+    print("  ".join([fire["schedule"], _in_both(fire, "fire", "local"), *begins]))
 
 
 def _local(calendar: Calendar, at: datetime | None) -> str | None:

@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 from nats.aio.msg import Msg
+from sqlalchemy import Connection, delete, select
 
 from amity.collector.confirmations import Confirmations
 from amity.collector.forwarder import Forwarder
-from amity.collector.ports import Disk, PushStore
+from amity.collector.ports import Disk, HeldPush, PushStore
 from amity.domain.collection import Outcome
 from amity.domain.jobs import Bundle, Lease
 from amity.headend.collectors.ports import ForwardedPushes
@@ -38,11 +39,15 @@ from amity.simulation.campaign.running import Choice, failure_lines, run_campaig
 from amity.simulation.campaign.settings import settings_of
 from amity.simulation.campaign.telling import Verdict, tell
 from amity.simulation.campaign.witness import Invariant
+from amity.storage.collector.pushes import SqlPushStore
+from amity.storage.collector.tables import held_push
 from amity.storage.ot.counters import SqlCounters
 from amity.storage.ot.database import OtDatabase
 
 SEEDS = (301, 304, 319)
 """Small worlds: without a collector, with two, and with one node alone."""
+SMALL_STORE = 14
+"""A world whose collector has a store for a few pushes, and drops some."""
 FOUND_WITHIN = 6
 """So many seeds a planted bug may take, from the one that is named with it."""
 
@@ -70,6 +75,8 @@ NOT_IN_EVERY_WORLD = (
     Invariant.PUSHES_ARRIVE,
     Invariant.ALARMS_ONCE,
     Invariant.ALARMS_SOON,
+    Invariant.ALARMS_FIRST,
+    Invariant.ROOM,
     Invariant.COUNTERS_RISE,
 )
 
@@ -401,11 +408,11 @@ PLANTED = {
     ForwardedPushesAreNotRemembered: (Invariant.PUSHES_ONCE, 11),
     FencesAreNotCompared: (Invariant.FENCED, 26),
     LostLeasesBringReadings: (Invariant.NOTHING_OF_LOST_LEASES, 26),
-    MarksMoveBeforeTheJobs: (Invariant.FIRES, 9),
+    MarksMoveBeforeTheJobs: (Invariant.FIRES, 10),
     WorkersForgetNothing: (Invariant.MEMORY, 1),
-    CollectorsSendAlarmsAfterBulk: (Invariant.ALARMS_FIRST, 1),
+    CollectorsSendAlarmsAfterBulk: (Invariant.ALARMS_FIRST, 12),
     TheOutboxKnowsNoAlarms: (Invariant.ALARMS_FIRST, 1),
-    IngestAcknowledgesBeforeItsCommit: (Invariant.WHOLE, 1),
+    IngestAcknowledgesBeforeItsCommit: (Invariant.ALARMS_ONCE, 7),
 }
 
 
@@ -425,6 +432,18 @@ def test_clocks_that_are_moved_by_whoever_reads_are_found(workshop: Workshop, mo
     monkeypatch.setattr(field, "read_fleet_document", reading_alone)
     verdict = tell(settings_of(301), workshop)
     assert {violation.invariant for violation in verdict.violations} == {Invariant.CLOCKS}
+
+
+def test_stores_that_drop_what_came_last_are_found(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def newest_first(_store: SqlPushStore, connection: Connection, count: Any, _needed: int) -> None:
+        newest = connection.execute(select(held_push).order_by(held_push.c.sequence.desc()).limit(1)).mappings().one()
+        connection.execute(delete(held_push).where(held_push.c.sequence == newest["sequence"]))
+        count.remove([HeldPush(0, newest["at"], newest["peer"], newest["urgent"], newest["frame"])])
+        count.dropped += 1
+
+    monkeypatch.setattr(SqlPushStore, "_make_room", newest_first)
+    verdict = tell(settings_of(SMALL_STORE), workshop)
+    assert Invariant.ROOM in {violation.invariant for violation in verdict.violations}
 
 
 @pytest.mark.slow

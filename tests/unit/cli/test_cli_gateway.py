@@ -18,7 +18,7 @@ from amity.cli.main import app
 from amity.devices.profiles import Framing, SignOn
 from amity.devices.settings import Authentication
 from amity.headend.ports import Endpoint, MeterSecrets
-from amity.headend.routes import HdlcLink, Host, Route, SerialLine
+from amity.headend.routes import HdlcLink, Host, Route, SerialLine, WrapperLink
 from amity.kernel.errors import ConfigurationError, TransportError
 from amity.messaging.codec import ProtobufCodec
 from amity.runtime.system import SystemClock
@@ -252,6 +252,39 @@ def test_hdlc_over_tcp(configuration: Path):
     add = ("meter", "add", "M1", "127.0.0.1:4059", "--level", "none", "--hdlc", "--config", str(configuration))
     assert run(*add).exit_code == 0
     assert known(configuration).route == Route(HdlcLink(Host("127.0.0.1", 4059)))
+
+
+PROBED = [
+    ({"auth": Authentication.HLS_GMAC}, "High Level Authentication"),
+    ({"auth": Authentication.HLS_GMAC, "suite": 2}, "Security Suite 2"),
+    ({"auth": Authentication.LLS}, "low"),
+    ({"auth": Authentication.NONE}, "none"),
+]
+
+
+@pytest.mark.parametrize(("settings", "level"), PROBED)
+def test_the_line_that_probe_prints_makes_the_meter_known_as_it_was_opened(
+    configuration: Path, settings: dict[str, Any], level: str
+):
+    edit(configuration, 'authentication_level: "High Level Authentication"', "authentication_level: hls-sha256")
+    edit(configuration, "attempts: 1", "attempts: 2")  # the first one hears which counter the meter expects after probe
+    with simulated(**settings) as (entry,):
+        given = ["--password", entry["password"]] if level == "low" else []
+        given += ["--key", entry["guek"], "--auth-key", entry["gak"]] if entry["auth"] == "hls-gmac" else []
+        probe = ("meter", "probe", f"127.0.0.1:{entry['port']}", *given, "--pause", "0", "--timeout", "1")
+        found = json.loads(run(*probe, "--show-secrets", "--json").stdout)
+        assert f"--level {shlex.quote(level)}" in found["add_command"]
+        assert run(*shlex.split(found["add_command"])[1:], "--config", str(configuration)).exit_code == 0
+        told = json.loads(ping(configuration, entry["logical_device_name"], "--json").stdout)
+        (line,) = (one for one in run(*probe).stdout.splitlines() if one.startswith("amity meter add "))
+    assert told["outcome"] in {"complete", "partial"}, told["detail"]
+    assert not any(secret in line for secret in given[1::2])
+
+
+def test_a_meter_is_put_into_a_cell(configuration: Path):
+    where = ("127.0.0.1:4059", "--level", "none", "--cell", "T7")
+    assert run("meter", "add", "M1", *where, "--config", str(configuration)).exit_code == 0
+    assert known(configuration).route == Route(WrapperLink(Host("127.0.0.1", 4059)), cell="T7")
 
 
 # ------------------------------------------------------------------ the four messages (seed 003, section C)

@@ -132,7 +132,7 @@ def test_many_jobs_are_changed_by_a_program_only_with_its_word(folder: Path, dat
     done = json.loads(amity("jobs", "retry", "--all", "--yes", "--json", "--dir", folder))
     assert done == {"found": 2, "changed": 2}
     assert json.loads(amity("jobs", "retry", "--all", "--yes", "--json", "--dir", folder)) == {"found": 0, "changed": 0}
-    assert amity("jobs", "retry", "--all", "--dir", folder) == "no such job: nothing to do\n"
+    assert amity("jobs", "retry", "--all", "--dir", folder) == "no dead letters: nothing to do\n"
 
 
 def test_what_waits_is_discarded_only_when_that_is_said(folder: Path, database: OtDatabase) -> None:
@@ -251,6 +251,18 @@ def test_a_meter_begins_only_in_schedules_that_select_it(folder: Path) -> None:
     ]  # fmt: skip
     with pytest.raises(ConfigurationError, match="no meter is called 'M9'"):
         amity("schedules", "next", "--meter", "M9", "--dir", folder)
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("more", [(), ("--meter", "M1")])
+def test_what_comes_next_stands_first_whatever_its_schedule(folder: Path, more: tuple[str, ...]) -> None:
+    schedules(folder, SCHEDULE, SCHEDULE.replace('"night"', '"utc"').replace("Europe/Berlin", "UTC"))
+    asked = ("schedules", "next", "--after", "2026-03-28T12:00:00Z", "--count", 3, "--dir", folder, *more)
+    fires = json.loads(amity(*asked, "--json"))
+    times = [one.get("begin", one["fire"]) for one in fires]
+    assert times == sorted(times)
+    assert {one["schedule"] for one in fires[:2]} == {"night", "utc"}
+    assert [line.split()[0] for line in amity(*asked).splitlines()] == [one["schedule"] for one in fires]
 
 
 @pytest.mark.usefixtures("database")

@@ -1,6 +1,6 @@
 """`amity meter add`: a meter, or a whole fleet from a file, made known to the head-end."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -35,9 +35,13 @@ class WayOptions:
     physical: Annotated[int | None, typer.Option(min=1, help="Lower HDLC address (physical device).")] = None
     baud: Annotated[int, typer.Option(min=0, help="Speed of the serial line; 0: as in serial_ports.")] = 0
     sign_on: Annotated[SignOn, typer.Option(help="How the serial line becomes HDLC.")] = SignOn.NONE
+    cell: Annotated[str, typer.Option(help="What it shares its medium with others in; see [throttle.cell].")] = ""
 
     def route(self, where: str, settings: HeadendSettings) -> Route:
         """The way to a meter; raise ConfigurationError for a place that is none."""
+        return replace(self._way(where, settings), cell=self.cell)
+
+    def _way(self, where: str, settings: HeadendSettings) -> Route:
         if self.calls_in:
             caller = CallsIn(where)
             return Route(HdlcLink(caller, self.physical) if self.hdlc else WrapperLink(caller))

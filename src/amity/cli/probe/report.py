@@ -1,4 +1,4 @@
-"""What the connection doctor found, for people and for programs, and the `amity read` command that works."""
+"""What the connection doctor found, for people and for programs, and the commands that work: to read, to add."""
 
 import shlex
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from amity.devices.doctor import CounterChoice, Finding, Link, Opened
 from amity.devices.profiles import CLOCK_OBIS, Framing, SignOn
 from amity.devices.settings import Authentication, Ciphering, Protection
 from amity.kernel.obis import Obis
+from amity.runtime.fleet.authentication_level import word_for
 
 _MATCHES_SHOWN = 3
 _ANY_MODEL = "generic"
@@ -54,6 +55,39 @@ def listing_command(finding: Finding, asked: Asked) -> str | None:
     return _typed(["amity", "meter", "objects", *_reaching(opened, asked)])
 
 
+def adding_command(finding: Finding, asked: Asked) -> str | None:
+    """The `amity meter add` command that has the head-end speak to the meter as it was opened.
+
+    None where that command has no words for it: a fleet document has.
+    """
+    opened = finding.opened
+    if opened is None or not _can_be_added(opened, asked):
+        return None
+    way, link, facts = opened.way, opened.link, opened.facts
+    level = word_for(way.authentication, way.ciphering, way.protection, way.suite)
+    if level is None:
+        return None
+    over_tcp = link.framing is Framing.HDLC and not asked.meter.startswith("/dev/")
+    words = ["amity", "meter", "add", facts.name or "METER", asked.meter, *(["--hdlc"] if over_tcp else [])]
+    words += ["--client", str(link.client), "--server", str(link.server), *_of_the_line(link), "--level", level]
+    words += ["--profile", finding.profile.key]
+    if way.needs and facts.server_title:
+        words += ["--system-title", facts.server_title.hex()]
+    return _typed([*words, *_secrets(opened, asked)])
+
+
+def _can_be_added(opened: Opened, asked: Asked) -> bool:
+    legacy = opened.way.authentication.broken or opened.way.authentication is Authentication.HLS2
+    plain = not words_of(asked.way) and not opened.link.address_octets
+    return plain and not legacy and not opened.uses_signature
+
+
+def _of_the_line(link: Link) -> list[str]:
+    words = ["--physical", str(link.physical)] if link.physical is not None else []
+    words += ["--baud", str(link.baud)] if link.baud is not None else []
+    return words + (["--sign-on", link.sign_on.value] if link.sign_on is not SignOn.NONE else [])
+
+
 def _typed(words: list[str]) -> str:
     """As a shell takes it, also where a secret is only named: unquoted, `<key>` would be a file to read from."""
     return " ".join(map(shlex.quote, words))
@@ -74,23 +108,14 @@ def _addresses(link: Link) -> list[str]:
     words = ["--client", str(link.client), "--server", str(link.server)]
     if link.framing is Framing.HDLC and link.baud is None:
         words += ["--framing", link.framing.value]
-    if link.physical is not None:
-        words += ["--physical", str(link.physical)]
     if link.address_octets:
         words += ["--address-octets", str(link.address_octets)]
-    if link.baud is not None:
-        words += ["--baud", str(link.baud)]
-    if link.sign_on is not SignOn.NONE:
-        words += ["--sign-on", link.sign_on.value]
-    return words
+    return words + _of_the_line(link)
 
 
 def _association(opened: Opened, asked: Asked) -> list[str]:
     way, typed = opened.way, asked.secrets
-    words = ["--auth", way.authentication.value]
-    for option, secret in _secrets_used(opened, typed):
-        if secret is not None:
-            words += [option, secret if asked.shown else f"<{option.removeprefix('--')}>"]
+    words = ["--auth", way.authentication.value, *_secrets(opened, asked)]
     if way.authentication is not Authentication.NONE:  # said also where it is none: keys may be in the environment
         words += ["--ciphering", way.ciphering.value]
     if way.ciphering is not Ciphering.NONE and way.protection is not _USUAL_PROTECTION:
@@ -101,6 +126,14 @@ def _association(opened: Opened, asked: Asked) -> list[str]:
     words += ["--allow-broken-digest"] if way.authentication.broken else []
     words += ["--bare-acceptance"] if typed.bare_acceptance and way.ciphering is not Ciphering.NONE else []
     return words + (_titles(opened, typed) if way.needs else [])
+
+
+def _secrets(opened: Opened, asked: Asked) -> list[str]:
+    words = []
+    for option, secret in _secrets_used(opened, asked.secrets):
+        if secret is not None:
+            words += [option, secret if asked.shown else f"<{option.removeprefix('--')}>"]
+    return words
 
 
 def _titles(opened: Opened, typed: SecretOptions) -> list[str]:
@@ -137,7 +170,8 @@ def lines(finding: Finding, asked: Asked) -> list[str]:
     said += [f"quirk     {quirk}: see docs/dlms/quirks/{quirk}.md" for quirk in finding.profile.quirks]
     said += [f"missing   {sentence}" for sentence in finding.advice]
     if (reading := command(finding, asked)) is not None:
-        said += [*_of_secrets(reading), "", *filter(None, [listing_command(finding, asked)]), reading]
+        beside = filter(None, [adding_command(finding, asked), listing_command(finding, asked)])
+        said += [*_of_secrets(reading), "", *beside, reading]
     return said
 
 
@@ -188,6 +222,7 @@ def to_json(finding: Finding, asked: Asked, told: list[tuple[str, str]]) -> dict
         "missing": list(finding.advice),
         "attempts": finding.attempts,
         "command": command(finding, asked),
+        "add_command": adding_command(finding, asked),
         "objects_command": listing_command(finding, asked),
     }
 

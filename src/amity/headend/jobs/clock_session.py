@@ -10,6 +10,7 @@ from amity.devices.profiles import DeviceProfile
 from amity.headend.conversation import read_clock_offset
 from amity.headend.jobs.clock_policy import ClockAction, ClockBands, decide
 from amity.kernel.errors import AmityError
+from amity.kernel.time import isoformat
 
 
 class ClockMove(NamedTuple):
@@ -22,8 +23,19 @@ class ClockMove(NamedTuple):
 
     def __str__(self) -> str:
         """As the job's history tells it."""
-        before, after = (f"{ahead.total_seconds():+.0f} s" for ahead in (self.ahead_before, self.ahead_after))
-        return f"the clock was {before} from ours: {self.action}, now {after}"
+        return f"the clock was {_told(self.ahead_before)} from ours: {self._done}"
+
+    @property
+    def _done(self) -> str:
+        if self.action is ClockAction.NONE:
+            return "left"
+        if self.again_at is not None:
+            return f"{self.action}, not before {isoformat(self.again_at)}"
+        return f"{self.action}, now {_told(self.ahead_after)}"
+
+
+def _told(ahead: timedelta) -> str:
+    return f"{round(ahead.total_seconds()):+d} s"
 
 
 class ClockStep:

@@ -265,12 +265,13 @@ def _with_clock(result: SessionResult, clock: ClockStep, endpoint: Endpoint, all
         failure = failure_of(error, passing=worth_retrying(error))
         needs_another = endpoint.management is None and denied(error)
         return _refusing(result, jobs, _without_management(endpoint, failure) if needs_another else failure)
-    if moved is None or moved.action is ClockAction.NONE:
+    if moved is None:
         return result
     if moved.action is ClockAction.ALARM:
         return _refusing(result, jobs, _alarm(moved.ahead_before))
+    result = replace(result, remarks={**result.remarks, **{job.job_id: str(moved) for job in jobs}})
     if moved.again_at is None:
-        return replace(result, remarks={**result.remarks, **{job.job_id: str(moved) for job in jobs}})
+        return result
     setting = [job for job in jobs if job.kind is JobKind.CLOCK_SET]
     if setting:
         waits = Failure("too near the end of an interval", "nothing: it is tried again", True, moved.again_at)

@@ -54,3 +54,14 @@ def level_of(text: str) -> Level:
     likely = difflib.get_close_matches(text, ALLOWED, n=1)
     hint = f"; did you mean {likely[0]!r}?" if likely else ""
     raise ValueError(f"{text!r} is no authentication level; allowed: {', '.join(ALLOWED)}{hint}")
+
+
+def word_for(authentication: Authentication, ciphering: Ciphering, protection: Protection, suite: int) -> str | None:
+    """The word whose level is such an association, None where none is."""
+    ciphered = ciphering is not Ciphering.NONE
+    wanted = (authentication, ciphering, protection if ciphered else Protection.NONE)
+    for word in ALLOWED:
+        level = level_of(word)
+        if level[1:4] == wanted and level.suite in {None, suite}:
+            return word
+    return None

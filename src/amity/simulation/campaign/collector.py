@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 RELAY_PORT: Final = 4070
 PEER_RULES: Final = PeerRules(ping_every_s=30.0)
-_STORE_OCTETS: Final = 8 << 20
 _DIAL_TIMEOUT_S: Final = 30.0
 _STARTS_AGAIN_S: Final = 5.0
 _LOSS_OF_DATAGRAMS: Final = 0.01
@@ -45,7 +44,7 @@ _LOSS_OF_DATAGRAMS: Final = 0.01
 class Station:
     """What a collector is from one life to the next: its name, host and disk, the nodes that it knows, its links.
 
-    `wan` and `nan` are presets: how it reaches the nodes, and the meters around it.
+    `wan` and `nan` are presets: how it reaches the nodes, and the meters around it. Its store has `store_octets`.
     """
 
     name: str
@@ -55,6 +54,7 @@ class Station:
     nodes: tuple[str, ...]
     wan: str
     nan: str
+    store_octets: int
 
     @property
     def loses_datagrams(self) -> bool:
@@ -63,11 +63,11 @@ class Station:
 
     def store(self, workshop: Workshop) -> SqlPushStore:
         """Its pushes on its disk as the judge sees them."""
-        return SqlPushStore(workshop.engine(self.zone), _STORE_OCTETS)
+        return SqlPushStore(workshop.engine(self.zone), self.store_octets)
 
     def watched_store(self, workshop: Workshop, machine: Machine, evidence: PushEvidence) -> SqlPushStore:
         """The same, and `evidence` is told what it commits."""
-        return WatchedPushStore(workshop.engine(self.zone, machine, self.disk), _STORE_OCTETS, self.name, evidence)
+        return WatchedPushStore(workshop.engine(self.zone, machine, self.disk), self.store_octets, self.name, evidence)
 
 
 class CollectorNode:

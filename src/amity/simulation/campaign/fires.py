@@ -1,4 +1,4 @@
-"""What the schedulers hand out, seen from outside: the mark that moves over the fleet, and the jobs that stand for it."""
+"""What the schedulers hand out, seen from outside: the mark that moves over the fleet, and the jobs behind it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -53,9 +53,9 @@ class Fires:
             self._done_by[request.key].add(job_id)
 
     def judge(self, calendar: Calendar, meters: Sequence[str], jobs: frozenset[str], due: datetime | None) -> None:
-        """Every meter that a mark has passed has one job of each kind among `jobs`; the fire that was due was handed out.
+        """Every meter that a mark has passed has one job of each kind among `jobs`, which may have waited already.
 
-        A job that waited already may be that of this fire too.
+        The fire that was due has been handed out, or a later one.
         """
         for fire, pages in self._pages.items():
             for meter_id in meters:

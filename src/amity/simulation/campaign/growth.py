@@ -49,9 +49,7 @@ async def looks_before_fires(world: World) -> Sequence[Look]:
 
 def judge_growth(world: World, looks: Sequence[Look]) -> None:
     """No container that is larger than the fleet grows with the sessions from each look to the next."""
-    steps = [
-        (earlier, later) for earlier, later in pairwise(looks) if _associations(earlier, later) >= _SESSIONS_MIN
-    ]
+    steps = [(earlier, later) for earlier, later in pairwise(looks) if _associations(earlier, later) >= _SESSIONS_MIN]
     if len(steps) < _STEPS_MIN:
         return
     world.witness.checked(Invariant.MEMORY)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from amity.collector.ports import HeldPush
+from amity.collector.ports import HeldPush, StoreFullError
 from amity.collector.push_intake import PushIntake
 from amity.domain.collection import Delivery, Outcome
 from amity.headend.collectors.ports import ForwardedPushes
@@ -22,10 +22,13 @@ from amity.protocols.wrapper.frame import Frame
 from amity.simulation.campaign.machine import Machine
 from amity.simulation.campaign.moments import Moments
 from amity.simulation.campaign.overtaking import Overtaking
+from amity.simulation.campaign.shelves import Shelves
 from amity.simulation.campaign.wire import apdus_in
 from amity.simulation.campaign.witness import Invariant, Witness
 from amity.simulation.happenings import Happening
 from amity.storage.collector.pushes import SqlPushStore
+
+_ALL: Final = 1_000_000
 
 
 @dataclass(eq=False)
@@ -57,6 +60,7 @@ class PushEvidence:
 
     def __init__(self, witness: Witness) -> None:
         self.overtaking = Overtaking(witness)
+        self.shelves = Shelves(witness)
         self._witness = witness
         self._taken: set[str] = set()
         self._takings = Moments()
@@ -65,15 +69,33 @@ class PushEvidence:
         self.meters: dict[str, MeterPushes] = defaultdict(lambda: MeterPushes(witness.now_s))
         self.kept: defaultdict[str, Counter[bytes]] = defaultdict(Counter)
         """What collectors had on their disks, by the host that it came from."""
+        self.dropped: set[bytes] = set()
+        """What found no room in a collector's store, or made some."""
         self.stored_s: dict[bytes, float] = {}
         """When the MDM side first had each push on its disk."""
 
     def kept_by_collector(self, name: str, pushes: Sequence[HeldPush]) -> None:
         """A collector's disk has these."""
         self.overtaking.kept(name, pushes)
+        self.shelves.put(name, pushes)
         for push in pushes:
             self._collector_of[push.number.to_bytes(PUSH_ID_OCTETS, "big").hex()] = name
             self.kept[push.peer].update(apdus_in(push.frame))
+
+    def gone_from_collector(self, name: str, numbers: Collection[int]) -> None:
+        """A collector's disk has these no more: the head-end has them."""
+        self.overtaking.gone(name, numbers)
+        self.shelves.gone(name, numbers)
+
+    def dropped_by_collector(self, name: str, left: Collection[int], counted: int) -> None:
+        """A collector's store made room, and has these left."""
+        going = self.shelves.dropped(name, left, counted)
+        self.overtaking.gone(name, [push.number for push in going])
+        self.without_room(going)
+
+    def without_room(self, pushes: Sequence[HeldPush]) -> None:
+        """A collector's store has no room for these."""
+        self.dropped.update(apdu for push in pushes for apdu in apdus_in(push.frame))
 
     def promised_by_collector(self, apdu: bytes) -> None:
         """A collector says to whoever brought a push that it is on its disk: is it?"""
@@ -134,13 +156,21 @@ class WatchedPushStore(SqlPushStore):
 
     def put(self, pushes: Sequence[HeldPush]) -> None:
         """As the other."""
-        super().put(pushes)
+        try:
+            super().put(pushes)
+        except StoreFullError:
+            self._evidence.without_room(pushes)
+            raise
         self._evidence.kept_by_collector(self._name, pushes)
+        dropped = self.held().dropped
+        if not self._evidence.shelves.has_room(self._name, dropped):
+            left = [one.number for urgent in (True, False) for one in self.oldest(_ALL, urgent=urgent, without=())]
+            self._evidence.dropped_by_collector(self._name, frozenset(left), dropped)
 
     def delete(self, numbers: Collection[int]) -> None:
         """As the other."""
         super().delete(numbers)
-        self._evidence.overtaking.gone(self._name, numbers)
+        self._evidence.gone_from_collector(self._name, numbers)
 
 
 class WatchedTaking:

@@ -71,7 +71,8 @@ def _judge_kept(world: World, one: FieldMeter, pushes: MeterPushes, times: Count
     """One that is confirmed, and said again under another counter before its meter heard so, is the same push."""
     if not one.site.way.collector or not _is_believed(world, one):
         return
-    kept = [apdu for apdu in world.evidence.kept[one.host] if apdu in pushes.said]
+    dropped = world.evidence.dropped
+    kept = [apdu for apdu in world.evidence.kept[one.host] if apdu in pushes.said and apdu not in dropped]
     arrived = {pushes.tells_of.get(apdu) for apdu in times} if one.site.way.confirmed else ()
     lost = [apdu for apdu in kept if not times[apdu] and pushes.tells_of[apdu] not in arrived]
     world.witness.checked(Invariant.PUSHES_ARRIVE, len(kept))
@@ -91,7 +92,7 @@ def _judge_alarms(world: World, one: FieldMeter, pushes: MeterPushes) -> None:
         return
     from_s = (world.settings.span + ALARMS_SOON_FROM).total_seconds()
     for apdu, said_s in pushes.alarms.items():
-        if said_s < from_s:
+        if said_s < from_s or apdu in world.evidence.dropped:
             continue
         world.witness.checked(Invariant.ALARMS_SOON)
         took_s = world.evidence.stored_s.get(apdu, float("inf")) - said_s

@@ -19,11 +19,16 @@ THOUSANDS_EVERY: Final = 50
 """The world of every so-maniest seed has more than two thousand meters; …"""
 DOZENS_EVERY: Final = 10
 """… that of every so-maniest, counted from half of it on, has some dozens; all others have three to eight."""
+SMALL_STORES_EVERY: Final = 7
+"""In the world of every so-maniest, unless it has dozens of meters, the collectors' stores hold but a few pushes."""
 ALARMS_SOON_FROM: Final = timedelta(minutes=5)
 """So long after the last fault what waited has gone, and alarms are to be quick."""
 _FAULTY: Final = 0.45
 _FIRST_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _MANY: Final = 1_000
+_ENOUGH: Final = 8 << 20
+_FEW_PUSHES: Final = (500, 1_000)
+"""Octets on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class WorldSettings:
     span: timedelta
     concurrency: int = 8
     collectors: int = 0
+    store_octets: int = _ENOUGH
     behind: float = 0.5
     calling: float = 0.15
     handing_on: float = 0.15
@@ -82,11 +88,18 @@ def settings_of(seed: int, *, meters: int | None = None, hours: float | None = N
         span=timedelta(hours=hours or (0.5 if is_large else drawn_hours)),
         concurrency=8 if number <= 2 * DOZENS_EVERY else 64,
         collectors=4 if is_large else chance.choice((0, 0, 1, 1, 2)),
+        store_octets=_store_of(seed, number),
         pushing=0.2 if is_large else 0.6,
         faults=chance.randrange(3, 14),
         meter_faults={kind: 0.02 if is_large else 0.1 for kind in (*kinds, rare) if chance.random() < _FAULTY},
         fires_to_settle=2 if is_large else 3,
     )
+
+
+def _store_of(seed: int, meters: int) -> int:
+    if seed % SMALL_STORES_EVERY or meters > DOZENS_EVERY:
+        return _ENOUGH
+    return Random(stream(seed, "store")).randrange(*_FEW_PUSHES)
 
 
 def _meters_of(seed: int, chance: Random) -> int:

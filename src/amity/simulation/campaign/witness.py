@@ -30,6 +30,7 @@ class Invariant(StrEnum):
     ALARMS_SOON = "an alarm arrives within seconds"
     PUSHES_ONCE = "a push is taken once"
     PUSHES_ARRIVE = "a push that was kept or confirmed arrives"
+    ROOM = "a full store drops its oldest bulk and counts it"
     NO_REPLAY = "a replayed session is given nothing"
     MEMORY = "memory is bounded"
     NO_SUDDEN_END = "no process ends by itself"

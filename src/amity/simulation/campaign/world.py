@@ -122,7 +122,8 @@ class World:
         chance = Random(stream(self.settings.seed, "station", number))
         wan, nan = _WIDE if self.settings.meters > _MANY else (chance.choice(_WANS), chance.choice(_NANS))
         host = f"{_COLLECTOR_HOSTS}{number + 1}"
-        return Station(f"DC{number + 1}", host, COLLECTORS[number], DiskState(), self.node_hosts, wan, nan)
+        zone, octets = COLLECTORS[number], self.settings.store_octets
+        return Station(f"DC{number + 1}", host, zone, DiskState(), self.node_hosts, wan, nan, octets)
 
     def _enrol(self) -> None:
         """Meters and collectors are known and accepted."""

@@ -21,7 +21,7 @@ from amity.headend.jobs.worker import Worker
 from amity.headend.plan import ReadingRules
 from amity.headend.ports import MeterSecrets
 from amity.kernel.backoff import Backoff
-from amity.kernel.time import epoch_s
+from amity.kernel.time import epoch_s, isoformat
 from amity.protocols.wrapper.frame import Reader
 from amity.simulation.campaign.wire import counted
 from amity.simulation.faults import FaultKind
@@ -213,8 +213,12 @@ async def test_a_check_at_the_end_of_an_interval_leaves_the_move_to_a_job_after_
     await drain(bench, bands=FINE)
     offsets = {one.meter_id: one.clock_offset_s for one in bench.deliveries()}
     jobs = bench.database.job_book.find(JobQuery())
-    assert {job.state for job in jobs if job.kind is JobKind.CLOCK_CHECK} == {JobState.DONE}
+    checks = [job for job in jobs if job.kind is JobKind.CLOCK_CHECK]
+    assert {job.state for job in checks} == {JobState.DONE}
+    assert all(f"the clock was {offsets[job.meter_id]:+d} s from ours: " in job.told for job in checks)
     moves = [job for job in jobs if job.kind is JobKind.CLOCK_SET]
+    later = {job.meter_id: f", not before {isoformat(job.not_before)}" for job in moves}
+    assert all(job.told.endswith(later.get(job.meter_id, ": left")) for job in checks), [job.told for job in checks]
     assert {job.meter_id for job in moves} == {meter for meter, ahead_s in offsets.items() if abs(ahead_s) > 1}
     assert all(f"{offsets[job.meter_id]:+d} s from ours" in job.reason for job in moves)
     assert all(job.not_before >= NOW.replace(minute=30, second=30) for job in moves)
@@ -262,6 +266,9 @@ async def test_a_clock_is_set_or_shifted_by_the_management_client_and_then_shows
     checks = bench.database.job_book.find(JobQuery())
     assert {job.state for job in checks} == {JobState.DONE}
     assert {job.meter_id for job in checks if "now +0 s" in job.told} == off
+    left = [job for job in checks if "now" not in job.told]
+    assert {job.meter_id for job in left} == set(before), "those that were right, and all of them the second time"
+    assert {job.told for job in left} <= {f"the clock was {ahead_s:+d} s from ours: left" for ahead_s in (-1, 0, 1)}
     sessions = bench.connector.sessions
     assert {meter: sessions[meter] for meter in off} == dict.fromkeys(off, 3), "read, moved, read again"
     assert {sessions[meter] for meter in before.keys() - off} == {2}, "a clock that is right needs no second one"
