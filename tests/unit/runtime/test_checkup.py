@@ -144,12 +144,16 @@ def test_a_port_is_free_ours_or_somebody_elses(tmp_path: Path, monkeypatch: pyte
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
         door, folder = Door("x", "127.0.0.1", port), Folder(tmp_path)
-        monkeypatch.setattr(ports, "holder_of", lambda _port: None)
+        monkeypatch.setattr(ports, "holders_of", lambda _port: [])
         assert check_door(door, folder).found == "in use; by whom only root can see"
         monkeypatch.undo()
         stranger = check_door(door, folder)
         assert (stranger.state, stranger.name) == (State.FAIL, f"x ({port})")
         assert "of another installation" not in stranger.found
+        both = [ports.Holder("another's, at another address", frozenset()), ports.Holder("ours", frozenset([tmp_path]))]
+        monkeypatch.setattr(ports, "holders_of", lambda _port: both)
+        assert check_door(door, folder).found == "in use by ours"
+        monkeypatch.undo()
         with (tmp_path / "ot.sqlite").open("w"):  # as a role of this installation has something of it open
             assert check_door(door, folder).state is State.OK
     assert check_door(door, folder).found.startswith("free")

@@ -91,11 +91,13 @@ def check_door(door: Door, folder: Folder) -> Check:
 
 
 def _held(name: str, port: int, folder: Folder) -> Check:
-    holder = holder_of(port)
-    if holder is None:
+    holders = holders_of(port)
+    if not holders:
         return Check(name, State.OK, "in use; by whom only root can see", f"sudo ss -ltnp 'sport = :{port}'")
-    if holder.belongs_to(folder):
-        return Check(name, State.OK, f"in use by {holder.command}")
+    for holder in holders:  # another one may have the port at another address
+        if holder.belongs_to(folder):
+            return Check(name, State.OK, f"in use by {holder.command}")
+    holder = holders[0]
     step = f"end that program, or choose another port in {_settings_file(folder)}"
     return Check(name, State.FAIL, f"in use by {holder.command}, which is not of this installation", step)
 
@@ -104,17 +106,17 @@ def _settings_file(folder: Folder) -> str:
     return "dlms_config.yaml" if folder.installed else folder.settings.name
 
 
-def holder_of(port: int) -> Holder | None:
-    """The process that listens on a TCP port; None where it is not ours to see."""
-    sockets = set(_listening_sockets(port))
+def holders_of(port: int) -> list[Holder]:
+    """The processes that listen on a TCP port, at whatever address; none where they are not ours to see."""
+    sockets, holders = set(_listening_sockets(port)), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             opened = set(_open_files(process))
             if sockets & opened:
-                return _holder(process, opened)
+                holders.append(_holder(process, opened))
         except OSError:  # not ours, or gone meanwhile
             continue
-    return None
+    return holders
 
 
 def _open_files(process: Path) -> Iterator[str]:
