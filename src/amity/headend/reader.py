@@ -102,10 +102,10 @@ class MeterReader:
         It is of one association, or of two where the step is left to the meter's management client.
         """
         clock = self._surroundings.clock
-        began = clock.now()
-        records = [SessionRecord(self.endpoint, clock)]
+        began, client = clock.now(), self._first_client(step)
+        records = [SessionRecord(client.endpoint, clock)]
         try:
-            collected = await self._collect(records, progress, mapping, wanted, step)
+            collected = await self._collect(client, records, progress, mapping, wanted, step)
         except AmityError as error:
             collected = self._failed(await self._learned_from(error), attempt)
         except Exception as error:  # noqa: BLE001 - a defect that one meter brings to light must not stop the others
@@ -123,14 +123,19 @@ class MeterReader:
         unsolicited = tuple(chain.from_iterable(record.unsolicited for record in records))
         return replace(collected, delivery=identified(delivery), unsolicited=unsolicited, heard=heard)
 
+    def _first_client(self, step: Step | None) -> Client:
+        """The reading one, unless all that is left to do takes the other."""
+        return self._managing if step is not None and step.unfinished and self._managing is not None else self._reading
+
     async def _collect(
-        self, records: list[SessionRecord], progress: Progress, mapping: Mapping, wanted: Wanted, step: Step | None
-    ) -> Collected:
+        self, client: Client, records: list[SessionRecord], progress: Progress, mapping: Mapping, wanted: Wanted,
+        step: Step | None,
+    ) -> Collected:  # fmt: skip
         surroundings, (record,) = self._surroundings, records
         profile = surroundings.profile_of(self.endpoint.profile)
-        settings = self._reading.settings(profile)
+        settings = client.settings(profile)
         plan = make_plan(profile, progress, surroundings.clock.now(), surroundings.reading, wanted)
-        memory = self._memory(self._reading)
+        memory = self._memory(client)
         readout = await read_once(
             profile, plan, record, settings=settings, memory=memory, surroundings=surroundings, step=step
         )

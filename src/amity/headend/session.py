@@ -189,7 +189,7 @@ class Step(Protocol):
 
     @property
     def unfinished(self) -> bool:
-        """True when what it came to takes a client that may change something."""
+        """True when what it came to, or what it begins with, takes a client that may change something."""
         ...
 
     def talk(self, session: Session, *, may_change: bool) -> Conversation[None]:

@@ -42,16 +42,19 @@ class ClockStep:
     """Implements `headend.session.Step`; afterwards `moved` says how it went, or `error` what ended it.
 
     Neither is there when the session ended before it came to the clock. In the second association it is judged anew:
-    time has passed since, and an interval may be about to end.
+    time has passed since, and an interval may be about to end. One that is `unfinished` from the start was judged in an
+    earlier session.
     """
 
-    def __init__(self, profile: DeviceProfile, bands: ClockBands, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, profile: DeviceProfile, bands: ClockBands, now: Callable[[], datetime], *, unfinished: bool = False
+    ) -> None:
         self._profile = profile
         self._bands = bands
         self._now = now
         self.moved: ClockMove | None = None
         self.error: AmityError | None = None
-        self.unfinished = False
+        self.unfinished = unfinished
 
     @property
     def period(self) -> timedelta:
@@ -63,6 +66,7 @@ class ClockStep:
         before = yield from self._ahead(session)
         at = self._now()
         decision = decide(before, at, self.period, self._bands)
+        self.unfinished = False
         if decision.action in {ClockAction.NONE, ClockAction.ALARM}:
             self.moved = ClockMove(decision.action, before, before)
         elif decision.not_before > at:

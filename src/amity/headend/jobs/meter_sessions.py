@@ -128,7 +128,7 @@ class MeterSessions:
         surroundings, jobs = self._surroundings, bundle.jobs
         reader, progress = self._reader(endpoint, bundle.lease), await self._progress(endpoint.meter_id, standing)
         reader.resume(standing.heard)
-        clock = self._clock_step(endpoint) if bundle.kinds & _OF_THE_CLOCK else None
+        clock = self._clock_step(endpoint, bundle) if bundle.kinds & _OF_THE_CLOCK else None
         surroundings.mappings.poll()
         collected = await reader.read(
             progress,
@@ -148,9 +148,16 @@ class MeterSessions:
         result = replace(result, follow_ups=follow_ups, lacking=_lacking(jobs, collected.lacking))
         return result if clock is None else _with_clock(result, clock, endpoint, jobs)
 
-    def _clock_step(self, endpoint: Endpoint) -> ClockStep:
-        profile = self._surroundings.profile_of(endpoint.profile)
-        return ClockStep(profile, self._bands(), self._surroundings.clock.now)
+    def _clock_step(self, endpoint: Endpoint, bundle: Bundle) -> ClockStep:
+        """A clock that was looked at before, and nothing else, needs the client that may set it alone.
+
+        So a move succeeds, when it is tried again, on lines where a released association stands for a while (UDP).
+        """
+        profile, now = self._surroundings.profile_of(endpoint.profile), self._surroundings.clock.now
+        judged = bundle.kinds <= _OF_THE_CLOCK and all(
+            job.kind is JobKind.CLOCK_SET or job.attempts > 1 for job in bundle.jobs
+        )
+        return ClockStep(profile, self._bands(), now, unfinished=judged)
 
     async def _hand_over(self, endpoint: Endpoint, unsolicited: Iterable[bytes]) -> None:
         if self._on_unsolicited is not None:

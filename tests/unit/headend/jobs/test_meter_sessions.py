@@ -303,6 +303,29 @@ async def one_whose_clock_is_off(make_bench: Callable) -> tuple[object, str]:
     return bench, off
 
 
+async def test_a_move_by_itself_takes_the_management_client_alone(make_bench: Callable) -> None:
+    """Where a released association stands for a while, as over UDP, a second one would be refused again and again."""
+    bench, off = await one_whose_clock_is_off(make_bench)
+    bench.database.jobs.enqueue([request(off, JobKind.CLOCK_SET, key="set")], NOW)
+    await drain(bench, bands=FINE)
+    job = next(one for one in bench.database.job_book.find(JobQuery(meter_id=off)) if one.kind is not JobKind.PING)
+    assert (job.state, "now +0 s" in job.told) == (JobState.DONE, True)
+    assert bench.connector.sessions[off] == 1
+
+
+async def test_a_check_that_was_refused_its_second_association_is_finished_in_the_next_session(
+    make_bench: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, off = await one_whose_clock_is_off(make_bench)
+    opened, take = bench.connector.sessions, MeterServer.take
+    monkeypatch.setattr(MeterServer, "take", lambda *which: opened[off] != 2 and take(*which))
+    bench.database.jobs.enqueue([request(off, JobKind.CLOCK_CHECK, key="check")], NOW)
+    await drain(bench, bands=FINE)
+    job = next(one for one in bench.database.job_book.find(JobQuery(meter_id=off)) if one.kind is not JobKind.PING)
+    assert (job.state, job.attempts, "now +0 s" in job.told) == (JobState.DONE, 2, True)
+    assert opened[off] == 3, "looked at, refused, moved"
+
+
 async def test_a_wrong_management_key_fails_the_clock_alone(make_bench: Callable) -> None:
     bench, off = await one_whose_clock_is_off(make_bench)
     wrong = MeterSecrets(guek=bytes(16), gak=bytes(16))
