@@ -473,8 +473,10 @@ def test_a_campaign_ends_with_a_table() -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_campaign_leaves_neither_processes_nor_files(tmp_path: Path, how: signal.Signals) -> None:
     arguments = ["--seeds", "50", "--from", "50", "--processes", "2"]
+    # A shell's background job, and all below it, ignores Ctrl-C: here it must not.
+    hearing = ["env", "--default-signal=INT", sys.executable]
     with subprocess.Popen(  # noqa: S603 - ourselves
-        [sys.executable, "-m", "amity.simulation.campaign", *arguments],
+        [*hearing, "-m", "amity.simulation.campaign", *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,

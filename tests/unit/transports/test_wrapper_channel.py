@@ -200,7 +200,7 @@ async def test_closed_without_an_answer_is_neither():
 
 async def test_garbage_is_the_meters_fault_and_ends_the_connection():
     async with channel_to(saying(b"\x7e\xa0\x07\x03\x21\x93\x0f\x01\x7e", then_wait=True)) as channel:
-        with pytest.raises(WrapperError, match="version"):
+        with pytest.raises(WrapperError, match="not DLMS over the wrapper"):
             await channel.exchange(REQUEST, 2.0)
 
 
