@@ -211,7 +211,7 @@ class Cluster:
             )
         headend = HeadendSettings(
             database_url=self._url,
-            push_port=ports.get(name, 0),
+            push_port=0 if name in BROKERS else ports.get(name, 0),
             proxies=(f"{HOST}/32",),
             concurrency=self.shape.concurrency,
             lease_s=LEASE_S,

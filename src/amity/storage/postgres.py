@@ -72,6 +72,13 @@ def open_postgres(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine
         connection.commit()
         cursor.close()
 
+    ping = engine.dialect.do_ping
+
+    def do_ping(connection: DBAPIConnection) -> bool:
+        with _as_the_driver_s():
+            return ping(connection)
+
+    setattr(engine.dialect, "do_ping", do_ping)  # noqa: B010 - the pool takes only the driver's errors for a lost link
     event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", set_up)
     event.listen(engine, "handle_error", _as_storage_error)
@@ -81,9 +88,15 @@ def open_postgres(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine
 def _connect(
     dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]
 ) -> DBAPIConnection:
-    """A server that goes meanwhile breaks the driver's handshake with errors that are not the driver's own."""
-    try:
+    with _as_the_driver_s():
         return dialect.connect(*arguments, **options)
+
+
+@contextmanager
+def _as_the_driver_s() -> Iterator[None]:
+    """A server that goes meanwhile breaks the driver's handshake and its pings with errors that are not its own."""
+    try:
+        yield
     except (OSError, struct.error, UnicodeDecodeError) as error:
         raise InterfaceError(str(error) or "the connection broke") from error
 

@@ -279,6 +279,8 @@ class Worker:
 
     async def _save(self, ended: Sequence[_Ended]) -> None:
         batch = [one for one in ended if one.held in self._held]
+        if not batch:
+            return
         now, rules = self._clock.now(), self._terms().retry
         finished = [finished_of(one.held.bundle, one.result, now, rules, self._chance) for one in batch]
         try:

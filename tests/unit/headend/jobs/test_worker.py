@@ -317,6 +317,22 @@ def test_a_disk_that_fails_is_told_and_work_goes_on_when_it_is_mended(database: 
     assert meters.kept == {"M000": 1, "M001": 1}
 
 
+def test_a_worker_that_is_stopped_while_the_disk_fails_just_ends(database: OtDatabase) -> None:
+    """It once fell over what it had to save, which was nothing."""
+
+    async def failing(_work: Callable) -> object:
+        raise StorageError("the database server is not there")
+
+    async def scenario(clock: VirtualClock) -> None:
+        working = asyncio.create_task(worker(database, PretendedMeters(), clock, disk=failing).run())
+        await asyncio.sleep(5)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+    run_virtually(scenario, NOW)
+
+
 def test_draining_with_a_failing_disk_raises(database: OtDatabase) -> None:
     class Failing:
         def __getattr__(self, name: str) -> object:
