@@ -120,8 +120,10 @@ class _Announced(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Who calls by himself is heard at once."""
         self._transport = cast("asyncio.Transport", transport)  # other loops' transports do not inherit from it
-        host, *_ = transport.get_extra_info("peername") or ("unknown",)
-        if self._is_proxy(str(host)):
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # reset before it was accepted, as by a proxy that looks whether the port is open
+            self._transport.abort()
+        elif self._is_proxy(str(peer[0])):
             self._timer = asyncio.get_running_loop().call_later(self._within_s, self._transport.abort)
         else:
             self._hand_over(self._transport, self._transport)

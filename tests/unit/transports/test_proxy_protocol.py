@@ -15,7 +15,7 @@ from amity.protocols.wrapper.frame import Frame, encode
 from amity.transports.call import Call, CallRules
 from amity.transports.caller_listener import CallerListener
 from amity.transports.guarded_port import GuardedPort, GuardRules
-from amity.transports.proxy_protocol import Called, nobody, read_header
+from amity.transports.proxy_protocol import Called, behind_proxies, nobody, read_header
 
 HOST = "127.0.0.1"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -167,6 +167,23 @@ async def exchange(port: int, octets: bytes) -> bytes:
     with suppress(OSError):
         await writer.wait_closed()
     return heard
+
+
+def test_a_connection_that_is_reset_before_it_is_accepted_is_nobodys_call() -> None:
+    """HAProxy's look at the port, once a second: it was counted and told as a caller called `unknown`."""
+
+    class Gone(asyncio.Transport):
+        aborted = 0
+
+        def get_extra_info(self, _name: str, default: object = None) -> object:
+            return default
+
+        def abort(self) -> None:
+            self.aborted += 1
+
+    gone, calls = Gone(), []
+    behind_proxies(lambda: calls.append(1) or asyncio.Protocol(), lambda _: False, 1.0)().connection_made(gone)
+    assert (gone.aborted, calls) == (1, [])
 
 
 async def test_a_guarded_port_hears_who_called_through_a_proxy() -> None:
