@@ -16,9 +16,8 @@ from amity.simulation.campaign.witness import Invariant, Witness
 _REPLAYED_MAX: Final = 25
 _PATIENCE_S: Final = 3.0
 _CHUNK: Final = 4096
-_GIVES: Final = frozenset(
-    map(int, (CipherTag.GLO_GET_RESPONSE, CipherTag.GLO_ACTION_RESPONSE, CipherTag.GLO_SET_RESPONSE))
-)
+_GIVES: Final = frozenset(map(int, (CipherTag.GLO_GET_RESPONSE, CipherTag.GLO_SET_RESPONSE)))
+"""Not what answers an action: so a meter that no longer knows our counters refuses the last step of HLS, ciphered."""
 
 
 async def replay_pushes(wire: Wire, share: float) -> None:
@@ -28,11 +27,15 @@ async def replay_pushes(wire: Wire, share: float) -> None:
         await _say(recorded.host, [recorded.octets])
 
 
-async def replay_session(one: FieldMeter, wire: Wire, witness: Witness) -> None:
-    """Say what the head-end said to a meter, in its order; a ciphering meter must give nothing for it."""
+async def replay_session(one: FieldMeter, wire: Wire, witness: Witness, *, forgot: bool) -> None:
+    """Say what the head-end said to a meter, in its order; a ciphering meter must give nothing for it.
+
+    One that answers anybody is not judged, nor one without a challenge of its own that `forgot` the counters it heard.
+    """
     answers = await _say(one.host, wire.requests.get(one.host, [])[:_REPLAYED_MAX])
-    if one.meter.profile.association.ciphering is Ciphering.NONE:
-        return  # such a meter answers anybody: that is no replay
+    association = one.meter.profile.association
+    if association.ciphering is Ciphering.NONE or (forgot and not association.authentication.hls):
+        return
     witness.checked(Invariant.NO_REPLAY)
     with suppress(AmityError):
         if any(frame.payload[:1] and frame.payload[0] in _GIVES for frame in Reader().feed(answers)):

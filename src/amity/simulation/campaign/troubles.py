@@ -216,8 +216,9 @@ class Troubles:
         await self._as_attacker(replay_pushes(self._world.wire, event.how))
 
     async def _session_is_replayed(self, event: Event) -> None:
-        world = self._world
-        await self._as_attacker(replay_session(self._site(event).first, world.wire, world.witness))
+        world, one = self._world, self._site(event).first
+        forgot = one.meter_id in world.forgetful
+        await self._as_attacker(replay_session(one, world.wire, world.witness, forgot=forgot))
 
     async def _read_now(self, event: Event) -> None:
         """On-demand jobs and made-up stretches for some meters, by whichever node takes the call."""
