@@ -218,6 +218,15 @@ def test_a_list_succeeds_in_part():
     assert (bench.notes.value, bench.other_notes.writes) == (unsigned(1), 0)
 
 
+def test_a_list_is_as_long_as_the_answer_that_we_can_take():
+    """No service puts the results of a SET into blocks: fifteen of them, sealed, are more than 50 octets."""
+    allowed = managing(Ciphering.GENERAL_GLO, Protection.AUTHENTICATED)
+    bench = Bench(allowed, limits={"max_pdu_octets": 500})
+    small = settings_for(allowed, conformance=SPECIFIC, max_pdu_octets=50)
+    bench.session = bench.lead(associate(small, ports(10_000)))
+    assert bench.lead(set_list(bench.session, [(NOTE, unsigned(1))] * 15)) == (DataAccessResult.SUCCESS,) * 15
+
+
 # ------------------------------------------------------------------ SET in blocks
 def test_a_value_in_blocks_is_written_when_the_last_is_there():
     bench = Bench()

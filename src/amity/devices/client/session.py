@@ -98,21 +98,32 @@ class Session:
     @property
     def room_octets(self) -> int:
         """The longest plain request that still fits when it is sealed, 0 for any length."""
-        if not self.max_pdu_octets or self.security is None:
-            return self.max_pdu_octets
-        return max(self.max_pdu_octets - self.security.overhead_octets, 1)
+        return self._room_in(self.max_pdu_octets)
+
+    def _room_in(self, pdu_octets: int) -> int:
+        if not pdu_octets or self.security is None:
+            return pdu_octets
+        return max(pdu_octets - self.security.overhead_octets, 1)
 
     def takes(self, request: Request) -> bool:
         """True when this request needs no service-specific blocks."""
         return self.general_blocks or not self.room_octets or len(request.encode()) <= self.room_octets
 
-    def list_parts(self, part_octets: int) -> int:
-        """How many parts of that size a request with-list may have, so that what follows them can go in blocks."""
+    def list_parts(self, part_octets: int, *, result_octets: int = 0) -> int:
+        """How many parts of that size a request with-list may have, so that what follows them can go in blocks.
+
+        `result_octets` is what each adds to an answer that no service puts into blocks, and that we must take whole.
+        """
         if Conformance.MULTIPLE_REFERENCES not in self.conformance:
             return 1
-        if self.general_blocks or not self.room_octets:
+        if self.general_blocks:
             return _LIST_PARTS_MAX
-        return max(1, min(_LIST_PARTS_MAX, (self.room_octets - _LIST_HEAD_OCTETS) // part_octets))
+        most = _LIST_PARTS_MAX
+        if self.room_octets:
+            most = min(most, (self.room_octets - _LIST_HEAD_OCTETS) // part_octets)
+        if result_octets and self.settings.max_pdu_octets:
+            most = min(most, (self._room_in(self.settings.max_pdu_octets) - _LIST_HEAD_OCTETS) // result_octets)
+        return max(1, most)
 
     def demand(self, service: Conformance) -> None:
         """Raise LocalProtocolError when the meter did not grant all of this."""

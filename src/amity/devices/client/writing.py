@@ -74,7 +74,7 @@ def set_list(session: Session, assignments: Sequence[Assignment]) -> Conversatio
     Uses SET with-list where it was granted, single SETs where not; raises as `set_attribute` does, but for refusals.
     """
     results: list[DataAccessResult] = []
-    step = session.list_parts(LISTED_ATTRIBUTE_OCTETS)
+    step = session.list_parts(LISTED_ATTRIBUTE_OCTETS, result_octets=1)
     write = _set_one if step == 1 else _set_some
     for start in range(0, len(assignments), step):
         results += yield from write(session, assignments[start : start + step])
