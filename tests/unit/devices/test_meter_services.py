@@ -224,7 +224,8 @@ def test_a_list_is_as_long_as_the_answer_that_we_can_take():
     bench = Bench(allowed, limits={"max_pdu_octets": 500})
     small = settings_for(allowed, conformance=SPECIFIC, max_pdu_octets=50)
     bench.session = bench.lead(associate(small, ports(10_000)))
-    assert bench.lead(set_list(bench.session, [(NOTE, unsigned(1))] * 15)) == (DataAccessResult.SUCCESS,) * 15
+    written = [(NOTE, LONG), *[(NOTE, unsigned(1))] * 14]
+    assert bench.lead(set_list(bench.session, written)) == (DataAccessResult.SUCCESS,) * 15
 
 
 # ------------------------------------------------------------------ SET in blocks
