@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -158,10 +159,11 @@ def test_a_url_that_names_no_postgresql_is_refused_without_repeating_it(url: str
 
 
 def test_a_batch_of_pushes_moves_its_counters_as_in_sqlite(database: OtDatabase) -> None:
-    claims = [PushClaim("M1", 5, authenticated=True), PushClaim("M2", 9, authenticated=True, late=True)]
+    proved = partial(PushClaim, authenticated=True, heard_s=0)
+    claims = [proved("M1", 5), proved("M2", 9, late=True)]
     for refused in (False, True):
         with database.push_counters.transaction():
             refusals = database.push_counters.move_all(claims)
         assert [one is not None for one in refusals] == [refused, refused]
-    older = [PushClaim("M2", 8, authenticated=True, late=True), PushClaim("M1", 4, authenticated=True)]
+    older = [proved("M2", 8, late=True), proved("M1", 4)]
     assert [one is None for one in database.push_counters.move_all(older)] == [True, False]

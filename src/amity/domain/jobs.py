@@ -151,10 +151,11 @@ class Rest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to hold the one association with a meter until `until`.
+    """The right to hold the one association with a meter until `until`, by the clock of the worker that has it.
 
-    `fence` rises with every lease of the meter: what an earlier holder still brings is refused by it. `tries` counts
-    the leases of the meter in this UTC day since it last answered, this one included.
+    It moves that on by `lasts` each time it renews the lease: to others it is a mark that the worker is there, no time
+    to compare with their own. `fence` rises with every lease of the meter: what an earlier holder still brings is
+    refused by it. `tries` counts the leases of the meter in this UTC day since it last answered, this one included.
     """
 
     meter_id: str
@@ -162,6 +163,7 @@ class Lease:
     fence: int
     until: datetime
     tries: int = 1
+    lasts: timedelta = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)

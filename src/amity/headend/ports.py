@@ -132,27 +132,29 @@ class CounterStore(Protocol):
 class PushClaim(NamedTuple):
     """The number under which a meter pushed, and how far it is to be believed.
 
-    One that came through a collector may be `late`: it need not be above the last one, only unheard.
+    It was heard at `heard_s` (epoch seconds), however long it waited for the disk. One that came through a collector
+    may be `late`: it need not come soon after those that overtook it, only be unheard.
     """
 
     meter_id: str
     counter: int
     authenticated: bool
+    heard_s: int
     late: bool = False
 
 
 class PushCounterStore(Protocol):
-    """The highest invocation counter that each meter used in a push: what is not above it was heard before."""
+    """The invocation counters that each meter used in a push, as in `headend.heard_counters`; all nodes share them."""
 
     def transaction(self) -> AbstractContextManager[object]:
         """All calls within are committed together, also those of the other stores of this database."""
         ...
 
     def move_all(self, claims: Sequence[PushClaim]) -> Sequence[SecurityError | None]:
-        """Move the counters up, one claim after the other; for each what speaks against it, and then nothing moves.
+        """Let the claims count, one after the other; for each what speaks against it, and then nothing changes.
 
-        A counter is refused that is not above the last one, or that is not `authenticated` and jumps further than a
-        meter does.
+        A counter is refused that was heard, or overtaken too long ago. One that is not `authenticated` must be above
+        the last, and not jump further than a meter does.
         """
         ...
 

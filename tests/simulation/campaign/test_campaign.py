@@ -221,11 +221,10 @@ class PushesAreNotCompared(Parts):
 
 
 class OverAtOnce(Wrapped):
-    """Its leases have run out when they are given, which nobody sees who holds one."""
+    """Its leases are over for others as soon as they see them, which nobody notices who holds one."""
 
-    def lease(self, terms: LeaseTerms, limit: int, now: datetime) -> Sequence[Bundle]:
-        bundles = self._real.lease(replace(terms, duration=timedelta(0)), limit, now)
-        return [replace(one, lease=replace(one.lease, until=now + terms.duration)) for one in bundles]
+    def leases(self) -> Collection[Lease]:
+        return [replace(one, lasts=timedelta(0)) for one in self._real.leases()]
 
 
 class LeasesHoldNobodyOff(Parts):

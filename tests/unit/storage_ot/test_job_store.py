@@ -33,6 +33,11 @@ def done(bundle: object, state: JobState = JobState.DONE, **changes: object) -> 
     return Finished(bundle.lease, tuple(JobOutcome(job.job_id, state, **changes) for job in bundle.jobs))
 
 
+def revoke_all(database: OtDatabase) -> None:
+    """Whoever holds anything is gone."""
+    database.jobs.revoke(database.jobs.leases())
+
+
 def jobs(database: OtDatabase, **query: object) -> dict[str, Job]:
     return {job.job_id: job for job in database.job_book.find(JobQuery(**query))}
 
@@ -193,25 +198,58 @@ def test_a_meter_is_leased_to_one_worker_until_it_is_given_back(database: OtData
     assert [one.kinds for one in database.jobs.lease(OTHER, 5, NOW)] == [{JobKind.EVENTS}]
 
 
-def test_a_lease_that_ran_out_is_another_workers_and_the_first_changes_nothing_more(database: OtDatabase) -> None:
+def test_a_lease_that_was_revoked_is_another_workers_and_the_first_changes_nothing_more(database: OtDatabase) -> None:
     database.jobs.enqueue([request("M1")], NOW)
     (lost,) = database.jobs.lease(TERMS, 5, NOW)
-    (taken,) = database.jobs.lease(OTHER, 5, NOW + minutes(1))
+    assert database.jobs.lease(OTHER, 5, NOW + minutes(999)) == [], "whatever a clock says"
+    assert database.jobs.revoke(database.jobs.leases()) == {lost.lease}
+    assert [job.state for job in jobs(database).values()] == [JobState.WAITING]
+    assert database.jobs.renew([lost.lease], NOW) == frozenset()
+    (taken,) = database.jobs.lease(OTHER, 5, NOW)
     assert taken.lease.fence > lost.lease.fence
     assert [job.attempts for job in taken.jobs] == [2]
-    assert database.jobs.renew([lost.lease], NOW + minutes(9)) == frozenset()
+    assert database.jobs.renew([lost.lease], NOW) == frozenset()
     assert database.jobs.finish([done(lost, JobState.DEAD)], NOW) == frozenset()
     assert [job.state for job in jobs(database).values()] == [JobState.LEASED]
     assert database.jobs.finish([done(taken)], NOW) == {taken.lease}
     assert database.jobs.finish([done(taken, JobState.DEAD)], NOW) == frozenset(), "given back is given back"
 
 
-def test_a_renewed_lease_holds(database: OtDatabase) -> None:
+def test_a_lease_is_seen_as_it_was_last_renewed(database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1"), request("M2", not_before=NOW + minutes(5))], NOW)
+    assert database.jobs.leases() == []
+    (bundle,) = database.jobs.lease(replace(TERMS, duration=minutes(2)), 5, NOW)
+    assert database.jobs.leases() == [bundle.lease]
+    assert database.jobs.renew([bundle.lease], NOW + minutes(5)) == {bundle.lease}
+    assert database.jobs.leases() == [replace(bundle.lease, until=NOW + minutes(7))]
+
+
+def test_a_lease_that_was_renewed_meanwhile_is_not_revoked(database: OtDatabase) -> None:
     database.jobs.enqueue([request("M1")], NOW)
     (bundle,) = database.jobs.lease(TERMS, 5, NOW)
-    assert database.jobs.renew([bundle.lease], NOW + minutes(5)) == {bundle.lease}
-    assert database.jobs.lease(OTHER, 5, NOW + minutes(4)) == []
-    assert len(database.jobs.lease(OTHER, 5, NOW + minutes(5))) == 1
+    seen = database.jobs.leases()
+    database.jobs.renew([bundle.lease], NOW + minutes(0.3))
+    assert database.jobs.revoke(seen) == frozenset()
+    assert database.jobs.finish([done(bundle)], NOW) == {bundle.lease}
+
+
+def test_a_meter_whose_lease_was_given_back_or_taken_anew_is_not_revoked(database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1")], NOW)
+    (bundle,) = database.jobs.lease(TERMS, 5, NOW)
+    seen = database.jobs.leases()
+    database.jobs.finish([done(bundle, JobState.WAITING, not_before=NOW)], NOW)
+    assert database.jobs.revoke(seen) == frozenset()
+    (again,) = database.jobs.lease(TERMS, 5, NOW)
+    assert database.jobs.revoke(seen) == frozenset(), "the same worker, the same end, another fence"
+    assert database.jobs.finish([done(again)], NOW) == {again.lease}
+
+
+def test_what_was_revoked_past_its_deadline_expires(database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1", deadline=NOW + minutes(1))], NOW)
+    database.jobs.lease(TERMS, 5, NOW)
+    assert database.jobs.expire(NOW + minutes(2)) == 0, "it may yet be done"
+    revoke_all(database)
+    assert database.jobs.expire(NOW + minutes(2)) == 1
 
 
 def test_a_job_that_waits_again_comes_at_its_time_with_its_attempts_counted(database: OtDatabase) -> None:
@@ -243,6 +281,7 @@ def test_a_job_under_which_workers_die_is_dead_in_the_end(database: OtDatabase) 
     for _ in range(2):
         assert len(database.jobs.lease(terms, 5, now)) == 1
         now += minutes(2)
+        revoke_all(database)
     assert database.jobs.lease(terms, 5, now) == []
     (job,) = jobs(database).values()
     assert (job.state, "workers were lost" in job.told) == (JobState.DEAD, True)
@@ -378,11 +417,13 @@ def test_sessions_behind_one_collector_are_limited_and_the_others_are_not_held_u
     assert [one.meter_id[0] for one in database.jobs.lease(terms, 10, NOW)] == [first[0].meter_id[0]]
 
 
-def test_a_lease_that_ran_out_counts_no_longer(database: OtDatabase) -> None:
+def test_a_lease_that_was_revoked_counts_no_longer(database: OtDatabase) -> None:
     database.jobs.enqueue(placed(4, cell="A"), NOW)
     terms = throttled(cell=Limit(sessions=2))
     assert len(database.jobs.lease(terms, 10, NOW)) == 2
-    assert len(database.jobs.lease(terms, 10, NOW + minutes(1))) == 2
+    assert database.jobs.lease(terms, 10, NOW + minutes(9)) == []
+    revoke_all(database)
+    assert len(database.jobs.lease(terms, 10, NOW)) == 2
 
 
 def test_new_associations_keep_to_their_rate(database: OtDatabase) -> None:

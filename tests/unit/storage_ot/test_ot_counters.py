@@ -88,8 +88,10 @@ def test_a_process_killed_at_any_moment_never_repeats_a_counter(tmp_path: Path) 
     database.close()
 
 
-def heard(database: OtDatabase, meter_id: str, counter: int, *, authenticated: bool = True) -> bool:
-    return database.push_counters.move_all([PushClaim(meter_id, counter, authenticated)]) == [None]
+def heard(
+    database: OtDatabase, meter_id: str, counter: int, *, authenticated: bool = True, heard_s: int = 0
+) -> bool:
+    return database.push_counters.move_all([PushClaim(meter_id, counter, authenticated, heard_s)]) == [None]
 
 
 def test_a_push_counter_only_goes_up(database: OtDatabase) -> None:
@@ -107,7 +109,7 @@ def test_a_push_that_was_not_saved_may_come_again(database: OtDatabase) -> None:
 def test_pushes_of_one_batch_are_compared_with_each_other_in_their_order(database: OtDatabase) -> None:
     assert heard(database, "M1", 4)
     claims = [("M1", 5), ("M2", 9), ("M1", 5), ("M1", 3), ("M2", 10), ("M1", 8)]
-    refusals = database.push_counters.move_all([PushClaim(*one, authenticated=True) for one in claims])
+    refusals = database.push_counters.move_all([PushClaim(*one, authenticated=True, heard_s=0) for one in claims])
     assert [one is None for one in refusals] == [True, True, False, False, True, True]
     assert [heard(database, "M1", 8), heard(database, "M2", 10)] == [False, False]
     assert [heard(database, "M1", 9), heard(database, "M2", 11)] == [True, True]

@@ -48,7 +48,7 @@ def test_a_meter_that_never_answers_leaves_one_dead_letter_and_what_is_kept_of_i
 
 def test_what_meters_push_leaves_one_row_for_each(database: OtDatabase) -> None:
     for counter in range(1, 10 * WINDOW, 37):  # most are late, or never come
-        database.push_counters.move_all([PushClaim("M1", counter, authenticated=True, late=True)])
+        database.push_counters.move_all([PushClaim("M1", counter, authenticated=True, heard_s=0, late=True)])
     with database._engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT length(missing) FROM push_counter").scalars().all()
     assert len(rows) == 1

@@ -109,7 +109,7 @@ def test_a_database_from_before_jobs_keeps_all_it_has_and_takes_jobs(tmp_path: P
     assert [one.message_id for one in opened.collection.queued(9)] == ["id"]
     assert opened.counters.reserve("M1", 1) == 78
     assert opened.identity.load() == (b"AMYHEAD1", {"mark"})
-    (refusal,) = opened.push_counters.move_all([PushClaim("M1", 5, authenticated=True)])
+    (refusal,) = opened.push_counters.move_all([PushClaim("M1", 5, authenticated=True, heard_s=0)])
     assert refusal is not None, "that push was heard before"
     now = datetime(2026, 11, 20, tzinfo=UTC)
     opened.jobs.enqueue([JobRequest("M1", JobKind.PING, Priority.ON_DEMAND, now, "key")], now)

@@ -19,7 +19,8 @@ from amity.kernel.errors import AmityError, RequestError
 
 A_PING: Final = (JobKind.PING,)
 ALL_READINGS: Final = (JobKind.REGISTERS, JobKind.PROFILES, JobKind.EVENTS)
-WAIT_FOR_METER: Final = timedelta(seconds=60)
+WAIT_FOR_METER: Final = timedelta(seconds=90)
+"""Long enough that a worker which died a moment ago with the meter in hand has lost it by then."""
 _LOOK_EVERY_S: Final = 0.1
 _PAGE: Final = 500
 

@@ -61,13 +61,21 @@ class JobStore(Protocol):
     def lease(self, terms: LeaseTerms, limit: int, now: datetime) -> Sequence[Bundle]:
         """At most `limit` meters with everything that is due for them, most pressing first, as the throttle lets them.
 
-        A meter whose lease ran out counts as free. What passed its deadline expires; a job that has had more than
-        `attempts_max` leases is dead.
+        A meter that is leased is nobody else's, whatever the time, until its lease is given back or revoked. What
+        passed its deadline expires; a job that has had more than `attempts_max` leases is dead.
         """
         ...
 
-    def renew(self, leases: Collection[Lease], until: datetime) -> frozenset[Lease]:
-        """Hold on to leases until then; those that are still ours."""
+    def renew(self, leases: Collection[Lease], now: datetime) -> frozenset[Lease]:
+        """Hold on to leases for as long again as they last; those that are still ours."""
+        ...
+
+    def leases(self) -> Collection[Lease]:
+        """All that are held, by whichever worker, as they were last renewed."""
+        ...
+
+    def revoke(self, leases: Collection[Lease]) -> frozenset[Lease]:
+        """Take leases from workers that are gone; those that were not renewed meanwhile. Their jobs wait again."""
         ...
 
     def finish(self, finished: Collection[Finished], now: datetime) -> frozenset[Lease]:

@@ -1,11 +1,11 @@
 """A worker: leases meters, holds one association with each, and gives back jobs and readings in one transaction.
 
-Any number of workers share one database. A worker that dies loses its leases when they run out, and another takes
-those meters; should it only have been slow, the fence of its leases keeps it from storing anything twice.
+Any number of workers share one database. A worker that dies renews its leases no more, and another takes those meters;
+should it only have been slow, the fence of its leases keeps it from storing anything twice.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from amity.domain.jobs import Bundle, JobOutcome, JobState, Lease
 from amity.headend.jobs.giving_back import failed_session, finished_of, told_of
+from amity.headend.jobs.lost_leases import LostLeases
 from amity.headend.jobs.ports import Finished, JobStore, LeaseTerms
 from amity.headend.jobs.sessions import BundleReader, SessionResult
 from amity.headend.ports import Disk
@@ -26,7 +27,7 @@ _WATCH_S: Final = 1.0
 _RENEWALS: Final = 3
 """A lease is renewed when a third of its time has passed, so that two renewals may fail."""
 _MARGIN: Final = timedelta(seconds=5)
-"""So long before its end a lease that could not be renewed is let go: the meter's next holder finds it free."""
+"""So long before its end a lease that could not be renewed is let go: its session is over when others take the meter."""
 _PAUSE_AFTER_TROUBLE_S: Final = 5.0
 
 
@@ -49,10 +50,15 @@ Meters = Callable[[], Collection[str]]
 
 @dataclass(slots=True, eq=False)
 class _Held:
-    """A lease of ours: valid until then, and its session while that runs."""
+    """A lease of ours, and its session while that runs.
+
+    It is valid until then by the clock, which sees what passed while this machine stood still, and by the loop's time,
+    which nobody sets: whichever comes first.
+    """
 
     bundle: Bundle
     until: datetime
+    until_s: float
     session: asyncio.Task[None] | None = None
 
 
@@ -95,14 +101,15 @@ class Worker:
         self._ended: asyncio.Queue[_Ended] = asyncio.Queue(2 * SAVED_AT_ONCE_MAX)
         self._running = 0
         self._changed = asyncio.Event()
-        self._granted: Sequence[Bundle] = ()
+        self._granted: Sequence[_Held] = ()
         self._tasks: asyncio.TaskGroup | None = None
         self._taking = asyncio.Lock()
+        self._lost = LostLeases(jobs, disk)
         self.last_error: AmityError | None = None
 
     async def run(self) -> None:
         """Work until cancelled; leases that are still held then are given back."""
-        async with self._at_work():
+        async with self._at_work(self._take_back_for_ever()):
             while True:
                 await self._lease_or_wait()
 
@@ -113,6 +120,8 @@ class Worker:
         """
         async with self._at_work():
             taken = await self._take(LEASED_AT_ONCE_MAX, meters)
+            if not taken:
+                await self._lost.look()
             while self._held:
                 self._changed.clear()
                 await self._changed.wait()
@@ -130,11 +139,11 @@ class Worker:
             self.wake()
 
     @asynccontextmanager
-    async def _at_work(self) -> AsyncIterator[None]:
+    async def _at_work(self, *more: Coroutine[None, None, None]) -> AsyncIterator[None]:
         """All that goes on beside the leasing; ends when the sessions that were begun have ended."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                endless = (self._save_for_ever(), self._renew_for_ever(), self._let_go_for_ever())
+                endless = (self._save_for_ever(), self._renew_for_ever(), self._let_go_for_ever(), *more)
                 beside = [self._tasks.create_task(one) for one in endless]
                 yield
                 for task in beside:
@@ -198,8 +207,9 @@ class Worker:
 
     async def _take(self, room: int, meters: Meters | None = None) -> int:
         """Lease and begin; how many meters. A lease that ran out while the disk was waited for is not begun."""
+        elapsed_s = asyncio.get_running_loop().time
         try:
-            await self._disk(lambda: self._leased(room, meters))
+            await self._disk(lambda: self._leased(room, meters, elapsed_s))
         except _NobodyFreeError:
             return 0
         helds = self._accept_granted()
@@ -214,22 +224,23 @@ class Worker:
 
     def _accept_granted(self) -> Sequence[_Held]:
         """What the disk's thread leased is ours from here on."""
-        helds, self._granted = [_Held(one, one.lease.until) for one in self._granted], ()
+        helds, self._granted = self._granted, ()
         self._held.update(helds)
         return helds
 
-    def _leased(self, room: int, meters: Meters | None) -> None:
+    def _leased(self, room: int, meters: Meters | None, elapsed_s: Callable[[], float]) -> None:
         """On the disk's thread: the time that a lease lasts begins when it is granted, however long the disk took."""
         terms = self._terms()
         if meters is None:
-            self._granted = self._jobs.lease(terms, room, self._clock.now())
-            return
-        with self._jobs.transaction():
-            only = frozenset(meters())
-            bundles = self._jobs.lease(replace(terms, only=only), room, self._clock.now())
-            if not bundles:
-                raise _NobodyFreeError
-        self._granted = bundles
+            begun_s = elapsed_s()
+            bundles = self._jobs.lease(terms, room, self._clock.now())
+        else:
+            with self._jobs.transaction():
+                only, begun_s = frozenset(meters()), elapsed_s()
+                bundles = self._jobs.lease(replace(terms, only=only), room, self._clock.now())
+                if not bundles:
+                    raise _NobodyFreeError
+        self._granted = [_Held(one, one.lease.until, begun_s + _seconds(one.lease)) for one in bundles]
 
     async def _announced(self, helds: Sequence[_Held]) -> Sequence[_Held]:
         """Those that can be read. A meter that cannot be told apart from its defect takes no other with it."""
@@ -247,7 +258,7 @@ class Worker:
         return helds
 
     def _begin(self, held: _Held) -> None:
-        if held.until <= self._clock.now() + _MARGIN:
+        if self._is_over(held):
             self._let_go(held)
         if held in self._held and self._tasks is not None:
             self._running += 1
@@ -346,16 +357,16 @@ class Worker:
             duration = self._terms().duration
             await asyncio.sleep(duration.total_seconds() / _RENEWALS)
             with suppress(AmityError):  # tried again before the lease ends
-                await self._renew(self._clock.now() + duration)
+                await self._renew(self._clock.now(), asyncio.get_running_loop().time())
 
-    async def _renew(self, until: datetime) -> None:
+    async def _renew(self, now: datetime, now_s: float) -> None:
         helds = {one.bundle.lease: one for one in self._held}
         if not helds:
             return
-        still = await self._disk(lambda: self._jobs.renew(helds.keys(), until))
+        still = await self._disk(lambda: self._jobs.renew(helds.keys(), now))
         for lease, held in helds.items():
             if lease in still:
-                held.until = until
+                held.until, held.until_s = now + lease.lasts, now_s + _seconds(lease)
             else:
                 self._let_go(held)
 
@@ -363,9 +374,12 @@ class Worker:
         """A session never outlives its lease, whatever keeps the disk from renewing it."""
         while True:
             await asyncio.sleep(_WATCH_S)
-            last = self._clock.now() + _MARGIN
-            for held in [one for one in self._held if one.until <= last]:
+            for held in [one for one in self._held if self._is_over(one)]:
                 self._let_go(held)
+
+    def _is_over(self, held: _Held) -> bool:
+        last_s = asyncio.get_running_loop().time() + _MARGIN.total_seconds()
+        return held.until <= self._clock.now() + _MARGIN or held.until_s <= last_s
 
     def _let_go(self, held: _Held) -> None:
         if held in self._held:
@@ -373,6 +387,14 @@ class Worker:
             if held.session is not None:
                 held.session.cancel()
             self._tell(Done(held.bundle, (), accepted=False))
+
+    async def _take_back_for_ever(self) -> None:
+        """The meters of workers that are gone are free again."""
+        while True:
+            with suppress(AmityError):  # looked for again
+                if await self._lost.look():
+                    self.wake()
+            await asyncio.sleep(self._lost.pause_s)
 
     async def _until_idle(self) -> None:
         """Returns when a look for work with nothing in hand found none."""
@@ -391,3 +413,7 @@ class Worker:
         self._changed.set()
         if self._on_done is not None:
             self._on_done(done)
+
+
+def _seconds(lease: Lease) -> float:
+    return lease.lasts.total_seconds()

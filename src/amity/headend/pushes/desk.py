@@ -18,6 +18,7 @@ from amity.headend.reader import defect
 from amity.headend.routes import Gateway
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, StorageError
+from amity.kernel.time import epoch_s
 from amity.protocols.gateway.prefix import GatewayError, decode, is_prefixed
 from amity.protocols.wrapper.frame import Frame, encode
 
@@ -29,7 +30,7 @@ class _Arrived(NamedTuple):
     """A push on its way in: the frame, the APDU in it, from whom, and when it was heard.
 
     It is stored within the transaction that `within` begins, anew each time it is tried. `late` is what a collector
-    kept: it may come after newer ones.
+    kept: it may come long after newer ones.
     """
 
     frame: Frame
@@ -125,7 +126,7 @@ class PushDesk:
             if self._repeats.knows(opened):
                 opened = await self._heard_again(push, opened)
             else:
-                with self._signatures.once(opened, late=push.late):
+                with self._signatures.once(opened, epoch_s(push.heard_at), late=push.late):
                     await self._deliver(self._delivery(opened, octets, push.heard_at), push, opened)
                 self.taken += 1
             self._repeats.keep(opened, push.apdu)
@@ -144,7 +145,7 @@ class PushDesk:
         if self._repeats.knows_octets(opened, push.apdu):
             await self._batches.keep(Keeping(None, push.within))
             return opened._replace(repeated=True)
-        with self._signatures.once(opened, late=push.late):
+        with self._signatures.once(opened, epoch_s(push.heard_at), late=push.late):
             await self._batches.keep(Keeping(_claim(opened, push), push.within))
         return opened
 
@@ -189,4 +190,5 @@ class PushDesk:
 def _claim(opened: Opened, push: _Arrived) -> PushClaim | None:
     if opened.counter is None:
         return None
-    return PushClaim(opened.endpoint.meter_id, opened.counter, opened.authenticated, push.late)
+    heard_s = epoch_s(push.heard_at)
+    return PushClaim(opened.endpoint.meter_id, opened.counter, opened.authenticated, heard_s, push.late)

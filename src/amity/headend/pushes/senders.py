@@ -67,34 +67,35 @@ class Conversation(NamedTuple):
 
 
 class Signatures:
-    """The numbers that each meter has signed, as long as this program runs; what is not above them is old."""
+    """The numbers that each meter has signed, as long as this program runs: each is good once."""
 
     def __init__(self) -> None:
         self._heard: dict[str, HeardCounters] = {}
         self._now: set[tuple[str, int]] = set()
 
     @contextmanager
-    def once(self, opened: Opened, *, late: bool = False) -> Iterator[None]:
+    def once(self, opened: Opened, heard_s: int, *, late: bool = False) -> Iterator[None]:
         """What is done within counts if it succeeds; raise SecurityError before it begins for an old signature.
 
-        One that came through a collector may be `late`: it need not be above the last one, only unheard.
+        It was heard at `heard_s` (epoch seconds). One that came through a collector may be `late`.
         """
         meter_id, number = opened.endpoint.meter_id, opened.signed
         if number < 0:
             yield
             return
-        self._check(meter_id, number, late=late)
+        self._check(meter_id, number, heard_s, late=late)
         self._now.add((meter_id, number))
         try:
             yield
             heard = self._heard.get(meter_id)
-            self._heard[meter_id] = HeardCounters.first(number, late=late) if heard is None else heard.having(number)
+            first = HeardCounters.first(number, heard_s, late=late)
+            self._heard[meter_id] = first if heard is None else heard.having(number, heard_s)
         finally:
             self._now.discard((meter_id, number))
 
-    def _check(self, meter_id: str, number: int, *, late: bool) -> None:
+    def _check(self, meter_id: str, number: int, heard_s: int, *, late: bool) -> None:
         heard = self._heard.get(meter_id)
-        is_new = heard is None or number > heard.last or (late and heard.lacks(number))
+        is_new = heard is None or heard.believes(number, heard_s, late=late)
         if not is_new or (meter_id, number) in self._now:
             raise SecurityError(
                 f"what meter {meter_id} signed under number {number} was heard before",

@@ -67,9 +67,9 @@ class WatchedJobs:
         self._afterwards(lambda: self._fences.given(bundles))
         return bundles
 
-    def renew(self, leases: Collection[Lease], until: datetime) -> frozenset[Lease]:
+    def renew(self, leases: Collection[Lease], now: datetime) -> frozenset[Lease]:
         """As the other."""
-        return self._compared(self._jobs.renew(leases, until))
+        return self._compared(self._jobs.renew(leases, now))
 
     def finish(self, finished: Collection[Finished], now: datetime) -> frozenset[Lease]:
         """As the other."""

@@ -94,7 +94,10 @@ class SqlPushCounters:
         return self._transactions.write()
 
     def move_all(self, claims: Sequence[PushClaim]) -> Sequence[SecurityError | None]:
-        """In one transaction, with one statement to look and one to move, however many they are."""
+        """In one transaction, with one statement to look and one to move, however many they are.
+
+        Whoever looks holds the rows until he commits: what another node moves meanwhile waits, and is then seen.
+        """
         if not claims:
             return []
         with self._transactions.write() as connection:
@@ -105,59 +108,99 @@ class SqlPushCounters:
         return refusals
 
     def _heard(self, connection: Connection, meter_ids: set[str]) -> dict[str, HeardCounters]:
+        """Those of which something was heard. A row that is not there cannot be held: then it is made, and held."""
+        found = self._held(connection, meter_ids)
+        if new := meter_ids - found.keys():
+            rows = as_parameter((meter_id,) for meter_id in sorted(new))
+            parameters = {ROWS: rows, "nothing": b"", "unheard": _UNHEARD}
+            connection.execute(statement(connection, _MAKE, _METERS), parameters)
+            found |= self._held(connection, new)
+        return {meter_id: heard for meter_id, heard in found.items() if heard.last != _UNHEARD}
+
+    def _held(self, connection: Connection, meter_ids: set[str]) -> dict[str, HeardCounters]:
         rows = as_parameter((meter_id,) for meter_id in sorted(meter_ids))
-        found = connection.execute(statement(connection, _HEARD[connection.dialect.name], _METERS), {ROWS: rows})
-        return {meter_id: HeardCounters(last, int.from_bytes(missing, "big")) for meter_id, last, missing in found}
+        found = connection.execute(statement(connection, _HELD[connection.dialect.name], _METERS), {ROWS: rows})
+        return {
+            meter_id: HeardCounters(last, int.from_bytes(missing, "big"), settled, mark, marked_s)
+            for meter_id, last, missing, settled, mark, marked_s in found
+        }
 
     def _keep(self, connection: Connection, moved: Mapping[str, HeardCounters]) -> None:
-        """Octets do not travel in JSON: meters behind collectors, of which some are missing, go row by row."""
-        whole = [(meter_id, heard.last) for meter_id, heard in moved.items() if not heard.missing]
+        """Octets do not travel in JSON: meters of which some are missing go row by row."""
+        whole = [
+            (meter_id, heard.last, heard.settled, heard.mark, heard.marked_s)
+            for meter_id, heard in moved.items()
+            if not heard.missing
+        ]
         if whole:
             parameters = {ROWS: as_parameter(whole), "nothing": b""}
-            connection.execute(statement(connection, _MOVE_ALL, (*_METERS, ("last_counter", INTEGER))), parameters)
+            connection.execute(statement(connection, _MOVE_ALL, _COUNTERS), parameters)
         rows = [_row(meter_id, heard) for meter_id, heard in moved.items() if heard.missing]
         execute_rows(connection, insert_or_update(connection, push_counter), rows)
 
 
+_UNHEARD: Final = -1
+"""The last counter of a meter of which none was heard."""
 _METERS: Final = (("meter_id", TEXT),)
+_COUNTERS: Final = (
+    *_METERS, ("last_counter", INTEGER), ("settled", INTEGER), ("mark", INTEGER), ("marked_s", INTEGER)
+)  # fmt: skip
 _LOOK: Final = """
-    SELECT meter_id, last_counter, missing FROM push_counter
+    SELECT meter_id, last_counter, missing, settled, mark, marked_s FROM push_counter
     WHERE meter_id IN (SELECT wanted.meter_id FROM {rows} AS wanted)"""
-_HEARD: Final = {"sqlite": _LOOK, "postgresql": f"{_LOOK} ORDER BY meter_id FOR UPDATE"}
+_HELD: Final = {"sqlite": _LOOK, "postgresql": f"{_LOOK} ORDER BY meter_id FOR UPDATE"}
 """In the order of their names, so that two nodes which lock the same meters do not wait for each other in a ring."""
-_MOVE_ALL: Final = """
+_MAKE: Final = """
     INSERT INTO push_counter (meter_id, last_counter, missing)
-    SELECT meter_id, last_counter, :nothing FROM {rows} AS moved WHERE true
-    ON CONFLICT (meter_id) DO UPDATE SET last_counter = excluded.last_counter, missing = excluded.missing"""
+    SELECT meter_id, CAST(:unheard AS bigint), :nothing FROM {rows} AS new WHERE true ORDER BY meter_id
+    ON CONFLICT (meter_id) DO NOTHING"""
+_MOVE_ALL: Final = """
+    INSERT INTO push_counter (meter_id, last_counter, missing, settled, mark, marked_s)
+    SELECT meter_id, last_counter, :nothing, settled, mark, marked_s FROM {rows} AS moved WHERE true
+    ON CONFLICT (meter_id) DO UPDATE SET last_counter = excluded.last_counter, missing = excluded.missing,
+        settled = excluded.settled, mark = excluded.mark, marked_s = excluded.marked_s"""
 
 
 def _moved(heard: dict[str, HeardCounters], moved: dict[str, HeardCounters], claim: PushClaim) -> SecurityError | None:
     """Let the claim count, in both; what speaks against it otherwise."""
-    before = heard.get(claim.meter_id)
-    if before is None or not (claim.late and claim.authenticated and before.lacks(claim.counter)):
-        refusal = _refusal(claim, None if before is None else before.last)
-        if refusal is not None:
-            return refusal
-    after = HeardCounters.first(claim.counter, late=claim.late) if before is None else before.having(claim.counter)
+    counter, before = claim.counter, heard.get(claim.meter_id)
+    refusal = _unproved(claim, None) if before is None else _refusal(claim, before)
+    if refusal is not None:
+        return refusal
+    first = HeardCounters.first(counter, claim.heard_s, late=claim.late)
+    after = first if before is None else before.having(counter, claim.heard_s)
     heard[claim.meter_id] = moved[claim.meter_id] = after
     return None
 
 
 def _row(meter_id: str, heard: HeardCounters) -> dict[str, object]:
-    return {"meter_id": meter_id, "last_counter": heard.last, "missing": heard.missing_octets}
+    return {
+        "meter_id": meter_id, "last_counter": heard.last, "missing": heard.missing_octets,
+        "settled": heard.settled, "mark": heard.mark, "marked_s": heard.marked_s,
+    }  # fmt: skip
 
 
-def _refusal(claim: PushClaim, last: int | None) -> SecurityError | None:
+def _refusal(claim: PushClaim, before: HeardCounters) -> SecurityError | None:
     meter_id, counter = claim.meter_id, claim.counter
-    if last is not None and counter <= last:
+    if before.believes(counter, claim.heard_s, late=claim.late):
+        return _unproved(claim, before.last)
+    if before.lacks(counter):
         return SecurityError(
-            f"a push of meter {meter_id} with invocation counter {counter} was heard before",
-            next_step="somebody may replay old messages; look where it came from",
+            f"a push of meter {meter_id} with invocation counter {counter} came long after a later one",
+            next_step="somebody may hold messages back; look where it came from",
         )
-    highest = UNPROVED_FIRST_MAX if last is None else last + UNPROVED_JUMP_MAX
-    if not claim.authenticated and counter > highest:
-        return SecurityError(
-            f"a push of meter {meter_id} without a tag names invocation counter {counter}, after {last or 0}",
-            next_step="somebody may try to lock the meter out; have it push with authentication",
-        )
-    return None
+    return SecurityError(
+        f"a push of meter {meter_id} with invocation counter {counter} was heard before",
+        next_step="somebody may replay old messages; look where it came from",
+    )
+
+
+def _unproved(claim: PushClaim, last: int | None) -> SecurityError | None:
+    """Without a tag anybody can name any number: it must go up, and not far."""
+    lowest, highest = (0, UNPROVED_FIRST_MAX) if last is None else (last + 1, last + UNPROVED_JUMP_MAX)
+    if claim.authenticated or lowest <= claim.counter <= highest:
+        return None
+    return SecurityError(
+        f"a push of meter {claim.meter_id} without a tag names invocation counter {claim.counter}, after {last or 0}",
+        next_step="somebody may try to lock the meter out; have it push with authentication",
+    )

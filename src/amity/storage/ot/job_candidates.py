@@ -29,7 +29,7 @@ def candidates(connection: Connection, terms: LeaseTerms, limit: int, now: datet
     if rules.none:
         return [meter_id for meter_id, _ in _due(connection, now, limit, only=only)]
     _one_at_a_time(connection)
-    gates = Gates(rules, _open_sessions(connection, now), _paced(connection), now)
+    gates = Gates(rules, _open_sessions(connection), _paced(connection), now)
     admitted: list[str] = []
     seen: set[str] = set()
     for _ in range(_ROUNDS_MAX):
@@ -80,15 +80,11 @@ def _one_at_a_time(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADMISSION_LOCK})
 
 
-def _open_sessions(connection: Connection, now: datetime) -> Mapping[str, int]:
-    """Live leases by gate."""
+def _open_sessions(connection: Connection) -> Mapping[str, int]:
+    """Leases by gate: nobody can say of one that its session is over before it is given back or revoked."""
     columns = job_line.c
     place = [columns[kind] for kind in _KINDS]
-    query = (
-        select(*place, func.count())
-        .where(columns.worker != "", columns.until > microseconds(now))
-        .group_by(*place)
-    )  # fmt: skip
+    query = select(*place, func.count()).where(columns.worker != "").group_by(*place)
     counts: dict[str, int] = {}
     for *names, count in connection.execute(query):
         for gate in gates_of(Place(*names)):

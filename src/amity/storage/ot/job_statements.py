@@ -97,21 +97,20 @@ FREE_LINES_DUE_ANEW: Final = f"""
     WHERE worker = '' AND meter_id IN (SELECT meter_id FROM {{rows}} AS wanted)"""  # noqa: S608 - constants of our own
 
 # ------------------------------------------------------------------ lease
-TAKE_LINES: Final = """
-    UPDATE job_line SET worker = :worker, until = :until, due_at = :until, rank = :until, fence = fence + 1,
-        tries = CASE WHEN tries_day = :day THEN tries + 1 ELSE 1 END, tries_day = :day
-    WHERE meter_id IN (SELECT meter_id FROM {rows} AS wanted)
-    RETURNING meter_id, fence, tries"""
+TAKE_LINES: Final = f"""
+    UPDATE job_line SET worker = :worker, until = :until, lasts = :lasts, due_at = {NEVER}, rank = {NEVER},
+        fence = fence + 1, tries = CASE WHEN tries_day = :day THEN tries + 1 ELSE 1 END, tries_day = :day
+    WHERE meter_id IN (SELECT meter_id FROM {{rows}} AS wanted)
+    RETURNING meter_id, fence, tries"""  # noqa: S608 - constants of our own
 
 EXPIRE_OF_LINES: Final = """
     UPDATE job SET state = 'expired', finished_at = :now, worker = ''
     WHERE finished_at IS NULL AND deadline <= :now
         AND meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
 
-# What is leased already was left by a worker that lost the line: it is taken again.
 TAKE_JOBS: Final = """
     UPDATE job SET state = 'leased', started_at = :now, worker = :worker, attempts = attempts + 1
-    WHERE finished_at IS NULL AND (state = 'leased' OR not_before <= :along)
+    WHERE finished_at IS NULL AND not_before <= :along
         AND meter_id IN (SELECT meter_id FROM {rows} AS wanted)
     RETURNING *"""
 
@@ -119,14 +118,19 @@ RESTS: Final = """
     SELECT meter_id, rested_until, tries FROM job_line
     WHERE rested_until > :now AND meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
 
-# ------------------------------------------------------------------ renew and finish
+# ------------------------------------------------------------------ renew, revoke and finish
 LOCK_LINES: Final = """
-    SELECT meter_id, fence, worker FROM job_line
+    SELECT meter_id, fence, worker, until FROM job_line
     WHERE meter_id IN (SELECT meter_id FROM {rows} AS wanted) ORDER BY meter_id"""
 
 RENEW_LINES: Final = """
-    UPDATE job_line SET until = :until, due_at = :until, rank = :until
-    WHERE meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
+    UPDATE job_line SET until = :now + lasts WHERE meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
+
+LEASES: Final = "SELECT meter_id, worker, fence, until, tries, lasts FROM job_line WHERE worker <> ''"
+
+JOBS_WAIT_AGAIN: Final = """
+    UPDATE job SET state = 'waiting'
+    WHERE finished_at IS NULL AND state = 'leased' AND meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
 
 OUTCOMES: Final[Columns] = (
     ("job_id", TEXT), ("state", TEXT), ("not_before", INTEGER), ("told", TEXT), ("remedy", TEXT), ("afresh", INTEGER),

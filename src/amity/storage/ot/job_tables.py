@@ -51,7 +51,8 @@ Index("ix_job_dead_meter_id", job.c.meter_id, sqlite_where=_DEAD, postgresql_whe
 Index("ix_job_ended_finished_at", job.c.finished_at, sqlite_where=_ENDED, postgresql_where=_ENDED)
 
 # One row per meter: the way to it, which one worker holds at a time. `due_at` and `rank` are those of the most pressing
-# waiting job, or the end of the lease while one holds it, so that one index finds both what is due and what was lost.
+# waiting job, and never while a worker holds the line: it is then not found among what is due. `until` is the end of
+# the lease by that worker's clock, which moves on by `lasts` with each renewal.
 # All times are microseconds since 1970-01-01T00:00Z.
 job_line = Table(
     "job_line",
@@ -64,6 +65,7 @@ job_line = Table(
     Column("rank", BigInteger, nullable=False),
     Column("worker", String, nullable=False),
     Column("until", BigInteger, nullable=False),
+    Column("lasts", BigInteger, nullable=False, server_default="60000000"),
     Column("fence", BigInteger, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("tries_day", Integer, nullable=False),

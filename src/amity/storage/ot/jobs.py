@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, or_, update
+from sqlalchemy import Connection, delete, or_, text, update
 
 from amity.domain.jobs import Bundle, Job, JobOutcome, JobRequest, JobState, Lease
 from amity.headend.jobs.ports import Finished, LeaseTerms
 from amity.headend.jobs.retry import given_up_by_workers
-from amity.kernel.time import epoch_s, utc_day
-from amity.storage.columns import microseconds
+from amity.kernel.time import EPOCH, epoch_s, utc_day
+from amity.storage.columns import MICROSECOND, microseconds
 from amity.storage.ot import job_statements as sql
 from amity.storage.ot.job_candidates import candidates
 from amity.storage.ot.job_rows import job_of, row_of_request, sent, sent_spans
@@ -65,13 +65,27 @@ class SqlJobs:
             _free(connection, [one.meter_id for one in bundles if not one.jobs], untried=True)
         return [one for one in bundles if one.jobs]
 
-    def renew(self, leases: Collection[Lease], until: datetime) -> frozenset[Lease]:
-        """Hold on to leases until then; those that are still ours."""
+    def renew(self, leases: Collection[Lease], now: datetime) -> frozenset[Lease]:
+        """Hold on to leases for as long again as they last; those that are still ours."""
         with self._transactions.write() as connection:
             held = _held(connection, leases)
             meters = _column(lease.meter_id for lease in held)
-            run(connection, sql.RENEW_LINES, sql.METERS, meters, until=microseconds(until))
+            run(connection, sql.RENEW_LINES, sql.METERS, meters, now=microseconds(now))
             return held
+
+    def leases(self) -> Collection[Lease]:
+        """All that are held, by whichever worker, as they were last renewed."""
+        with self._transactions.read() as connection:
+            return [_lease(*row) for row in connection.execute(text(sql.LEASES))]
+
+    def revoke(self, leases: Collection[Lease]) -> frozenset[Lease]:
+        """Take leases from workers that are gone; those that were not renewed meanwhile. Their jobs wait again."""
+        with self._transactions.write() as connection:
+            lost = _unrenewed(connection, leases)
+            meter_ids = [lease.meter_id for lease in lost]
+            run(connection, sql.JOBS_WAIT_AGAIN, sql.METERS, _column(meter_ids))
+            _free(connection, meter_ids)
+            return lost
 
     def finish(self, finished: Collection[Finished], now: datetime) -> frozenset[Lease]:
         """Give leases back; those that were still ours."""
@@ -106,11 +120,11 @@ class SqlJobs:
             return connection.execute(old).rowcount
 
 
-def run(connection: Connection, text: str, columns: Columns, rows: Collection[Sequence[Any]], **values: Any) -> Any:
+def run(connection: Connection, words: str, columns: Columns, rows: Collection[Sequence[Any]], **values: Any) -> Any:
     """Carry a statement out for all rows at once; does nothing for none."""
     if not rows:
         return None
-    return connection.execute(statement(connection, text, columns), {ROWS: as_parameter(rows), **values})
+    return connection.execute(statement(connection, words, columns), {ROWS: as_parameter(rows), **values})
 
 
 def due_anew(connection: Connection, meter_id: str) -> None:
@@ -118,11 +132,19 @@ def due_anew(connection: Connection, meter_id: str) -> None:
     run(connection, sql.FREE_LINES_DUE_ANEW, sql.METERS, [(meter_id,)])
 
 
-def locked(connection: Connection, meter_ids: Iterable[str]) -> Mapping[str, tuple[int, str]]:
-    """Fence and worker of these lines, which are this transaction's from here on."""
-    text = sql.LOCK_LINES + (" FOR UPDATE" if connection.dialect.name == "postgresql" else "")
-    found = run(connection, text, sql.METERS, _column(meter_ids))
-    return {meter_id: (fence, worker) for meter_id, fence, worker in found} if found else {}
+class Line(NamedTuple):
+    """Who has a meter, if anybody, and until when (microseconds) as last renewed."""
+
+    fence: int
+    worker: str
+    until: int
+
+
+def locked(connection: Connection, meter_ids: Iterable[str]) -> Mapping[str, Line]:
+    """These lines, which are this transaction's from here on."""
+    lock = sql.LOCK_LINES + (" FOR UPDATE" if connection.dialect.name == "postgresql" else "")
+    found = run(connection, lock, sql.METERS, _column(meter_ids))
+    return {meter_id: Line(*line) for meter_id, *line in found} if found else {}
 
 
 class _Intake:
@@ -187,9 +209,12 @@ def _take_lines(connection: Connection, meter_ids: Sequence[str], terms: LeaseTe
     until = now + terms.duration
     taken = run(
         connection, sql.TAKE_LINES, sql.METERS, _column(meter_ids),
-        worker=terms.worker, until=microseconds(until), day=utc_day(epoch_s(now)),
+        worker=terms.worker, until=microseconds(until), lasts=terms.duration // MICROSECOND,
+        day=utc_day(epoch_s(now)),
     )  # fmt: skip
-    leases = {meter_id: Lease(meter_id, terms.worker, fence, until, tries) for meter_id, fence, tries in taken}
+    leases = {
+        meter_id: Lease(meter_id, terms.worker, fence, until, tries, terms.duration) for meter_id, fence, tries in taken
+    }
     return [leases[meter_id] for meter_id in meter_ids]
 
 
@@ -216,7 +241,18 @@ def _bundle(lease: Lease, jobs: Iterable[Job], ruined: Collection[Job]) -> Bundl
 def _held(connection: Connection, leases: Collection[Lease]) -> frozenset[Lease]:
     """Those that nobody took since; their lines are locked."""
     lines = locked(connection, (lease.meter_id for lease in leases))
-    return frozenset(lease for lease in leases if lines.get(lease.meter_id) == (lease.fence, lease.worker))
+    return frozenset(lease for lease in leases if lines.get(lease.meter_id, ())[:2] == (lease.fence, lease.worker))
+
+
+def _unrenewed(connection: Connection, leases: Collection[Lease]) -> frozenset[Lease]:
+    """Those that stand as they were seen; their lines are locked."""
+    lines = locked(connection, (lease.meter_id for lease in leases))
+    as_seen = {lease: (lease.fence, lease.worker, microseconds(lease.until)) for lease in leases}
+    return frozenset(lease for lease, line in as_seen.items() if lines.get(lease.meter_id) == line)
+
+
+def _lease(meter_id: str, worker: str, fence: int, until: int, tries: int, lasts: int) -> Lease:
+    return Lease(meter_id, worker, fence, EPOCH + until * MICROSECOND, tries, lasts * MICROSECOND)
 
 
 def _end_jobs(connection: Connection, outcomes: Iterable[JobOutcome], now: datetime) -> None:

@@ -140,9 +140,9 @@ def test_a_worker_that_holds_nothing_renews_nothing(database: OtDatabase) -> Non
         def __getattr__(self, name: str) -> object:
             return getattr(database.jobs, name)
 
-        def renew(self, leases: Collection[Lease], until: datetime) -> frozenset[Lease]:
+        def renew(self, leases: Collection[Lease], now: datetime) -> frozenset[Lease]:
             renewals.append(leases)
-            return database.jobs.renew(leases, until)
+            return database.jobs.renew(leases, now)
 
     async def idle_then_busy(clock: VirtualClock) -> None:
         terms = LeaseTerms("idle", retry=AT_ONCE)
@@ -211,19 +211,101 @@ def test_a_worker_that_lost_its_lease_in_its_sleep_stores_nothing(database: OtDa
     enqueue(database, 1)
     terms = LeaseTerms("asleep", retry=AT_ONCE)
     (bundle,) = database.jobs.lease(terms, 1, NOW)
-    (again,) = database.jobs.lease(LeaseTerms("other"), 1, NOW + timedelta(minutes=2))
+    database.jobs.revoke(database.jobs.leases())
+    (again,) = database.jobs.lease(LeaseTerms("other"), 1, NOW)
     assert again.lease.fence > bundle.lease.fence
 
     async def late(clock: VirtualClock) -> None:
         asleep = worker(database, meters, clock)
         result = await meters.read(bundle)
-        held = type("Held", (), {"bundle": bundle, "until": NOW, "session": None})()
+        held = type("Held", (), {"bundle": bundle, "until": NOW, "until_s": 0.0, "session": None})()
         asleep._held.add(held)
         await asleep._save([type("Ended", (), {"held": held, "result": result, "not_kept": None})()])
 
     run_virtually(late, NOW)
     assert meters.kept == Counter()
     assert [job.worker for job in database.job_book.find(JobQuery())] == ["other"]
+
+
+class Dishonest:
+    """A clock that is off by `ahead`, which somebody sets."""
+
+    def __init__(self, true: VirtualClock) -> None:
+        self._true = true
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return self._true.now() + self.ahead
+
+
+@pytest.mark.parametrize("jump_s", [7200, 61, -61, -7200])
+@pytest.mark.parametrize("who_jumps", [("w1", "w2"), ("w1",), ("w2",)])
+def test_clocks_that_jump_bring_no_second_association_about(
+    database: OtDatabase, who_jumps: Sequence[str], jump_s: int
+) -> None:
+    """All of them at once, as those of one time server do, or one alone: a meter has one session at a time."""
+    meters = PretendedMeters(takes_s=150.0)
+    enqueue(database, 8)
+
+    async def both(true: VirtualClock) -> None:
+        clocks = {name: Dishonest(true) for name in ("w1", "w2")}
+        at_work = [asyncio.create_task(worker(database, meters, clocks[name], name=name).run()) for name in clocks]
+        for second in range(1, 12):
+            await asyncio.sleep(97)
+            for name in who_jumps:
+                clocks[name].ahead = timedelta(seconds=jump_s * (second % 2))
+        await asyncio.sleep(3600)
+        for one in at_work:
+            one.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+
+    run_virtually(both, NOW)
+    assert meters.kept == {f"M{n:03}": 1 for n in range(8)}
+    assert states(database) == {"done": 8}
+
+
+def test_the_meters_of_a_worker_that_died_are_read_once_its_leases_can_have_no_holder(database: OtDatabase) -> None:
+    meters, begun_s = PretendedMeters(), []
+    enqueue(database, 3)
+    terms = LeaseTerms("dead")
+    assert len(database.jobs.lease(terms, 9, NOW)) == 3
+
+    async def alone(clock: VirtualClock) -> None:
+        running = asyncio.create_task(worker(database, meters, clock).run())
+        while not meters.kept:
+            await asyncio.sleep(1)
+        begun_s.append((clock.now() - NOW).total_seconds())
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(alone, NOW)
+    assert terms.duration.total_seconds() <= begun_s[0] <= terms.duration.total_seconds() + 15
+
+
+def test_a_worker_whose_clock_stands_still_lets_go_of_what_it_cannot_renew(database: OtDatabase) -> None:
+    """Its clock says that there is time; the time that passed here says that the lease is over."""
+    meters, told = PretendedMeters(takes_s=300.0), []
+    enqueue(database, 1)
+
+    class Unrenewable:
+        def __getattr__(self, name: str) -> object:
+            return getattr(database.jobs, name)
+
+        def renew(self, _leases: object, _now: object) -> frozenset:
+            raise StorageError("the disk is full")
+
+    class Still:
+        def now(self) -> datetime:
+            return NOW
+
+    async def story(_clock: VirtualClock) -> None:
+        made = worker(database, meters, Still(), on_done=told.append)
+        made._jobs = Unrenewable()
+        await made.run_until(asyncio.sleep(59))
+        assert meters.open_now.total() == 0
+
+    run_virtually(story, NOW)
+    assert [done.accepted for done in told] == [False]
 
 
 def test_a_worker_that_is_stopped_gives_its_meters_back_at_once(database: OtDatabase) -> None:
