@@ -27,7 +27,7 @@ _WATCH_S: Final = 1.0
 _RENEWALS: Final = 3
 """A lease is renewed when a third of its time has passed, so that two renewals may fail."""
 _MARGIN: Final = timedelta(seconds=5)
-"""So long before its end a lease that could not be renewed is let go: its session is over when others take the meter."""
+"""So long before its end a lease that could not be renewed is let go: its session ends before others take the meter."""
 _PAUSE_AFTER_TROUBLE_S: Final = 5.0
 
 

@@ -48,9 +48,8 @@ def _processes(number: int) -> Iterator[Executor]:
     try:
         yield pool
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
         ours.close()
-        pool.shutdown(wait=True)
+        pool.shutdown(wait=True, cancel_futures=True)  # waits once only: they are no more when their rests are swept up
         lifeline.close()
         sweep()
 

@@ -1,7 +1,7 @@
 """What each trouble does to a world, for as long as it lasts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from random import Random
@@ -139,16 +139,21 @@ class Troubles:
                 return Cut(frozenset((self._station(event).host,)), beyond)
 
     async def _clocks_jump(self, event: Event) -> None:
-        """All nodes of a site follow the same time server; their leases assume clocks that agree (docs/jobs.md)."""
+        """Nodes of a site follow one time server and jump together; one that lost sight of it jumps alone."""
         world = self._world
         ahead = timedelta(seconds=(event.how - _HALF) * 2 * _JUMPS_S[event.whom >= _HALF])
-        hosts = (world.mdm.machine.host,) if event.trouble is Trouble.MDM_CLOCK_JUMPS else world.node_hosts
+        hosts = (world.mdm.machine.host,) if event.trouble is Trouble.MDM_CLOCK_JUMPS else self._jumping(event)
         world.witness.note("world", f"clocks of {', '.join(hosts)} jump by {ahead.total_seconds():+.1f} s")
         for host in hosts:
             world.clock_of(host).ahead = ahead
         await asyncio.sleep(event.lasts_s)
         for host in hosts:
             world.clock_of(host).ahead = timedelta(0)
+
+    def _jumping(self, event: Event) -> Sequence[str]:
+        """All nodes, or one in every other of such events."""
+        alone = event.lasts_s % 2 < 1
+        return (self._node(event),) if alone else self._world.node_hosts
 
     # ------------------------------------------------------------------ what dies
     async def _node_dies(self, event: Event) -> None:

@@ -272,7 +272,7 @@ def test_the_meters_of_a_worker_that_died_are_read_once_its_leases_can_have_no_h
 
     async def alone(clock: VirtualClock) -> None:
         running = asyncio.create_task(worker(database, meters, clock).run())
-        while not meters.kept:
+        while not meters.kept:  # noqa: ASYNC110 - the meters tell nobody
             await asyncio.sleep(1)
         begun_s.append((clock.now() - NOW).total_seconds())
         running.cancel()
