@@ -24,8 +24,10 @@ from tests.unit.headend.jobs.test_worker import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_log_and_measures import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_store import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_ot_collection import *  # noqa: F403 - as above
+from tests.unit.storage_ot.test_ot_counters import check_takers_believe_each_once
 from tests.unit.storage_ot.test_ot_schema import (
     check_management_comes_and_goes,
+    check_overtaken_pushes_come_and_go,
     check_what_was_lacking,
     check_when_they_were_asked,
     database_before_as_asked,
@@ -109,6 +111,14 @@ def test_a_management_association_comes_with_its_revision_and_goes_with_it(serve
     check_management_comes_and_goes(open_postgres(server_url.replace("/postgres?", "/before_management?")))
 
 
+def test_the_window_of_push_counters_comes_and_goes_as_in_sqlite(server_url: str) -> None:
+    engine = open_postgres(server_url)
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_overtaken"))
+    engine.dispose()
+    check_overtaken_pushes_come_and_go(open_postgres(server_url.replace("/postgres?", "/before_overtaken?")))
+
+
 def test_a_server_that_is_not_there_is_a_storage_error(tmp_path: object) -> None:
     with pytest.raises(StorageError, match="not there") as caught:
         open_shared_database(f"postgresql://amity@/postgres?host={tmp_path}")
@@ -167,3 +177,25 @@ def test_a_batch_of_pushes_moves_its_counters_as_in_sqlite(database: OtDatabase)
         assert [one is not None for one in refusals] == [refused, refused]
     older = [proved("M2", 8, late=True), proved("M1", 4)]
     assert [one is None for one in database.push_counters.move_all(older)] == [True, False]
+
+
+def test_takers_on_several_machines_believe_each_push_once(database: OtDatabase, server_url: str) -> None:
+    check_takers_believe_each_once([database, *(open_shared_database(server_url) for _ in range(3))])
+
+
+def test_the_first_push_of_a_meter_is_believed_by_one_of_two_nodes_that_take_it_at_once(
+    database: OtDatabase, server_url: str
+) -> None:
+    """There is no row yet that the first of them could hold."""
+    other, claims = open_shared_database(server_url), [PushClaim("M1", 5, authenticated=True, heard_s=0)]
+    with ThreadPoolExecutor(1) as thread:
+        with database.push_counters.transaction():
+            assert database.push_counters.move_all(claims) == [None]
+            second = thread.submit(other.push_counters.move_all, claims)
+            with database._engine.connect() as watched:
+                while not watched.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                    assert not second.done()
+                    watched.rollback()
+        (refusal,) = second.result()
+    assert "heard before" in str(refusal)
+    other.close()

@@ -7,19 +7,20 @@ a meter an overtaken push has to come soon, or whoever stands in between could h
 heard before, on the day that suits him. What a collector kept may come late.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 WINDOW: Final = 2048
 """Three weeks of quarter-hourly pushes."""
 SOON_S: Final = 60
-"""Twice what the broker waits for a node that does not acknowledge. Believed as long at the least, three times at most."""
+"""Twice what the broker waits for a node that does not acknowledge.
+
+An overtaken push is believed for so long at the least, for three times that at most.
+"""
 _BITS: Final = 8
 _MASK: Final = (1 << WINDOW) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class HeardCounters:
+class HeardCounters(NamedTuple):
     """`missing` has bit i set when counter `last` - 1 - i was not heard.
 
     How long ago it was overtaken is known by a mark: at `marked_s` (epoch seconds) the highest rose above `mark`, and
@@ -56,10 +57,10 @@ class HeardCounters:
         """The same with this one heard too."""
         if counter <= self.last:
             back = self.last - 1 - counter
-            return replace(self, missing=self.missing & ~(1 << back)) if self.lacks(counter) else self
+            return self._replace(missing=self.missing & ~(1 << back)) if self.lacks(counter) else self
         missing = self._passed_over(counter - self.last)
         if heard_s - self.marked_s <= SOON_S:
-            return replace(self, last=counter, missing=missing)
+            return self._replace(last=counter, missing=missing)
         return HeardCounters(counter, missing, self._settled_at(heard_s), self.last, heard_s)
 
     def _passed_over(self, ahead: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -67,10 +68,11 @@ def test_a_push_is_known_once_what_is_done_with_it_is_committed(database: OtData
 
 def test_through_a_collector_counters_may_come_late_but_never_twice_and_only_with_a_tag(database: OtDatabase) -> None:
     def take(counter: int, *, late: bool, authenticated: bool = True) -> None:
-        (refusal,) = database.push_counters.move_all([PushClaim("M1", counter, authenticated, 0, late)])
+        (refusal,) = database.push_counters.move_all([PushClaim("M1", counter, authenticated, next(hours_s), late)])
         if refusal is not None:
             raise refusal
 
+    hours_s = count(0, 3600)
     take(10, late=False)
     take(15, late=True)
     with pytest.raises(SecurityError):

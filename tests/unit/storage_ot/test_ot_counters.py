@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from amity.devices.freshness import UNPROVED_JUMP_MAX
+from amity.headend.heard_counters import SOON_S, WINDOW
 from amity.headend.ports import PushClaim
 from amity.kernel.errors import LocalProtocolError, StorageError
 from amity.storage.ot.database import OtDatabase, open_database
@@ -25,6 +26,18 @@ while True:
     first = counters.reserve("M1", 3)
     for counter in range(first, first + 3):
         print(counter, flush=True)
+"""
+
+TAKER = """
+import sys
+from pathlib import Path
+from amity.headend.ports import PushClaim
+from amity.storage.ot.database import open_database
+
+counters = open_database(Path(sys.argv[1])).push_counters
+with counters.transaction():
+    print(counters.move_all([PushClaim("M1", 2, authenticated=True, heard_s=0)]), flush=True)
+    sys.stdin.read()
 """
 
 
@@ -88,15 +101,91 @@ def test_a_process_killed_at_any_moment_never_repeats_a_counter(tmp_path: Path) 
     database.close()
 
 
-def heard(
-    database: OtDatabase, meter_id: str, counter: int, *, authenticated: bool = True, heard_s: int = 0
-) -> bool:
+def heard(database: OtDatabase, meter_id: str, counter: int, *, authenticated: bool = True, heard_s: int = 0) -> bool:
     return database.push_counters.move_all([PushClaim(meter_id, counter, authenticated, heard_s)]) == [None]
 
 
-def test_a_push_counter_only_goes_up(database: OtDatabase) -> None:
-    assert [heard(database, "M1", counter) for counter in (0, 5, 5, 4, 6)] == [True, True, False, False, True]
+LONG_S = 4 * SOON_S
+
+
+def test_each_push_counter_is_good_once_and_none_before_the_first(database: OtDatabase) -> None:
+    assert [heard(database, "M1", counter) for counter in (2, 5, 5, 4, 4, 6, 1)] == [
+        True, True, False, True, False, True, False
+    ]  # fmt: skip
     assert heard(database, "M2", 5)
+
+
+def test_a_push_counter_below_the_window_is_refused(database: OtDatabase) -> None:
+    assert heard(database, "M1", 1)
+    assert heard(database, "M1", 2 * WINDOW)
+    below = [2 * WINDOW - WINDOW - 1, 2 * WINDOW - WINDOW]
+    assert [heard(database, "M1", counter) for counter in below] == [False, True]
+
+
+def test_a_push_that_was_held_back_is_refused_also_under_cover_of_a_new_one(database: OtDatabase) -> None:
+    assert heard(database, "M1", 1)
+    assert heard(database, "M1", 3)
+    assert not heard(database, "M1", 2, heard_s=LONG_S)
+    assert heard(database, "M1", 5, heard_s=LONG_S)
+    assert not heard(database, "M1", 2, heard_s=LONG_S)
+    assert heard(database, "M1", 4, heard_s=LONG_S)
+
+
+def test_a_push_without_a_tag_that_was_overtaken_is_refused(database: OtDatabase) -> None:
+    assert heard(database, "M1", 1)
+    assert heard(database, "M1", 3, authenticated=False)
+    assert not heard(database, "M1", 2, authenticated=False)
+    assert heard(database, "M1", 2)
+
+
+def test_two_takers_believe_an_overtaken_push_once_also_after_a_restart(tmp_path: Path) -> None:
+    one, other = (open_database(tmp_path / "ot.sqlite") for _ in range(2))
+    assert [heard(one, "M1", 10), heard(other, "M1", 12), heard(one, "M1", 13)] == [True, True, True]
+    assert heard(one, "M1", 11)
+    assert not any(heard(taker, "M1", counter) for taker in (one, other) for counter in (10, 11, 12, 13))
+    one.close()
+    other.close()
+    again = open_database(tmp_path / "ot.sqlite")
+    assert not any(heard(again, "M1", counter) for counter in (10, 11, 12, 13))
+    again.close()
+
+
+def test_takers_that_shuffle_the_same_pushes_believe_each_once_between_them(tmp_path: Path) -> None:
+    check_takers_believe_each_once([open_database(tmp_path / "ot.sqlite") for _ in range(4)])
+
+
+def check_takers_believe_each_once(takers: list[OtDatabase]) -> None:
+    """Each hears all of them, as somebody would have it who repeats at every door what he recorded."""
+    believed = list[int]()
+    assert heard(takers[0], "M1", 0)
+
+    def take(number: int) -> None:
+        for counter in random.Random(number).sample(range(1, 61), 60):
+            if heard(takers[number], "M1", counter):
+                believed.append(counter)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(len(takers))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for taker in takers:
+        taker.close()
+    assert sorted(believed) == list(range(1, 61))
+
+
+def test_a_push_whose_taker_is_killed_before_the_commit_is_believed_once_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "ot.sqlite"
+    other = open_database(path)
+    assert [heard(other, "M1", 1), heard(other, "M1", 3)] == [True, True]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", TAKER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as taker:
+        assert taker.stdout is not None
+        assert taker.stdout.readline() == "[None]\n"
+        taker.send_signal(signal.SIGKILL)
+    assert [heard(other, "M1", 2), heard(other, "M1", 2)] == [True, False]
+    other.close()
 
 
 def test_a_push_that_was_not_saved_may_come_again(database: OtDatabase) -> None:
@@ -108,7 +197,7 @@ def test_a_push_that_was_not_saved_may_come_again(database: OtDatabase) -> None:
 
 def test_pushes_of_one_batch_are_compared_with_each_other_in_their_order(database: OtDatabase) -> None:
     assert heard(database, "M1", 4)
-    claims = [("M1", 5), ("M2", 9), ("M1", 5), ("M1", 3), ("M2", 10), ("M1", 8)]
+    claims = [("M1", 5), ("M2", 9), ("M1", 5), ("M1", 3), ("M2", 10), ("M1", 8)]  # before the first, twice, a gap
     refusals = database.push_counters.move_all([PushClaim(*one, authenticated=True, heard_s=0) for one in claims])
     assert [one is None for one in refusals] == [True, True, False, False, True, True]
     assert [heard(database, "M1", 8), heard(database, "M2", 10)] == [False, False]

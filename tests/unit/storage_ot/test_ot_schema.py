@@ -217,6 +217,31 @@ def check_management_comes_and_goes(engine: Engine) -> None:
     opened.close()
 
 
+NOW_S = 1_763_596_800
+BEFORE_OVERTAKEN = "0022"
+"""The newest revision in which push counters had to rise."""
+
+
+def check_overtaken_pushes_come_and_go(engine: Engine) -> None:
+    """Up from the revision before: nothing that was refused is believed now. Down: nobody is left of whom none came."""
+    upgrade(engine, MIGRATIONS, BEFORE_OVERTAKEN)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO push_counter (meter_id, last_counter) VALUES ('M1', 5)")
+    upgrade(engine, MIGRATIONS)
+    opened = OtDatabase(engine)
+    claims = [PushClaim("M1", counter, authenticated=True, heard_s=NOW_S) for counter in (4, 5, 7, 6)]
+    absurd = PushClaim("M2", 0xFFFF_FFFF, authenticated=False, heard_s=NOW_S)
+    assert [one is None for one in opened.push_counters.move_all([*claims, absurd])] == [
+        False, False, True, True, False
+    ]  # fmt: skip
+    downgrade(engine, BEFORE_OVERTAKEN)
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT meter_id, last_counter FROM push_counter").fetchall()
+    assert [tuple(row) for row in kept] == [("M1", 7)]
+    upgrade(engine, MIGRATIONS)
+    opened.close()
+
+
 def downgrade(engine: Engine, revision: str) -> None:
     """As the tests alone need it."""
     config = Config()
@@ -228,6 +253,10 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 def test_a_management_association_comes_with_its_revision_and_goes_with_it(tmp_path: Path) -> None:
     check_management_comes_and_goes(open_sqlite(tmp_path / "ot.sqlite"))
+
+
+def test_the_window_of_push_counters_comes_with_its_revision_and_goes_with_it(tmp_path: Path) -> None:
+    check_overtaken_pushes_come_and_go(open_sqlite(tmp_path / "ot.sqlite"))
 
 
 def test_jobs_from_before_it_was_kept_were_asked_for_no_later_than_is_known(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who sent a push, and whether to believe it: known senders, their keys, counters that only go up."""
+"""Who sent a push, and whether to believe it: known senders, their keys, numbers that are good once."""
 
 from collections import deque
 from collections.abc import Iterator

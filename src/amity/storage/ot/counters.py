@@ -167,8 +167,10 @@ def _moved(heard: dict[str, HeardCounters], moved: dict[str, HeardCounters], cla
     refusal = _unproved(claim, None) if before is None else _refusal(claim, before)
     if refusal is not None:
         return refusal
-    first = HeardCounters.first(counter, claim.heard_s, late=claim.late)
-    after = first if before is None else before.having(counter, claim.heard_s)
+    if before is None:
+        after = HeardCounters.first(counter, claim.heard_s, late=claim.late)
+    else:
+        after = before.having(counter, claim.heard_s)
     heard[claim.meter_id] = moved[claim.meter_id] = after
     return None
 

@@ -141,6 +141,19 @@ async def test_of_signed_pushes_that_a_collector_kept_the_older_may_come_after_t
     assert (len(bench.deliveries()), listener.parking.counts) == (2, {"not-believed": 1})
 
 
+async def test_of_signed_pushes_straight_from_the_meter_the_overtaken_one_is_believed_once_and_only_soon(
+    bench: Any, listener: PushDesk
+):
+    sender = Sender(bench, signed=True)
+    first, held_back, older, newer = (sender.push(signed=True) for _ in range(4))
+    for octets in (first, newer, older, older):
+        await listener.take(Frame(1, 1, octets), CallingFrom(HOME))
+    assert (len(bench.deliveries()), listener.parking.counts) == (3, {"not-believed": 1})
+    bench.clock.advance(minutes=4)
+    await listener.take(Frame(1, 1, held_back), CallingFrom(HOME))
+    assert (len(bench.deliveries()), listener.parking.counts) == (3, {"not-believed": 2})
+
+
 async def test_a_signature_that_the_disk_did_not_take_is_no_old_one(bench: Any, full_disk: Callable):
     store = full_disk(bench.database.collection)
     listener = PushDesk(replace(bench.surroundings, collection=store), bench.database.push_counters)

@@ -15,6 +15,7 @@ from amity.domain.readings import Quality
 from amity.headend.calls.callers import CallingFrom
 from amity.headend.calls.desk import CallDesk
 from amity.headend.calls.lines import CalledLines
+from amity.headend.heard_counters import SOON_S
 from amity.headend.ports import Endpoint, Standing
 from amity.headend.pushes.desk import PushDesk
 from amity.headend.pushes.known import KnownSenders
@@ -128,6 +129,71 @@ async def test_a_push_heard_before_is_refused_also_after_a_restart(bench: object
     assert len(bench.deliveries()) == 1
     assert listener.parking.counts == {"not-believed": 1}
     assert "heard before" in listener.parking.newest[0].error.what
+
+
+# ------------------------------------------------------------------ pushes that overtake each other
+
+
+def pushes_in_order(bench: object, meter: SimulatedMeter, how_many: int) -> list[Frame]:
+    now = bench.clock.now()
+    speaker, newest_s = pusher(bench, meter), epoch_s(now) // 900 * 900 - 900
+    starts = [newest_s - back * 900 for back in reversed(range(how_many))]
+    return [frame_of(speaker.interval(start_s, now)) for start_s in starts]
+
+
+@pytest.mark.parametrize("key", CIPHERED)
+async def test_a_push_that_another_one_overtook_to_the_other_taker_is_believed_once(bench: object, key: str) -> None:
+    one, other = (PushDesk(bench.surroundings, bench.database.push_counters) for _ in range(2))
+    first, older, newer = pushes_in_order(bench, bench.meter_with(key), 3)
+    await one.take(first, CallingFrom(HOME))
+    await other.take(newer, CallingFrom(HOME))
+    bench.clock.advance(seconds=SOON_S)
+    await one.take(older, CallingFrom(HOME))
+    assert (one.taken, other.taken, len(bench.deliveries())) == (2, 1, 3)
+    for frame in (first, older, newer):
+        await one.take(frame, CallingFrom(HOME))
+        await other.take(frame, CallingFrom(HOME))
+        await PushDesk(bench.surroundings, bench.database.push_counters).take(frame, CallingFrom(HOME))
+    assert len(bench.deliveries()) == 3
+    assert one.parking.counts == other.parking.counts == {"not-believed": 3}
+
+
+async def test_a_push_that_somebody_held_back_is_not_believed_later(bench: object, listener: PushDesk) -> None:
+    first, held_back, newer, newest = pushes_in_order(bench, bench.meter_with("castellan_c3"), 4)
+    for frame in (first, newer):
+        await listener.take(frame, CallingFrom(HOME))
+    bench.clock.advance(seconds=4 * SOON_S)
+    await listener.take(newest, CallingFrom(HOME))
+    await listener.take(held_back, CallingFrom(HOME))
+    assert (len(bench.deliveries()), listener.parking.counts) == (3, {"not-believed": 1})
+    assert "long after a later one" in listener.parking.newest[0].error.what
+
+
+async def test_the_reading_that_an_alarm_overtakes_on_the_way_to_the_disk_is_believed(bench: object) -> None:
+    busy, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow_disk(work: Callable[[], object]) -> object:
+        if listener.taken:
+            busy.set()
+            await go_on.wait()
+        return work()
+
+    listener = PushDesk(replace(bench.surroundings, disk=slow_disk), bench.database.push_counters)
+    meter, other = bench.meter_with("castellan_c3"), bench.meter_with("tarn_t4")
+    speaker, now = pusher(bench, meter), bench.clock.now()
+    end_s = epoch_s(now) // 900 * 900
+    await listener.take(frame_of(speaker.interval(end_s - 2700, now)), CallingFrom(HOME))
+    waiting = [asyncio.create_task(listener.take(frame_of(interval_push(bench, other)), CallingFrom(HOME)))]
+    await busy.wait()
+    reading = frame_of(speaker.interval(end_s - 900, now))
+    alarm = frame_of(speaker.alarm(Happening(end_s, EventKind.POWER_DOWN)))
+    waiting += [asyncio.create_task(listener.take(frame, CallingFrom(HOME))) for frame in (reading, alarm)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    bench.clock.advance(seconds=10 * SOON_S)
+    go_on.set()
+    await asyncio.gather(*waiting)
+    assert (listener.taken, listener.parking.counts) == (4, {})
 
 
 @pytest.mark.parametrize("key", CIPHERED)
