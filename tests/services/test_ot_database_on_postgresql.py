@@ -11,12 +11,12 @@ from functools import partial
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from amity.headend.ports import PushClaim
 from amity.kernel.errors import ConfigurationError, StorageError
 from amity.storage.ot.database import OtDatabase, open_shared_database
-from amity.storage.ot.tables import metadata
+from amity.storage.ot.tables import metadata, push_counter
 from amity.storage.postgres import open_postgres
 from tests.services import postgres
 from tests.unit.headend.jobs.test_scheduler import *  # noqa: F403 - every test of that module, on this database
@@ -24,10 +24,20 @@ from tests.unit.headend.jobs.test_worker import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_log_and_measures import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_job_store import *  # noqa: F403 - as above
 from tests.unit.storage_ot.test_ot_collection import *  # noqa: F403 - as above
-from tests.unit.storage_ot.test_ot_counters import check_takers_believe_each_once
+from tests.unit.storage_ot.test_ot_counters import (
+    KEY,
+    NEW_KEY,
+    check_takers_believe_each_once,
+    test_a_key_under_which_nothing_is_believed_takes_no_room,  # noqa: F401 - as above
+    test_each_key_of_a_meter_begins_anew_and_none_is_heard_twice,  # noqa: F401 - as above
+    test_of_many_keys_those_in_use_are_remembered,  # noqa: F401 - as above
+    test_one_batch_may_come_under_two_keys,  # noqa: F401 - as above
+    test_what_was_heard_before_keys_had_names_is_of_the_first_that_a_push_names,  # noqa: F401 - as above
+)
 from tests.unit.storage_ot.test_ot_schema import (
     check_management_comes_and_goes,
     check_overtaken_pushes_come_and_go,
+    check_push_counters_by_key_come_and_go,
     check_what_was_lacking,
     check_when_they_were_asked,
     database_before_as_asked,
@@ -72,11 +82,18 @@ def test_the_migrated_database_has_the_tables_of_the_code(database: OtDatabase) 
     assert differences == []
 
 
+def new_database(server_url: str, name: str) -> str:
+    """The URL of an empty database of this name."""
+    engine = open_postgres(server_url)
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return server_url.replace("/postgres?", f"/{name}?")
+
+
 def test_nodes_that_start_together_migrate_once(server_url: str) -> None:
     """Each has an empty schema to fill; they wait for each other."""
-    with open_postgres(server_url).connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE together"))
-    url = server_url.replace("/postgres?", "/together?")
+    url = new_database(server_url, "together")
     with ThreadPoolExecutor(4) as threads:
         opened = list(threads.map(lambda _: open_shared_database(url), range(4)))
     for one in opened:
@@ -84,39 +101,27 @@ def test_nodes_that_start_together_migrate_once(server_url: str) -> None:
 
 
 def test_what_jobs_told_before_there_was_a_column_for_it_is_still_what_they_lack(server_url: str) -> None:
-    engine = open_postgres(server_url)
-    with engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_lacking"))
-    engine.dispose()
-    url = server_url.replace("/postgres?", "/before_lacking?")
+    url = new_database(server_url, "before_lacking")
     database_before_lacking(open_postgres(url))
     check_what_was_lacking(open_shared_database(url))
 
 
 def test_jobs_from_before_it_was_kept_were_asked_for_no_later_than_is_known(server_url: str) -> None:
-    engine = open_postgres(server_url)
-    with engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_as_asked"))
-    engine.dispose()
-    url = server_url.replace("/postgres?", "/before_as_asked?")
+    url = new_database(server_url, "before_as_asked")
     database_before_as_asked(open_postgres(url))
     check_when_they_were_asked(open_shared_database(url))
 
 
 def test_a_management_association_comes_with_its_revision_and_goes_with_it(server_url: str) -> None:
-    engine = open_postgres(server_url)
-    with engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_management"))
-    engine.dispose()
-    check_management_comes_and_goes(open_postgres(server_url.replace("/postgres?", "/before_management?")))
+    check_management_comes_and_goes(open_postgres(new_database(server_url, "before_management")))
 
 
 def test_the_window_of_push_counters_comes_and_goes_as_in_sqlite(server_url: str) -> None:
-    engine = open_postgres(server_url)
-    with engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("CREATE DATABASE before_overtaken"))
-    engine.dispose()
-    check_overtaken_pushes_come_and_go(open_postgres(server_url.replace("/postgres?", "/before_overtaken?")))
+    check_overtaken_pushes_come_and_go(open_postgres(new_database(server_url, "before_overtaken")))
+
+
+def test_the_push_counters_of_each_key_come_and_go_as_in_sqlite(server_url: str) -> None:
+    check_push_counters_by_key_come_and_go(open_postgres(new_database(server_url, "before_keys")))
 
 
 def test_a_server_that_is_not_there_is_a_storage_error(tmp_path: object) -> None:
@@ -170,12 +175,12 @@ def test_a_url_that_names_no_postgresql_is_refused_without_repeating_it(url: str
 
 def test_a_batch_of_pushes_moves_its_counters_as_in_sqlite(database: OtDatabase) -> None:
     proved = partial(PushClaim, authenticated=True, heard_s=0)
-    claims = [proved("M1", 5), proved("M2", 9, late=True)]
+    claims = [proved("M1", KEY, 5), proved("M2", KEY, 9, late=True)]
     for refused in (False, True):
         with database.push_counters.transaction():
             refusals = database.push_counters.move_all(claims)
         assert [one is not None for one in refusals] == [refused, refused]
-    older = [proved("M2", 8, late=True), proved("M1", 4)]
+    older = [proved("M2", KEY, 8, late=True), proved("M1", KEY, 4)]
     assert [one is None for one in database.push_counters.move_all(older)] == [True, False]
 
 
@@ -183,11 +188,15 @@ def test_takers_on_several_machines_believe_each_push_once(database: OtDatabase,
     check_takers_believe_each_once([database, *(open_shared_database(server_url) for _ in range(3))])
 
 
-def test_the_first_push_of_a_meter_is_believed_by_one_of_two_nodes_that_take_it_at_once(
-    database: OtDatabase, server_url: str
+@pytest.mark.parametrize("before", [None, "", NEW_KEY.hex()])
+def test_the_first_push_under_a_key_is_believed_by_one_of_two_nodes_that_take_it_at_once(
+    database: OtDatabase, server_url: str, before: str | None
 ) -> None:
-    """There is no row yet that the first of them could hold."""
-    other, claims = open_shared_database(server_url), [PushClaim("M1", 5, authenticated=True, heard_s=0)]
+    """There is no row of that key yet; there is none of the meter, one from before keys had names, or another key's."""
+    if before is not None:
+        with database._engine.begin() as connection:
+            connection.execute(insert(push_counter).values(meter_id="M1", key_name=before, last_counter=4))
+    other, claims = open_shared_database(server_url), [PushClaim("M1", KEY, 5, authenticated=True, heard_s=0)]
     with ThreadPoolExecutor(1) as thread:
         with database.push_counters.transaction():
             assert database.push_counters.move_all(claims) == [None]

@@ -156,6 +156,7 @@ class Lease:
     It moves that on by `lasts` each time it renews the lease: to others it is a mark that the worker is there, no time
     to compare with their own. `fence` rises with every lease of the meter: what an earlier holder still brings is
     refused by it. `tries` counts the leases of the meter in this UTC day since it last answered, this one included.
+    `silent`: for so long at the least it was not renewed, as others have noted who looked.
     """
 
     meter_id: str
@@ -164,6 +165,7 @@ class Lease:
     until: datetime
     tries: int = 1
     lasts: timedelta = timedelta(seconds=60)
+    silent: timedelta = field(default=timedelta(0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

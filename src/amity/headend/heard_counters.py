@@ -1,10 +1,12 @@
-"""Which invocation counters of a meter's pushes were heard: the highest, and what is still missing just below it.
+"""Which invocation counters of a meter's pushes were heard under a key: the highest, and what is missing just below it.
 
 Pushes overtake each other: datagrams change places, of two connections the later may be the faster, alarms go first, a
 broker gives again what a node that was killed had taken. So each counter is good once, as in the window of IPsec
 (RFC 4303, 3.4.3); what has fallen out of the window is not believed any more. One thing more than there: straight from
 a meter an overtaken push has to come soon, or whoever stands in between could hold an alarm back and let it in, never
 heard before, on the day that suits him. What a collector kept may come late.
+
+A counter begins anew with each key (9.2.3.3.7.3 of the Green Book), so each key of a meter has a window of its own.
 """
 
 from typing import Final, NamedTuple
@@ -15,6 +17,11 @@ SOON_S: Final = 60
 """Twice what the broker waits for a node that does not acknowledge.
 
 An overtaken push is believed for so long at the least, for three times that at most.
+"""
+KEYS_MAX: Final = 4
+"""Of so many keys of a meter the windows are kept.
+
+One is in force; others may be so for a node that is behind, and are again when an older copy of the keys is put back.
 """
 _BITS: Final = 8
 _MASK: Final = (1 << WINDOW) - 1
@@ -59,7 +66,7 @@ class HeardCounters(NamedTuple):
             back = self.last - 1 - counter
             return self._replace(missing=self.missing & ~(1 << back)) if self.lacks(counter) else self
         missing = self._passed_over(counter - self.last)
-        if heard_s - self.marked_s <= SOON_S:
+        if abs(heard_s - self.marked_s) <= SOON_S:
             return self._replace(last=counter, missing=missing)
         return HeardCounters(counter, missing, self._settled_at(heard_s), self.last, heard_s)
 
@@ -73,6 +80,8 @@ class HeardCounters(NamedTuple):
         Below the mark it was overtaken before the mark was set, else within `SOON_S` of that.
         """
         age_s = instant_s - self.marked_s
+        if age_s < -SOON_S:
+            return self.last  # the mark was set by a clock that was ahead: nobody knows how old it is
         if age_s <= SOON_S:
             return self.settled
         return self.mark if age_s <= 2 * SOON_S else self.last

@@ -132,11 +132,13 @@ class CounterStore(Protocol):
 class PushClaim(NamedTuple):
     """The number under which a meter pushed, and how far it is to be believed.
 
-    It was heard at `heard_s` (epoch seconds), however long it waited for the disk. One that came through a collector
-    may be `late`: it need not come soon after those that overtook it, only be unheard.
+    `key_name` (`headend.hearing`) tells the key under which it counts. It was heard at `heard_s` (epoch seconds),
+    however long it waited for the disk. One that came through a collector may be `late`: it need not come soon after
+    those that overtook it, only be unheard.
     """
 
     meter_id: str
+    key_name: bytes
     counter: int
     authenticated: bool
     heard_s: int
@@ -144,7 +146,10 @@ class PushClaim(NamedTuple):
 
 
 class PushCounterStore(Protocol):
-    """The invocation counters that each meter used in a push, as in `headend.heard_counters`; all nodes share them."""
+    """The invocation counters that each meter used in a push under each of its keys; all nodes share them.
+
+    They are kept as `headend.heard_counters` has it, for the `KEYS_MAX` keys of a meter that were last in use.
+    """
 
     def transaction(self) -> AbstractContextManager[object]:
         """All calls within are committed together, also those of the other stores of this database."""

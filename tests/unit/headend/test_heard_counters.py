@@ -61,6 +61,15 @@ def test_one_that_waited_for_a_slow_disk_is_as_old_as_when_it_was_heard() -> Non
     assert heard.believes(8, NOW_S + 3599, late=False)
 
 
+def test_a_clock_that_was_ahead_opens_no_window_until_the_true_time_gets_there() -> None:
+    heard = after(*range(10), 11).having(12, NOW_S + 365 * 86_400)
+    assert not heard.believes(10, NOW_S + 1, late=False), "nobody knows how long ago it was overtaken"
+    now_on = heard.having(13, NOW_S + 2)
+    assert now_on.having(15, NOW_S + 3).believes(14, NOW_S + 4, late=False)
+    assert not now_on.believes(10, NOW_S + 4, late=False)
+    assert not now_on.having(15, NOW_S + 3).having(16, NOW_S + 400).believes(14, NOW_S + 401, late=False)
+
+
 def test_what_came_before_the_first_is_not_believed() -> None:
     for heard in (after(100), after(100, 102)):
         assert not heard.believes(99, NOW_S, late=True)

@@ -68,7 +68,9 @@ def test_a_push_is_known_once_what_is_done_with_it_is_committed(database: OtData
 
 def test_through_a_collector_counters_may_come_late_but_never_twice_and_only_with_a_tag(database: OtDatabase) -> None:
     def take(counter: int, *, late: bool, authenticated: bool = True) -> None:
-        (refusal,) = database.push_counters.move_all([PushClaim("M1", counter, authenticated, next(hours_s), late)])
+        (refusal,) = database.push_counters.move_all(
+            [PushClaim("M1", b"K", counter, authenticated, next(hours_s), late)]
+        )
         if refusal is not None:
             raise refusal
 

@@ -9,12 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
 from amity.devices.freshness import UNPROVED_JUMP_MAX
-from amity.headend.heard_counters import SOON_S, WINDOW
+from amity.headend.heard_counters import KEYS_MAX, SOON_S, WINDOW
 from amity.headend.ports import PushClaim
 from amity.kernel.errors import LocalProtocolError, StorageError
 from amity.storage.ot.database import OtDatabase, open_database
+from amity.storage.ot.tables import push_counter
+
+KEY, NEW_KEY = b"K", b"L"
+"""Names of keys."""
 
 SPENDER = """
 import sys
@@ -36,7 +41,7 @@ from amity.storage.ot.database import open_database
 
 counters = open_database(Path(sys.argv[1])).push_counters
 with counters.transaction():
-    print(counters.move_all([PushClaim("M1", 2, authenticated=True, heard_s=0)]), flush=True)
+    print(counters.move_all([PushClaim("M1", b"K", 2, authenticated=True, heard_s=0)]), flush=True)
     sys.stdin.read()
 """
 
@@ -101,11 +106,77 @@ def test_a_process_killed_at_any_moment_never_repeats_a_counter(tmp_path: Path) 
     database.close()
 
 
-def heard(database: OtDatabase, meter_id: str, counter: int, *, authenticated: bool = True, heard_s: int = 0) -> bool:
-    return database.push_counters.move_all([PushClaim(meter_id, counter, authenticated, heard_s)]) == [None]
+def heard(
+    database: OtDatabase, meter_id: str, counter: int, *, authenticated: bool = True, heard_s: int = 0, key: bytes = KEY
+) -> bool:
+    return database.push_counters.move_all([PushClaim(meter_id, key, counter, authenticated, heard_s)]) == [None]
 
 
 LONG_S = 4 * SOON_S
+
+
+def test_each_key_of_a_meter_begins_anew_and_none_is_heard_twice(database: OtDatabase) -> None:
+    assert all(heard(database, "M1", counter) for counter in (700, 702))
+    assert [heard(database, "M1", counter, key=NEW_KEY) for counter in (1, 3, 2, 1)] == [True, True, True, False]
+    assert [heard(database, "M1", counter) for counter in (1, 700, 702, 701, 703)] == [False, False, False, True, True]
+    assert [heard(database, "M1", counter, key=NEW_KEY) for counter in (3, 4)] == [False, True]
+
+
+def test_one_batch_may_come_under_two_keys(database: OtDatabase) -> None:
+    under = ((KEY, 9), (NEW_KEY, 1), (KEY, 9), (NEW_KEY, 1), (KEY, 10), (NEW_KEY, 2))
+    claims = [PushClaim("M1", key, counter, authenticated=True, heard_s=0) for key, counter in under]
+    refusals = database.push_counters.move_all(claims)
+    assert [one is None for one in refusals] == [True, True, False, False, True, True]
+
+
+def keys_kept(database: OtDatabase) -> list[str]:
+    with database._engine.connect() as connection:
+        found = connection.execute(select(push_counter.c.key_name).order_by(push_counter.c.key_name))
+        return list(found.scalars())
+
+
+def test_of_many_keys_those_in_use_are_remembered(database: OtDatabase) -> None:
+    """The first is in use all the while; the last comes through a collector, and was heard before all others."""
+    for number in range(1, 10):
+        assert heard(database, "M1", number, heard_s=number * LONG_S, key=b"first")
+        assert heard(database, "M1", 1, heard_s=number * LONG_S, key=bytes([number]))
+    assert keys_kept(database) == ["07", "08", "09", b"first".hex()]
+    assert not any(heard(database, "M1", number, heard_s=10 * LONG_S, key=b"first") for number in range(1, 10))
+    late = PushClaim("M1", b"last", 5, authenticated=True, heard_s=0, late=True)
+    assert [database.push_counters.move_all([late]) == [None] for _ in range(2)] == [True, False]
+    assert keys_kept(database) == ["08", "09", b"first".hex(), b"last".hex()]
+
+
+def test_a_new_key_does_not_make_room_for_itself_at_the_cost_of_one_in_the_same_batch(database: OtDatabase) -> None:
+    for number in range(KEYS_MAX):
+        assert heard(database, "M1", 7, heard_s=number * LONG_S, key=bytes([number]))
+    both = [PushClaim("M1", key, 7, authenticated=True, heard_s=9 * LONG_S) for key in (bytes([0]), NEW_KEY)]
+    assert [one is None for one in database.push_counters.move_all(both)] == [False, True]
+    assert keys_kept(database) == ["00", "02", "03", NEW_KEY.hex()]
+
+
+def test_a_key_under_which_nothing_is_believed_takes_no_room(database: OtDatabase) -> None:
+    assert heard(database, "M1", 1, heard_s=LONG_S)
+    for number in range(20):
+        assert not heard(database, "M1", 0xFFFF_FFFF, authenticated=False, key=bytes([number]))
+    assert KEY.hex() in keys_kept(database)
+    assert len(keys_kept(database)) == KEYS_MAX
+    assert not heard(database, "M1", 1)
+
+
+def test_what_was_heard_before_keys_had_names_is_of_the_first_that_a_push_names(database: OtDatabase) -> None:
+    with database._engine.begin() as connection:
+        connection.execute(insert(push_counter), [{"meter_id": meter_id, "last_counter": 50} for meter_id in METERS])
+    for key in (KEY, NEW_KEY):  # one batch tells of the keys of all
+        claims = [PushClaim(meter_id, key, 50, authenticated=True, heard_s=0) for meter_id in METERS]
+        refusals = database.push_counters.move_all(claims)
+        assert [one is None for one in refusals] == [key == NEW_KEY] * len(METERS)
+    assert [heard(database, "M1", 51), heard(database, "M1", 1, key=b"newest")] == [True, True]
+    assert [heard(database, "M1", 50), heard(database, "M1", 51)] == [False, False]
+    assert "" not in keys_kept(database)
+
+
+METERS = ("M1", "M2", "M3")
 
 
 def test_each_push_counter_is_good_once_and_none_before_the_first(database: OtDatabase) -> None:
@@ -198,7 +269,9 @@ def test_a_push_that_was_not_saved_may_come_again(database: OtDatabase) -> None:
 def test_pushes_of_one_batch_are_compared_with_each_other_in_their_order(database: OtDatabase) -> None:
     assert heard(database, "M1", 4)
     claims = [("M1", 5), ("M2", 9), ("M1", 5), ("M1", 3), ("M2", 10), ("M1", 8)]  # before the first, twice, a gap
-    refusals = database.push_counters.move_all([PushClaim(*one, authenticated=True, heard_s=0) for one in claims])
+    refusals = database.push_counters.move_all(
+        [PushClaim(meter_id, KEY, counter, authenticated=True, heard_s=0) for meter_id, counter in claims]
+    )
     assert [one is None for one in refusals] == [True, True, False, False, True, True]
     assert [heard(database, "M1", 8), heard(database, "M2", 10)] == [False, False]
     assert [heard(database, "M1", 9), heard(database, "M2", 11)] == [True, True]

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, text
 
 from amity.domain.jobs import JobKind, JobRequest, Priority
 from amity.domain.spans import TimeSpan
@@ -109,7 +109,7 @@ def test_a_database_from_before_jobs_keeps_all_it_has_and_takes_jobs(tmp_path: P
     assert [one.message_id for one in opened.collection.queued(9)] == ["id"]
     assert opened.counters.reserve("M1", 1) == 78
     assert opened.identity.load() == (b"AMYHEAD1", {"mark"})
-    (refusal,) = opened.push_counters.move_all([PushClaim("M1", 5, authenticated=True, heard_s=0)])
+    (refusal,) = opened.push_counters.move_all([PushClaim("M1", KEY, 5, authenticated=True, heard_s=0)])
     assert refusal is not None, "that push was heard before"
     now = datetime(2026, 11, 20, tzinfo=UTC)
     opened.jobs.enqueue([JobRequest("M1", JobKind.PING, Priority.ON_DEMAND, now, "key")], now)
@@ -217,6 +217,8 @@ def check_management_comes_and_goes(engine: Engine) -> None:
     opened.close()
 
 
+KEY, NEW_KEY = b"K", b"L"
+"""Names of keys."""
 NOW_S = 1_763_596_800
 BEFORE_OVERTAKEN = "0022"
 """The newest revision in which push counters had to rise."""
@@ -229,8 +231,8 @@ def check_overtaken_pushes_come_and_go(engine: Engine) -> None:
         connection.exec_driver_sql("INSERT INTO push_counter (meter_id, last_counter) VALUES ('M1', 5)")
     upgrade(engine, MIGRATIONS)
     opened = OtDatabase(engine)
-    claims = [PushClaim("M1", counter, authenticated=True, heard_s=NOW_S) for counter in (4, 5, 7, 6)]
-    absurd = PushClaim("M2", 0xFFFF_FFFF, authenticated=False, heard_s=NOW_S)
+    claims = [PushClaim("M1", KEY, counter, authenticated=True, heard_s=NOW_S) for counter in (4, 5, 7, 6)]
+    absurd = PushClaim("M2", KEY, 0xFFFF_FFFF, authenticated=False, heard_s=NOW_S)
     assert [one is None for one in opened.push_counters.move_all([*claims, absurd])] == [
         False, False, True, True, False
     ]  # fmt: skip
@@ -239,6 +241,39 @@ def check_overtaken_pushes_come_and_go(engine: Engine) -> None:
         kept = connection.exec_driver_sql("SELECT meter_id, last_counter FROM push_counter").fetchall()
     assert [tuple(row) for row in kept] == [("M1", 7)]
     upgrade(engine, MIGRATIONS)
+    opened.close()
+
+
+BEFORE_KEYS = "0023"
+"""The newest revision in which a meter had one window of push counters, whatever its key."""
+
+
+def check_push_counters_by_key_come_and_go(engine: Engine) -> None:
+    """Up: what was heard stays heard under the key that a meter then names. Down: what it used last, of three keys."""
+    upgrade(engine, MIGRATIONS, BEFORE_KEYS)
+    with engine.begin() as connection:
+        for meter_id, missing in (("M1", bytes([2])), ("M2", b"")):
+            connection.execute(
+                text("INSERT INTO push_counter VALUES (:meter_id, 9, :missing, 1, 3, :marked_s)"),
+                {"meter_id": meter_id, "missing": missing, "marked_s": NOW_S},
+            )
+    upgrade(engine, MIGRATIONS)
+    opened = OtDatabase(engine)
+
+    def heard(key: bytes, *counters: int, heard_s: int = NOW_S) -> list[bool]:
+        claims = [PushClaim("M1", key, counter, authenticated=True, heard_s=heard_s) for counter in counters]
+        return [one is None for one in opened.push_counters.move_all(claims)]
+
+    assert heard(KEY, 9, 8, 7, 7, 10) == [False, False, True, False, True]
+    assert heard(NEW_KEY, 1, 3, heard_s=NOW_S + 90) == [True, True]
+    assert heard(KEY, 11, heard_s=NOW_S + 900) == [True]
+    assert heard(b"A", 500, heard_s=NOW_S + 90) == [True]
+    downgrade(engine, BEFORE_KEYS)
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT meter_id, last_counter FROM push_counter ORDER BY 1").fetchall()
+    assert [tuple(row) for row in kept] == [("M1", 11), ("M2", 9)]
+    upgrade(engine, MIGRATIONS)
+    assert heard(NEW_KEY, 11, 12) == [False, True]
     opened.close()
 
 
@@ -257,6 +292,10 @@ def test_a_management_association_comes_with_its_revision_and_goes_with_it(tmp_p
 
 def test_the_window_of_push_counters_comes_with_its_revision_and_goes_with_it(tmp_path: Path) -> None:
     check_overtaken_pushes_come_and_go(open_sqlite(tmp_path / "ot.sqlite"))
+
+
+def test_the_push_counters_of_each_key_come_with_their_revision_and_go_with_it(tmp_path: Path) -> None:
+    check_push_counters_by_key_come_and_go(open_sqlite(tmp_path / "ot.sqlite"))
 
 
 def test_jobs_from_before_it_was_kept_were_asked_for_no_later_than_is_known(tmp_path: Path) -> None:

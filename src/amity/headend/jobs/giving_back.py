@@ -21,6 +21,17 @@ def finished_of(bundle: Bundle, result: SessionResult, now: datetime, rules: Ret
     return Finished(bundle.lease, outcomes, tries_left_behind(bundle.lease, failure), rests)
 
 
+def given_back(bundle: Bundle, now: datetime, rules: RetryRules) -> Finished:
+    """Nothing was tried: the jobs wait as if they had not been taken, but for those that somebody stood waiting for."""
+    outcomes = (
+        JobOutcome(job.job_id, JobState.CANCELLED, told="whoever asked for it went away")
+        if job.job_id in rules.told_at_once
+        else JobOutcome(job.job_id, JobState.WAITING, now, afresh=True)
+        for job in bundle.jobs
+    )
+    return Finished(bundle.lease, tuple(outcomes), bundle.lease.tries - 1)
+
+
 def failed_session(error: Exception) -> SessionResult:
     """The result of a session that only brought this error; only what the disk refuses may pass by itself."""
     return SessionResult(failure=failure_of(told_of(error), passing=isinstance(error, StorageError)))

@@ -74,6 +74,10 @@ class JobStore(Protocol):
         """All that are held, by whichever worker, as they were last renewed."""
         ...
 
+    def note_silence(self, silences: Mapping[Lease, timedelta]) -> None:
+        """For so long these were seen unrenewed: kept for those who look after us, until the lease is renewed."""
+        ...
+
     def revoke(self, leases: Collection[Lease]) -> frozenset[Lease]:
         """Take leases from workers that are gone; those that were not renewed meanwhile. Their jobs wait again."""
         ...

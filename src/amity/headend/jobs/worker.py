@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from amity.domain.jobs import Bundle, JobOutcome, JobState, Lease
-from amity.headend.jobs.giving_back import failed_session, finished_of, told_of
+from amity.domain.jobs import Bundle, JobOutcome, Lease
+from amity.headend.jobs.giving_back import failed_session, finished_of, given_back, told_of
 from amity.headend.jobs.lost_leases import LostLeases
 from amity.headend.jobs.ports import Finished, JobStore, LeaseTerms
 from amity.headend.jobs.sessions import BundleReader, SessionResult
@@ -299,12 +299,12 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - what one session brought must not reach the others
             await self._save_singly(batch, error)
             return
-        for one, given_back in zip(batch, finished, strict=True):
+        for one, ending in zip(batch, finished, strict=True):
             self._held.discard(one.held)
-            ours = given_back.lease in accepted
+            ours = ending.lease in accepted
             if ours:
                 one.result.kept()
-            self._tell(Done(one.held.bundle, given_back.outcomes, accepted=ours, not_kept=one.not_kept))
+            self._tell(Done(one.held.bundle, ending.outcomes, accepted=ours, not_kept=one.not_kept))
 
     async def _save_singly(self, batch: Sequence[_Ended], error: Exception) -> None:
         """One that cannot be kept must not take the others with it.
@@ -338,15 +338,8 @@ class Worker:
         """When the worker stops: what has ended is saved, the other jobs wait again as if they had not been taken."""
         await self._save(self._ended_now())
         self._accept_granted()  # the disk may have leased for one who was told to end meanwhile
-        now = self._clock.now()
-        released = [
-            Finished(
-                one.bundle.lease,
-                tuple(JobOutcome(job.job_id, JobState.WAITING, now, afresh=True) for job in one.bundle.jobs),
-                one.bundle.lease.tries - 1,
-            )
-            for one in self._held
-        ]
+        now, rules = self._clock.now(), self._terms().retry
+        released = [given_back(one.bundle, now, rules) for one in self._held]
         self._held.clear()
         with suppress(AmityError):  # they run out by themselves
             await self._disk(lambda: self._jobs.finish(released, now))

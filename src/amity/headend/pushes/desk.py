@@ -191,4 +191,5 @@ def _claim(opened: Opened, push: _Arrived) -> PushClaim | None:
     if opened.counter is None:
         return None
     heard_s = epoch_s(push.heard_at)
-    return PushClaim(opened.endpoint.meter_id, opened.counter, opened.authenticated, heard_s, push.late)
+    meter_id, authenticated = opened.endpoint.meter_id, opened.authenticated
+    return PushClaim(meter_id, opened.key_name, opened.counter, authenticated, heard_s, push.late)

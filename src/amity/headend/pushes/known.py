@@ -17,12 +17,11 @@ ASSOCIATIONS_MAX: Final = 16_384
 
 
 class Association(NamedTuple):
-    """How a meter protects what it sends, as of one look at the fleet."""
+    """How a meter protects what it sends, by what the fleet says of it and under the keys that it has."""
 
     endpoint: Endpoint
     secrets: MeterSecrets
     settings: AssociationSettings
-    look: int
 
     @property
     def has_keys(self) -> bool:
@@ -62,22 +61,23 @@ class KnownSenders:
         return looks != self._looks
 
     def association(self, endpoint: Endpoint) -> Association:
-        """Raise ConfigurationError when there are no keys for the meter, or none that fit."""
+        """Under the keys of this moment: nothing that came under a key that is no longer kept is believed.
+
+        Raise ConfigurationError when there are no keys for the meter, or none that fit.
+        """
+        secrets = self._surroundings.keys.secrets(endpoint.meter_id)
         kept = self._associations.get(endpoint.meter_id)
-        if kept is None or kept.look != self._looks:
-            kept = self._associations[endpoint.meter_id] = self._association(endpoint, kept)
+        if kept is None or (kept.endpoint, kept.secrets) != (endpoint, secrets):
+            kept = self._associations[endpoint.meter_id] = self._association(endpoint, secrets)
             if len(self._associations) > self._associations_max:
                 del self._associations[next(iter(self._associations))]
         return kept
 
-    def _association(self, endpoint: Endpoint, before: Association | None) -> Association:
+    def _association(self, endpoint: Endpoint, secrets: MeterSecrets) -> Association:
         surroundings = self._surroundings
-        secrets = surroundings.keys.secrets(endpoint.meter_id)
-        if before is not None and (before.endpoint, before.secrets) == (endpoint, secrets):
-            return before._replace(look=self._looks)
         profile = surroundings.profile_of(endpoint.profile)
         settings = association_settings(endpoint, profile, secrets, surroundings.system_title)
-        return Association(endpoint, secrets, settings, self._looks)
+        return Association(endpoint, secrets, settings)
 
     def _may_look(self) -> bool:
         return self._again_at is None or self._surroundings.clock.now() >= self._again_at

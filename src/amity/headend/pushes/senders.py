@@ -10,9 +10,10 @@ from amity.devices.message_security import MessageSecurity, sender_of
 from amity.devices.notification_intake import confirmation
 from amity.devices.settings import Ciphering, Protection
 from amity.headend.calls.callers import Caller
-from amity.headend.heard_counters import HeardCounters
-from amity.headend.ports import Endpoint
-from amity.headend.pushes.known import KnownSenders
+from amity.headend.heard_counters import KEYS_MAX, HeardCounters
+from amity.headend.hearing import key_name
+from amity.headend.ports import Endpoint, MeterSecrets
+from amity.headend.pushes.known import Association, KnownSenders
 from amity.headend.pushes.readings import Content, Notification, PushReader
 from amity.headend.surroundings import Surroundings
 from amity.kernel.errors import AmityError, ConfigurationError, RemoteProtocolError, SecurityError
@@ -41,10 +42,11 @@ class UnknownSenderError(RemoteProtocolError):
 class Opened(NamedTuple):
     """A push that can be believed: from whom, the plain APDU and what it holds.
 
-    `counter` is the number of a protected push, which may be taken once only: its invocation counter, or its
-    transaction id where no counter tells. It is as good as the tag or signature that covers it: without one, whoever
-    stands in between can name any number. `conversation` seals what goes back, None where nothing is protected.
-    `signed` is the number of its signature, which whoever has the symmetric keys could wrap anew; below 0 without one.
+    `counter` is the number of a protected push, which may be taken once only under the key of `key_name`: its
+    invocation counter, or its transaction id where no counter tells. It is as good as the tag or signature that covers
+    it: without one, whoever stands in between can name any number. `conversation` seals what goes back, None where
+    nothing is protected. `signed` is the number of its signature, which whoever has the symmetric keys could wrap anew,
+    below 0 without one; `signing_key_name` tells the meter's signing key.
     `repeated`: these very octets came before, so whoever sends them now need not be whom they are from.
     """
 
@@ -52,9 +54,11 @@ class Opened(NamedTuple):
     plain: bytes
     notification: Notification
     content: Content
+    key_name: bytes = b""
     counter: int | None = None
     authenticated: bool = False
     conversation: "Conversation | None" = None
+    signing_key_name: bytes = b""
     signed: int = -1
     repeated: bool = False
 
@@ -66,12 +70,18 @@ class Conversation(NamedTuple):
     numbers: deque[int]
 
 
+class _Signature(NamedTuple):
+    meter_id: str
+    key_name: bytes
+    number: int
+
+
 class Signatures:
-    """The numbers that each meter has signed, as long as this program runs: each is good once."""
+    """The numbers that each meter has signed under a key, as long as this program runs: each is good once."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, HeardCounters] = {}
-        self._now: set[tuple[str, int]] = set()
+        self._heard: dict[str, dict[bytes, HeardCounters]] = {}
+        self._now: set[_Signature] = set()
 
     @contextmanager
     def once(self, opened: Opened, heard_s: int, *, late: bool = False) -> Iterator[None]:
@@ -79,28 +89,35 @@ class Signatures:
 
         It was heard at `heard_s` (epoch seconds). One that came through a collector may be `late`.
         """
-        meter_id, number = opened.endpoint.meter_id, opened.signed
-        if number < 0:
+        signature = _Signature(opened.endpoint.meter_id, opened.signing_key_name, opened.signed)
+        if signature.number < 0:
             yield
             return
-        self._check(meter_id, number, heard_s, late=late)
-        self._now.add((meter_id, number))
+        self._check(signature, heard_s, late=late)
+        self._now.add(signature)
         try:
             yield
-            heard = self._heard.get(meter_id)
-            first = HeardCounters.first(number, heard_s, late=late)
-            self._heard[meter_id] = first if heard is None else heard.having(number, heard_s)
+            self._keep(signature, heard_s, late=late)
         finally:
-            self._now.discard((meter_id, number))
+            self._now.discard(signature)
 
-    def _check(self, meter_id: str, number: int, heard_s: int, *, late: bool) -> None:
-        heard = self._heard.get(meter_id)
+    def _check(self, signature: _Signature, heard_s: int, *, late: bool) -> None:
+        meter_id, key, number = signature
+        heard = self._heard.get(meter_id, {}).get(key)
         is_new = heard is None or heard.believes(number, heard_s, late=late)
-        if not is_new or (meter_id, number) in self._now:
+        if not is_new or signature in self._now:
             raise SecurityError(
                 f"what meter {meter_id} signed under number {number} was heard before",
                 next_step="somebody with the symmetric keys may wrap old messages anew; look where it came from",
             )
+
+    def _keep(self, signature: _Signature, heard_s: int, *, late: bool) -> None:
+        meter_id, key, number = signature
+        of_meter = self._heard.setdefault(meter_id, {})
+        first = HeardCounters.first(number, heard_s, late=late)
+        of_meter[key] = of_meter[key].having(number, heard_s) if key in of_meter else first
+        if len(of_meter) > KEYS_MAX:
+            del of_meter[next(iter(of_meter))]
 
 
 class Senders:
@@ -153,18 +170,30 @@ class Senders:
             title = sender.hex() or "none"
             raise UnknownSenderError(f"a push came from system title {title}, which no meter of the fleet has")
         received = Received()
-        conversation = self._conversation(endpoint, message, received)
+        association = self.known.association(endpoint)
+        conversation = self._conversation(association, message, received)
         plain = conversation.security.open(payload)
         notification = _notification(apdu.decode(plain))
-        number = next(number for number in (received.counter, received.transaction, received.signed) if number >= 0)
+        secrets = association.secrets
+        key, number = _told_by(received, secrets)
         if number > _NUMBER_MAX:
             raise SecurityError(f"a push of meter {endpoint.meter_id} has the number {number}, beyond what is believed")
         tagged = isinstance(message, GeneralSigning) or Protection.AUTHENTICATED.satisfied_by(message.security_control)
-        content = self._reader.read(notification)
-        return Opened(endpoint, plain, notification, content, number, tagged, conversation, received.signed)
+        return Opened(
+            endpoint,
+            plain,
+            notification,
+            self._reader.read(notification),
+            key_name=key_name(key),
+            counter=number,
+            authenticated=tagged,
+            conversation=conversation,
+            signing_key_name=key_name(secrets.meter_signing),
+            signed=received.signed,
+        )
 
-    def _conversation(self, endpoint: Endpoint, message: Protected, received: Received) -> Conversation:
-        settings = self.known.association(endpoint).settings
+    def _conversation(self, association: Association, message: Protected, received: Received) -> Conversation:
+        endpoint, settings = association.endpoint, association.settings
         if settings.protector is None:
             raise UnknownSenderError(
                 f"a protected push came in the name of meter {endpoint.meter_id}, which has no keys"
@@ -202,6 +231,16 @@ class Senders:
         if not await caller.speaks_for(endpoint):
             raise UnknownSenderError(f"an unprotected push in the name of meter {endpoint.meter_id} came from {caller}")
         return Opened(endpoint, payload, notification, content)
+
+
+def _told_by(received: Received, secrets: MeterSecrets) -> tuple[bytes, int]:
+    """The number that tells a push from a recording of it, and the key under which it counts.
+
+    Without a counter that is the signing key: of those that come with a message or are agreed on there is none here.
+    """
+    if received.counter >= 0:
+        return secrets.guek, received.counter
+    return secrets.meter_signing, received.transaction if received.transaction >= 0 else received.signed
 
 
 def _notification(message: object) -> Notification:

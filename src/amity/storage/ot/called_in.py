@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import or_, update
 
 from amity.domain.jobs import JobKind, JobState
 from amity.storage.columns import microseconds
@@ -23,7 +23,7 @@ class SqlCalledIn:
         """What waits for a way to this meter is due now.
 
         A break that follows a failure, and the rest of a meter that failed too often, last all the same: whoever calls
-        may only have said its name. A clock is set at its own time, and what was never due stays where it is.
+        may only have said its name. A clock is not set before its own time, and what was never due stays where it is.
         """
         columns = job.c
         waiting = update(job).where(
@@ -32,7 +32,7 @@ class SqlCalledIn:
             columns.started_at.is_not(None),
             columns.attempts == 0,
             columns.not_before > now,
-            columns.kind != JobKind.CLOCK_SET,
+            or_(columns.kind != JobKind.CLOCK_SET, columns.asked_at <= now),
         )
         with self._transactions.write() as connection:
             connection.execute(waiting.values(not_before=now))

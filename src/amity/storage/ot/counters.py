@@ -4,19 +4,20 @@ A counter used twice with one key gives AES-GCM the same nonce twice, which give
 (NIST SP 800-38D, 8; Green Book 9.2.3.3.7.3). So the reservation is committed, with fsync, before a number is used.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
 from sqlalchemy import Connection, update
 
 from amity.devices.freshness import UNPROVED_JUMP_MAX
-from amity.headend.heard_counters import HeardCounters
+from amity.headend.heard_counters import KEYS_MAX, HeardCounters
 from amity.headend.ports import PushClaim
 from amity.kernel.errors import LocalProtocolError, SecurityError
 from amity.storage.dialect import execute_rows, insert_or_ignore, insert_or_update
 from amity.storage.ot.tables import invocation_counter, push_counter
-from amity.storage.row_sets import INTEGER, ROWS, TEXT, as_parameter, statement
+from amity.storage.row_sets import INTEGER, ROWS, TEXT, as_parameter, run, statement
 from amity.storage.transactions import Transactions
 
 COUNTER_MAX: Final = 0xFFFF_FFFF
@@ -83,6 +84,10 @@ class SqlCounters:
         connection.execute(insert_or_ignore(connection, invocation_counter), row)
 
 
+_Window = tuple[str, str]
+"""A meter and the name of one of its keys, in hexadecimal; empty for a window from before keys had names."""
+
+
 class SqlPushCounters:
     """Implements `headend.ports.PushCounterStore`."""
 
@@ -101,69 +106,102 @@ class SqlPushCounters:
         if not claims:
             return []
         with self._transactions.write() as connection:
-            heard = self._heard(connection, {one.meter_id for one in claims})
-            moved: dict[str, HeardCounters] = {}
+            heard = self._heard(connection, {_window(claim) for claim in claims})
+            moved: dict[_Window, HeardCounters] = {}
             refusals = [_moved(heard, moved, claim) for claim in claims]
             self._keep(connection, moved)
         return refusals
 
-    def _heard(self, connection: Connection, meter_ids: set[str]) -> dict[str, HeardCounters]:
-        """Those of which something was heard. A row that is not there cannot be held: then it is made, and held."""
-        found = self._held(connection, meter_ids)
-        if new := meter_ids - found.keys():
-            rows = as_parameter((meter_id,) for meter_id in sorted(new))
-            parameters = {ROWS: rows, "nothing": b"", "unheard": _UNHEARD}
-            connection.execute(statement(connection, _MAKE, _METERS), parameters)
-            found |= self._held(connection, new)
-        return {meter_id: heard for meter_id, heard in found.items() if heard.last != _UNHEARD}
+    def _heard(self, connection: Connection, wanted: set[_Window]) -> dict[_Window, HeardCounters]:
+        """Those in which something was heard. A row that is not there cannot be held: then it is made, and held."""
+        found = self._held(connection, {meter_id for meter_id, _ in wanted})
+        if new := wanted - found.keys():
+            self._make(connection, new, found)
+            _forget(connection, wanted, found)
+            found |= self._held(connection, {meter_id for meter_id, _ in new})
+        return {window: heard for window, heard in found.items() if heard.last != _UNHEARD}
 
-    def _held(self, connection: Connection, meter_ids: set[str]) -> dict[str, HeardCounters]:
+    def _held(self, connection: Connection, meter_ids: set[str]) -> dict[_Window, HeardCounters]:
         rows = as_parameter((meter_id,) for meter_id in sorted(meter_ids))
         found = connection.execute(statement(connection, _HELD[connection.dialect.name], _METERS), {ROWS: rows})
         return {
-            meter_id: HeardCounters(last, int.from_bytes(missing, "big"), settled, mark, marked_s)
-            for meter_id, last, missing, settled, mark, marked_s in found
+            (meter_id, key_name): HeardCounters(last, int.from_bytes(missing, "big"), settled, mark, marked_s)
+            for meter_id, key_name, last, missing, settled, mark, marked_s in found
         }
 
-    def _keep(self, connection: Connection, moved: Mapping[str, HeardCounters]) -> None:
-        """Octets do not travel in JSON: meters of which some are missing go row by row."""
+    def _make(self, connection: Connection, new: set[_Window], found: Collection[_Window]) -> None:
+        """What was heard before keys had names here is taken for heard under the first key that a push names."""
+        first_named = dict(sorted(new, reverse=True))
+        adopted = [
+            (meter_id, first_named[meter_id]) for meter_id, name in found if not name and meter_id in first_named
+        ]
+        run(connection, _ADOPT, _WINDOWS, sorted(adopted))
+        run(connection, _MAKE, _WINDOWS, sorted(new), nothing=b"", unheard=_UNHEARD)
+
+    def _keep(self, connection: Connection, moved: Mapping[_Window, HeardCounters]) -> None:
+        """Octets do not travel in JSON: windows in which some are missing go row by row."""
         whole = [
-            (meter_id, heard.last, heard.settled, heard.mark, heard.marked_s)
-            for meter_id, heard in moved.items()
+            (*window, heard.last, heard.settled, heard.mark, heard.marked_s)
+            for window, heard in moved.items()
             if not heard.missing
         ]
-        if whole:
-            parameters = {ROWS: as_parameter(whole), "nothing": b""}
-            connection.execute(statement(connection, _MOVE_ALL, _COUNTERS), parameters)
-        rows = [_row(meter_id, heard) for meter_id, heard in moved.items() if heard.missing]
+        run(connection, _MOVE_ALL, _COUNTERS, whole, nothing=b"")
+        rows = [_row(window, heard) for window, heard in moved.items() if heard.missing]
         execute_rows(connection, insert_or_update(connection, push_counter), rows)
 
 
 _UNHEARD: Final = -1
-"""The last counter of a meter of which none was heard."""
+"""The last counter of a window in which none was heard."""
 _METERS: Final = (("meter_id", TEXT),)
+_WINDOWS: Final = (*_METERS, ("key_name", TEXT))
 _COUNTERS: Final = (
-    *_METERS, ("last_counter", INTEGER), ("settled", INTEGER), ("mark", INTEGER), ("marked_s", INTEGER)
+    *_WINDOWS, ("last_counter", INTEGER), ("settled", INTEGER), ("mark", INTEGER), ("marked_s", INTEGER)
 )  # fmt: skip
 _LOOK: Final = """
-    SELECT meter_id, last_counter, missing, settled, mark, marked_s FROM push_counter
+    SELECT meter_id, key_name, last_counter, missing, settled, mark, marked_s FROM push_counter
     WHERE meter_id IN (SELECT wanted.meter_id FROM {rows} AS wanted)"""
-_HELD: Final = {"sqlite": _LOOK, "postgresql": f"{_LOOK} ORDER BY meter_id FOR UPDATE"}
+_HELD: Final = {"sqlite": _LOOK, "postgresql": f"{_LOOK} ORDER BY meter_id, key_name FOR UPDATE"}
 """In the order of their names, so that two nodes which lock the same meters do not wait for each other in a ring."""
+_ADOPT: Final = """
+    UPDATE push_counter SET key_name = adopted.key_name FROM {rows} AS adopted
+    WHERE push_counter.meter_id = adopted.meter_id AND push_counter.key_name = ''"""
 _MAKE: Final = """
-    INSERT INTO push_counter (meter_id, last_counter, missing)
-    SELECT meter_id, CAST(:unheard AS bigint), :nothing FROM {rows} AS new WHERE true ORDER BY meter_id
-    ON CONFLICT (meter_id) DO NOTHING"""
+    INSERT INTO push_counter (meter_id, key_name, last_counter, missing)
+    SELECT meter_id, key_name, CAST(:unheard AS bigint), :nothing FROM {rows} AS new WHERE true
+    ORDER BY meter_id, key_name
+    ON CONFLICT (meter_id, key_name) DO NOTHING"""
+_FORGET: Final = """
+    DELETE FROM push_counter WHERE EXISTS (
+        SELECT 1 FROM {rows} AS one
+        WHERE one.meter_id = push_counter.meter_id AND one.key_name = push_counter.key_name)"""
 _MOVE_ALL: Final = """
-    INSERT INTO push_counter (meter_id, last_counter, missing, settled, mark, marked_s)
-    SELECT meter_id, last_counter, :nothing, settled, mark, marked_s FROM {rows} AS moved WHERE true
-    ON CONFLICT (meter_id) DO UPDATE SET last_counter = excluded.last_counter, missing = excluded.missing,
+    INSERT INTO push_counter (meter_id, key_name, last_counter, missing, settled, mark, marked_s)
+    SELECT meter_id, key_name, last_counter, :nothing, settled, mark, marked_s FROM {rows} AS moved WHERE true
+    ON CONFLICT (meter_id, key_name) DO UPDATE SET last_counter = excluded.last_counter, missing = excluded.missing,
         settled = excluded.settled, mark = excluded.mark, marked_s = excluded.marked_s"""
 
 
-def _moved(heard: dict[str, HeardCounters], moved: dict[str, HeardCounters], claim: PushClaim) -> SecurityError | None:
+def _window(claim: PushClaim) -> _Window:
+    return claim.meter_id, claim.key_name.hex()
+
+
+def _forget(connection: Connection, wanted: set[_Window], found: Mapping[_Window, HeardCounters]) -> None:
+    """A meter that has a new key leaves the windows of those keys behind that it used longest ago."""
+    others: defaultdict[str, list[_Window]] = defaultdict(list)
+    for window in sorted(found.keys() - wanted, key=lambda one: found[one].marked_s, reverse=True):
+        others[window[0]].append(window)
+    claimed = Counter(meter_id for meter_id, _ in wanted)
+    room = {meter_id: max(KEYS_MAX - claimed[meter_id], 0) for meter_id in others}
+    surplus = [window for meter_id, windows in others.items() for window in windows[room[meter_id] :]]
+    run(connection, _FORGET, _WINDOWS, surplus)
+
+
+def _moved(
+    heard: dict[_Window, HeardCounters], moved: dict[_Window, HeardCounters], claim: PushClaim
+) -> SecurityError | None:
     """Let the claim count, in both; what speaks against it otherwise."""
-    counter, before = claim.counter, heard.get(claim.meter_id)
+    window, counter = _window(claim), claim.counter
+    before = heard.get(window)
     refusal = _unproved(claim, None) if before is None else _refusal(claim, before)
     if refusal is not None:
         return refusal
@@ -171,13 +209,14 @@ def _moved(heard: dict[str, HeardCounters], moved: dict[str, HeardCounters], cla
         after = HeardCounters.first(counter, claim.heard_s, late=claim.late)
     else:
         after = before.having(counter, claim.heard_s)
-    heard[claim.meter_id] = moved[claim.meter_id] = after
+    heard[window] = moved[window] = after
     return None
 
 
-def _row(meter_id: str, heard: HeardCounters) -> dict[str, object]:
+def _row(window: _Window, heard: HeardCounters) -> dict[str, object]:
+    meter_id, key_name = window
     return {
-        "meter_id": meter_id, "last_counter": heard.last, "missing": heard.missing_octets,
+        "meter_id": meter_id, "key_name": key_name, "last_counter": heard.last, "missing": heard.missing_octets,
         "settled": heard.settled, "mark": heard.mark, "marked_s": heard.marked_s,
     }  # fmt: skip
 

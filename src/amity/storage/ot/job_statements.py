@@ -47,8 +47,8 @@ IN_HAND: Final = f"""
     SELECT job_id FROM job
     WHERE finished_at IS NULL AND NOT ({PUT_OFF}) AND job_id IN (SELECT job_id FROM {{rows}} AS wanted)"""  # noqa: S608 - constants of our own
 
-# A clock is set at its own time: it is not brought forward.
-_BROUGHT_FORWARD: Final = f"{PUT_OFF} AND kind <> '{JobKind.CLOCK_SET}'"
+# A clock is set at its own time: until that has come it is not brought forward.
+_BROUGHT_FORWARD: Final = f"{PUT_OFF} AND (kind <> '{JobKind.CLOCK_SET}' OR asked_at <= :now)"
 OF_LINES: Final = f"""
     SELECT DISTINCT meter_id FROM job
     WHERE finished_at IS NULL AND {_BROUGHT_FORWARD} AND meter_id IN (SELECT meter_id FROM {{rows}} AS wanted)
@@ -98,7 +98,7 @@ FREE_LINES_DUE_ANEW: Final = f"""
 
 # ------------------------------------------------------------------ lease
 TAKE_LINES: Final = f"""
-    UPDATE job_line SET worker = :worker, until = :until, lasts = :lasts, due_at = {NEVER}, rank = {NEVER},
+    UPDATE job_line SET worker = :worker, until = :until, lasts = :lasts, silent = 0, due_at = {NEVER}, rank = {NEVER},
         fence = fence + 1, tries = CASE WHEN tries_day = :day THEN tries + 1 ELSE 1 END, tries_day = :day
     WHERE meter_id IN (SELECT meter_id FROM {{rows}} AS wanted)
     RETURNING meter_id, fence, tries"""  # noqa: S608 - constants of our own
@@ -124,9 +124,14 @@ LOCK_LINES: Final = """
     WHERE meter_id IN (SELECT meter_id FROM {rows} AS wanted) ORDER BY meter_id"""
 
 RENEW_LINES: Final = """
-    UPDATE job_line SET until = :now + lasts WHERE meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
+    UPDATE job_line SET until = :now + lasts, silent = 0 WHERE meter_id IN (SELECT meter_id FROM {rows} AS wanted)"""
 
-LEASES: Final = "SELECT meter_id, worker, fence, until, tries, lasts FROM job_line WHERE worker <> ''"
+LEASES: Final = "SELECT meter_id, worker, fence, until, tries, lasts, silent FROM job_line WHERE worker <> ''"
+
+SILENCES: Final[Columns] = (("meter_id", TEXT), ("silent", INTEGER))
+NOTE_SILENCE: Final = """
+    UPDATE job_line SET silent = new.silent
+    FROM {rows} AS new WHERE job_line.meter_id = new.meter_id AND job_line.silent < new.silent"""
 
 JOBS_WAIT_AGAIN: Final = """
     UPDATE job SET state = 'waiting'

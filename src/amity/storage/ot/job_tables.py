@@ -52,7 +52,7 @@ Index("ix_job_ended_finished_at", job.c.finished_at, sqlite_where=_ENDED, postgr
 
 # One row per meter: the way to it, which one worker holds at a time. `due_at` and `rank` are those of the most pressing
 # waiting job, and never while a worker holds the line: it is then not found among what is due. `until` is the end of
-# the lease by that worker's clock, which moves on by `lasts` with each renewal.
+# the lease by that worker's clock, which moves on by `lasts` with each renewal; for `silent` others have seen none.
 # All times are microseconds since 1970-01-01T00:00Z.
 job_line = Table(
     "job_line",
@@ -65,7 +65,8 @@ job_line = Table(
     Column("rank", BigInteger, nullable=False),
     Column("worker", String, nullable=False),
     Column("until", BigInteger, nullable=False),
-    Column("lasts", BigInteger, nullable=False, server_default="60000000"),
+    Column("lasts", BigInteger, nullable=False, server_default="3600000000"),
+    Column("silent", BigInteger, nullable=False, server_default="0"),
     Column("fence", BigInteger, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("tries_day", Integer, nullable=False),

@@ -7,7 +7,7 @@ meter ids, so that nobody waits in a circle), SQLite lets one writer in at a tim
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -77,6 +77,13 @@ class SqlJobs:
         """All that are held, by whichever worker, as they were last renewed."""
         with self._transactions.read() as connection:
             return [_lease(*row) for row in connection.execute(text(sql.LEASES))]
+
+    def note_silence(self, silences: Mapping[Lease, timedelta]) -> None:
+        """For so long these were seen unrenewed: kept for those who look after us, until the lease is renewed."""
+        with self._transactions.write() as connection:
+            still = _unrenewed(connection, silences)
+            rows = [(one.meter_id, silences[one] // MICROSECOND) for one in still]
+            run(connection, sql.NOTE_SILENCE, sql.SILENCES, rows)
 
     def revoke(self, leases: Collection[Lease]) -> frozenset[Lease]:
         """Take leases from workers that are gone; those that were not renewed meanwhile. Their jobs wait again."""
@@ -251,8 +258,9 @@ def _unrenewed(connection: Connection, leases: Collection[Lease]) -> frozenset[L
     return frozenset(lease for lease, line in as_seen.items() if lines.get(lease.meter_id) == line)
 
 
-def _lease(meter_id: str, worker: str, fence: int, until: int, tries: int, lasts: int) -> Lease:
-    return Lease(meter_id, worker, fence, EPOCH + until * MICROSECOND, tries, lasts * MICROSECOND)
+def _lease(meter_id: str, worker: str, fence: int, until: int, tries: int, *spans: int) -> Lease:
+    lasts, silent = (span * MICROSECOND for span in spans)
+    return Lease(meter_id, worker, fence, EPOCH + until * MICROSECOND, tries, lasts, silent)
 
 
 def _end_jobs(connection: Connection, outcomes: Iterable[JobOutcome], now: datetime) -> None:

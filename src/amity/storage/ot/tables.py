@@ -65,12 +65,14 @@ head_end = Table(
 # What each node of the cluster wrote at its last start or stop, here and into a file of its own.
 start_mark = Table("start_mark", metadata, Column("mark", String, primary_key=True))
 
-# The highest invocation counter that a meter used in a push (-1: none was heard), which of those just below it were not
-# heard yet, because pushes overtake each other, and how long ago they were overtaken: `headend.heard_counters`.
+# The highest invocation counter that a meter used in a push under one key (-1: none was heard), which of those just
+# below it were not heard yet, because pushes overtake each other, and how long ago they were overtaken:
+# `headend.heard_counters`. The name of the key in hexadecimal; empty where nothing came since keys have names.
 push_counter = Table(
     "push_counter",
     metadata,
     Column("meter_id", String, primary_key=True),
+    Column("key_name", String, primary_key=True, server_default=""),
     Column("last_counter", BigInteger, nullable=False),
     Column("missing", LargeBinary, nullable=False, default=b""),
     Column("settled", BigInteger, nullable=False, server_default="0"),

@@ -94,11 +94,21 @@ def test_a_call_does_not_wake_a_meter_that_rests(database: OtDatabase) -> None:
     assert database.jobs.lease(LeaseTerms("w"), 10, NOW + 2 * MINUTE), "somebody waits"
 
 
-def test_a_clock_that_is_set_at_its_own_time_waits_for_no_way(database: OtDatabase) -> None:
-    database.jobs.enqueue([request("M1", JobKind.CLOCK_SET)], NOW)
-    given_back(database, NOW, afresh=True)
+def test_a_call_sets_no_clock_before_its_own_time(database: OtDatabase) -> None:
+    (job_id,) = database.jobs.enqueue([request("M1", JobKind.CLOCK_SET, not_before=NOW + MINUTE)], NOW)
     assert not database.called_in.put_off(["M1"], [], NOW, 10)
-    assert len(database.job_book.find(JobQuery())) == 1
+    database.called_in.due_now("M1", NOW)
+    assert database.job_book.job(job_id).not_before == NOW + MINUTE
+
+
+def test_a_clock_whose_time_went_by_without_a_way_is_set_when_the_meter_calls(database: OtDatabase) -> None:
+    """Who calls for a minute each hour would be missed again and again by who looks once an hour."""
+    (job_id,) = database.jobs.enqueue([request("M1", JobKind.CLOCK_SET)], NOW)
+    given_back(database, NOW, afresh=True)
+    assert database.job_book.job(job_id).not_before > NOW + MINUTE
+    assert database.called_in.put_off(["M1"], [], NOW + MINUTE, 10) == ["M1"]
+    database.called_in.due_now("M1", NOW + MINUTE)
+    assert database.job_book.job(job_id).not_before == NOW + MINUTE
 
 
 # ------------------------------------------------------------------ the disk is full

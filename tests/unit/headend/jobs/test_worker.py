@@ -3,13 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 
 import pytest
 
 from amity.domain.jobs import Bundle, JobKind, JobRequest, JobState, Lease, Priority
+from amity.headend.jobs.lost_leases import LostLeases
 from amity.headend.jobs.ports import JobQuery, LeaseTerms
 from amity.headend.jobs.retry import Failure, RetryRules
 from amity.headend.jobs.sessions import SessionResult
@@ -246,15 +247,20 @@ def test_clocks_that_jump_bring_no_second_association_about(
     """All of them at once, as those of one time server do, or one alone: a meter has one session at a time."""
     meters = PretendedMeters(takes_s=150.0)
     enqueue(database, 8)
+    patient = replace(AT_ONCE, attempts_max=20)
+    rarely = {name: LeaseTerms(name, look_every=timedelta(seconds=7), retry=patient) for name in ("w1", "w2")}
 
     async def both(true: VirtualClock) -> None:
         clocks = {name: Dishonest(true) for name in ("w1", "w2")}
-        at_work = [asyncio.create_task(worker(database, meters, clocks[name], name=name).run()) for name in clocks]
-        for second in range(1, 12):
+        at_work = [
+            asyncio.create_task(worker(database, meters, clocks[name], terms=lambda name=name: rarely[name]).run())
+            for name in clocks
+        ]
+        for turn in range(1, 7):
             await asyncio.sleep(97)
             for name in who_jumps:
-                clocks[name].ahead = timedelta(seconds=jump_s * (second % 2))
-        await asyncio.sleep(3600)
+                clocks[name].ahead = timedelta(seconds=jump_s * (turn % 2))
+        await asyncio.sleep(1000)
         for one in at_work:
             one.cancel()
         await asyncio.gather(*at_work, return_exceptions=True)
@@ -280,6 +286,84 @@ def test_the_meters_of_a_worker_that_died_are_read_once_its_leases_can_have_no_h
 
     run_virtually(alone, NOW)
     assert terms.duration.total_seconds() <= begun_s[0] <= terms.duration.total_seconds() + 15
+
+
+def test_the_meters_of_the_dead_are_read_though_nobody_lives_as_long_as_their_leases(database: OtDatabase) -> None:
+    """A node that is killed again and again goes on where the one before it ended."""
+    enqueue(database, 3)
+    assert len(database.jobs.lease(LeaseTerms("dead"), 9, NOW)) == 3
+
+    async def a_short_life(clock: VirtualClock) -> None:
+        stuck = PretendedMeters(takes_s=1e6)
+        made = worker(database, stuck, clock)
+        made._give_back = lambda: asyncio.sleep(0)  # killed
+        running = asyncio.create_task(made.run())
+        await asyncio.sleep(17)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    fences, now = [], NOW
+    for _ in range(14):
+        run_virtually(a_short_life, now)
+        now += timedelta(seconds=22)
+        fences.append(max(one.fence for one in database.jobs.leases()))
+    assert fences[0] == 1
+    assert fences[-1] >= 2, "taken over, and over again"
+    assert fences == sorted(fences)
+
+
+def test_two_who_look_at_the_same_silence_do_not_count_it_twice(database: OtDatabase) -> None:
+    enqueue(database, 1)
+    (bundle,) = database.jobs.lease(LeaseTerms("dead"), 9, NOW)
+
+    async def story(clock: VirtualClock) -> float:
+        watches = [LostLeases(database.jobs, at_once) for _ in range(5)]
+        while database.jobs.leases():
+            for one in watches:
+                await one.look()
+            await asyncio.sleep(1)
+        return (clock.now() - NOW).total_seconds()
+
+    lasts_s = bundle.lease.lasts.total_seconds()
+    assert lasts_s <= run_virtually(story, NOW) <= lasts_s + 15
+
+
+def test_a_lease_that_was_renewed_is_silent_from_then_on(database: OtDatabase) -> None:
+    enqueue(database, 1)
+    (bundle,) = database.jobs.lease(LeaseTerms("w1"), 9, NOW)
+
+    async def story(clock: VirtualClock) -> None:
+        watch = LostLeases(database.jobs, at_once)
+        for _ in range(5):
+            await asyncio.sleep(11)
+            await watch.look()
+        (seen,) = database.jobs.leases()
+        assert 40 <= seen.silent.total_seconds() <= 55
+        assert database.jobs.renew([bundle.lease], clock.now()) == {bundle.lease}
+        (again,) = database.jobs.leases()
+        assert again.silent == timedelta(0)
+        database.jobs.note_silence({seen: timedelta(seconds=50)})
+        assert [one.silent for one in database.jobs.leases()] == [timedelta(0)], "it was noted too late"
+
+    run_virtually(story, NOW)
+
+
+def test_what_somebody_waited_for_is_wanted_no_more_when_the_worker_is_stopped(database: OtDatabase) -> None:
+    enqueue(database, 1, (JobKind.PING, JobKind.EVENTS))
+    (ping,) = (job.job_id for job in database.job_book.find(JobQuery()) if job.kind is JobKind.PING)
+    terms = LeaseTerms("w1", retry=replace(AT_ONCE, told_at_once=frozenset({ping})))
+
+    async def stopped(clock: VirtualClock) -> None:
+        running = asyncio.create_task(worker(database, PretendedMeters(1e4), clock, terms=lambda: terms).run())
+        await asyncio.sleep(10)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(stopped, NOW)
+    assert {job.kind: job.state for job in database.job_book.find(JobQuery())} == {
+        JobKind.PING: JobState.CANCELLED,
+        JobKind.EVENTS: JobState.WAITING,
+    }
 
 
 def test_a_worker_whose_clock_stands_still_lets_go_of_what_it_cannot_renew(database: OtDatabase) -> None:

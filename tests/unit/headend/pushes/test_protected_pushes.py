@@ -305,6 +305,23 @@ async def test_a_confirmed_push_that_comes_again_is_one_delivery_and_confirmed_a
     assert (len(bench.deliveries()), listener.parking.counts) == (1, {})
 
 
+async def test_at_another_node_the_same_octets_are_a_recording_and_protected_anew_the_push_is_confirmed(
+    bench: Any, port: int
+):
+    """A new confirmation of an old push would confirm whatever has its number now."""
+    sender, other = Sender(bench), PushDesk(bench.surroundings, bench.database.push_counters)
+    octets = sender.push(confirmed=True)
+    assert await answer_to(port, octets) is not None
+    assert await other.take(Frame(1, 1, octets), CallingFrom(HOME)) is None
+    assert "heard before" in other.parking.newest[0].error.what
+    anew = Frame(1, 1, sender.push(confirmed=True))
+    opened = await other.take(anew, CallingFrom(HOME))
+    assert opened is not None
+    answer = await other.confirmation(opened, anew)
+    assert answer is not None
+    assert confirmed_number(sender.sealing().open(answer)) == 7
+
+
 async def test_a_plain_confirmed_push_is_one_delivery_until_its_number_comes_round(bench: Any, port: int):
     meter = bench.meter_with("norrvik_n1")
     push = data_notification(body(meter), long_invoke_id=9, confirmed=True)

@@ -51,7 +51,7 @@ def saving(name: str, *events: MeterEvent) -> Saving:
 
 
 def push(name: str, counter: int = 1, *events: MeterEvent) -> Keeping:
-    return Keeping(PushClaim(name, counter, authenticated=True, heard_s=0), nullcontext, saving(name, *events))
+    return Keeping(PushClaim(name, b"K", counter, authenticated=True, heard_s=0), nullcontext, saving(name, *events))
 
 
 async def test_what_comes_while_the_disk_is_busy_goes_in_batches() -> None:
