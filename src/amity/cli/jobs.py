@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from amity.cli.job_selection import AllOfThem, OfMeter, OfStates, OneJob, Selection, Unasked, change_all
+from amity.cli.leases import leases, release
 from amity.cli.options import LIMIT_MAX
 from amity.domain.jobs import Job, JobCounts, JobKind, JobRequest, JobState, Priority, Rest
 from amity.headend.jobs.ports import JobBook, JobQuery, MeterStates, place_of
@@ -122,6 +123,10 @@ def discard(
         found = selection.find(database.job_book, "Discard")
         changed = change_all(database.jobs, found, cancel)
         _print_changed(changed, len(found), "are discarded", selection, as_json=as_json)
+
+
+jobs_app.command("leases")(leases)
+jobs_app.command("release")(release)
 
 
 def read_by_job(

@@ -293,3 +293,21 @@ def test_a_wrong_file_is_told_with_line_and_key(tmp_path: Path) -> None:
     wrong.write_text(SCHEDULE.replace("1 h", "1 fortnight"))
     with pytest.raises(ConfigurationError, match=r"new.toml, line 6: jitter of schedule 'night': "):
         amity("schedules", "check", wrong)
+
+
+def test_a_worker_that_is_gone_is_named_and_its_meters_are_freed(folder: Path, database: OtDatabase) -> None:
+    database.jobs.enqueue([request("M1"), request("M2")], NOW)
+    assert "no worker holds a meter" in amity("jobs", "leases", "--dir", folder)
+    database.jobs.lease(LeaseTerms("host/1", duration=timedelta(hours=1)), 9, NOW)
+    (held,) = json.loads(amity("jobs", "leases", "--dir", folder, "--json"))
+    assert held == {
+        "worker": "host/1", "meters": ["M1", "M2"], "renewed_until": isoformat(NOW + timedelta(hours=1)),
+        "silent_s": 0, "lasts_s": 3600,
+    }  # fmt: skip
+    assert "host/1: 2 meters" in amity("jobs", "leases", "--dir", folder)
+    with pytest.raises(NotFoundError, match="host/2"):
+        amity("jobs", "release", "host/2", "--dir", folder)
+    amity("jobs", "release", "host/1", "--dir", folder, typed="n\n", status=1)
+    assert len(database.jobs.leases()) == 2
+    assert "2 meters are free" in amity("jobs", "release", "host/1", "--dir", folder, typed="y\n")
+    assert len(database.jobs.lease(LeaseTerms("host/3"), 9, NOW)) == 2

@@ -334,6 +334,19 @@ def test_jobs_that_were_given_up_and_a_schema_of_another_program_are_told(monkey
     )
 
 
+def test_jobs_that_nobody_takes_and_workers_that_are_gone_are_told(monkeypatch: pytest.MonkeyPatch):
+    def told(due_since: datetime | None, held_until: datetime | None) -> list[Check]:
+        condition = Condition("0002", "0002", 5, 0, 0, None, 0, due_since, held_until)
+        monkeypatch.setattr(backlog, "look", lambda *_: condition)
+        return list(check_backlog(Folder(Path("/nowhere")), NOW, "postgresql://ami@db.example/ami"))
+
+    for due, held in ((None, None), (NOW - timedelta(hours=1), NOW - timedelta(minutes=1))):
+        assert {named(told(due, held), name).state for name in ("jobs", "leases")} == {State.OK}
+    old = told(NOW - timedelta(hours=5), NOW - timedelta(hours=5))
+    assert {named(old, name).state for name in ("jobs", "leases")} == {State.HINT}
+    assert "amity jobs release" in named(old, "leases").next_step
+
+
 def test_a_broker_that_does_not_answer_is_told(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]

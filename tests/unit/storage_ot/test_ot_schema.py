@@ -42,6 +42,16 @@ def test_what_was_stored_is_there_when_it_is_opened_again(tmp_path: Path) -> Non
     again.close()
 
 
+def test_a_database_of_a_newer_program_is_refused_in_a_line(tmp_path: Path) -> None:
+    open_database(tmp_path / "ot.sqlite").close()
+    engine = open_sqlite(tmp_path / "ot.sqlite")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    engine.dispose()
+    with pytest.raises(StorageError, match="schema 9999, which this program does not know"):
+        open_database(tmp_path / "ot.sqlite")
+
+
 def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "ot.sqlite").write_bytes(b"a letter, not a database. " * 100)
     with pytest.raises(StorageError, match="not a SQLite database"):

@@ -1,6 +1,5 @@
 """`amity meter ping`: one session with one known meter, now, through the head-end as it is configured."""
 
-import asyncio
 import json
 import os
 from getpass import getuser
@@ -10,6 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from amity.cli.ending import run_until_told
 from amity.domain.collection import Delivery
 from amity.headend.jobs.on_demand import Asker
 from amity.headend.outcomes import read_told
@@ -42,7 +42,7 @@ def ping(
     word = correlation or os.urandom(_CORRELATION_OCTETS).hex()
     structlog.contextvars.bind_contextvars(**{CORRELATION: word})
     asker = Asker(getuser(), f"ping/{os.urandom(_CORRELATION_OCTETS).hex()}", word)
-    delivery = asyncio.run(ping_meter(folder, settings, meter, asker))
+    delivery = run_until_told(ping_meter(folder, settings, meter, asker))
     in_words = harmless("\n".join(_lines(delivery, word, folder)))
     print(json.dumps(_document(delivery, word), indent=2) if as_json else in_words)
     if not delivery.outcome.answered:

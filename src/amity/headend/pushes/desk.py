@@ -126,7 +126,7 @@ class PushDesk:
             if self._repeats.knows(opened):
                 opened = await self._heard_again(push, opened)
             else:
-                with self._signatures.once(opened, epoch_s(push.heard_at), late=push.late):
+                with self._signatures.once(opened, epoch_s(push.heard_at), late=_may_be_late(opened, push)):
                     await self._deliver(self._delivery(opened, octets, push.heard_at), push, opened)
                 self.taken += 1
             self._repeats.keep(opened, push.apdu)
@@ -145,7 +145,7 @@ class PushDesk:
         if self._repeats.knows_octets(opened, push.apdu):
             await self._batches.keep(Keeping(None, push.within))
             return opened._replace(repeated=True)
-        with self._signatures.once(opened, epoch_s(push.heard_at), late=push.late):
+        with self._signatures.once(opened, epoch_s(push.heard_at), late=_may_be_late(opened, push)):
             await self._batches.keep(Keeping(_claim(opened, push), push.within))
         return opened
 
@@ -192,4 +192,9 @@ def _claim(opened: Opened, push: _Arrived) -> PushClaim | None:
         return None
     heard_s = epoch_s(push.heard_at)
     meter_id, authenticated = opened.endpoint.meter_id, opened.authenticated
-    return PushClaim(meter_id, opened.key_name, opened.counter, authenticated, heard_s, push.late)
+    return PushClaim(meter_id, opened.key_name, opened.counter, authenticated, heard_s, _may_be_late(opened, push))
+
+
+def _may_be_late(opened: Opened, push: _Arrived) -> bool:
+    """A meter that is reached directly has no business with a collector's store: its pushes are as old as they are."""
+    return push.late and bool(opened.endpoint.route.collector)

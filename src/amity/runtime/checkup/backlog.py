@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from amity.kernel.time import isoformat
 from amity.messaging.nats_server import healthy
 from amity.runtime.checkup.check import Check, State, start_command
 from amity.runtime.doors.broker_place import broker_folder
@@ -13,6 +14,8 @@ from amity.runtime.settings import Settings
 from amity.storage.ot.condition import Condition, look
 
 _LATE: Final = timedelta(minutes=15)
+_OVERDUE: Final = timedelta(hours=4)
+"""The patience of bulk: by then the most patient job stands ahead of what comes."""
 
 
 def check_backlog(folder: Folder, now: datetime, database_url: str = "") -> Iterator[Check]:
@@ -25,6 +28,8 @@ def check_backlog(folder: Folder, now: datetime, database_url: str = "") -> Iter
     if condition.migrated:
         yield _fleet(condition)
         yield _outbox(condition, now)
+        yield _waiting_jobs(condition, now)
+        yield _leases(condition, now)
         yield _dead_jobs(condition)
 
 
@@ -52,6 +57,22 @@ def _fleet(condition: Condition) -> Check:
         return Check("fleet", State.HINT, "no meter is known", "amity meter add METER HOST:PORT")
     state = State.HINT if condition.failing else State.OK
     return Check("fleet", state, words, "look into error.log" if condition.failing else "")
+
+
+def _waiting_jobs(condition: Condition, now: datetime) -> Check:
+    if condition.due_since is None or now - condition.due_since < _OVERDUE:
+        return Check("jobs", State.OK, "nothing waits long for a worker")
+    step = "is the head-end running? `amity jobs list`, `amity jobs leases`; gates are in schedules.toml"
+    return Check("jobs", State.HINT, f"the oldest waits for a worker since {isoformat(condition.due_since)}", step)
+
+
+def _leases(condition: Condition, now: datetime) -> Check:
+    if condition.held_until is None or now - condition.held_until < _LATE:
+        return Check("leases", State.OK, "held by workers that renew them" if condition.held_until else "none")
+    words = f"meters are held by a worker that renewed until {isoformat(condition.held_until)}"
+    return Check(
+        "leases", State.HINT, words, "`amity jobs leases` names it; if it is gone, `amity jobs release WORKER`"
+    )
 
 
 def _dead_jobs(condition: Condition) -> Check:

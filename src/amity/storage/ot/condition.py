@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Engine, func, select
 
 from amity.domain.jobs import JobState
 from amity.kernel.errors import ConfigurationError
+from amity.kernel.time import EPOCH
+from amity.storage.columns import MICROSECOND
 from amity.storage.ot.database import MIGRATIONS
-from amity.storage.ot.job_tables import job
+from amity.storage.ot.job_tables import NEVER, job, job_line
 from amity.storage.ot.tables import delivery, endpoint, standing
 from amity.storage.postgres import open_postgres
 from amity.storage.sqlite import open_sqlite
@@ -25,7 +27,8 @@ class Condition(NamedTuple):
     """What the database holds. `revision` is its schema's, `newest` that of this program.
 
     `queued` deliveries wait for the broker, the oldest of them since `oldest`; `failing` meters failed again and again;
-    `dead` jobs were given up and wait for a person.
+    `dead` jobs were given up and wait for a person. `due_since`: what waits longest for a worker was due then;
+    `held_until`: the lease that was not renewed for the longest ended then by its worker's clock; None for none.
     """
 
     revision: str
@@ -35,6 +38,8 @@ class Condition(NamedTuple):
     queued: int = 0
     oldest: datetime | None = None
     dead: int = 0
+    due_since: datetime | None = None
+    held_until: datetime | None = None
 
     @property
     def migrated(self) -> bool:
@@ -77,7 +82,13 @@ def _counted(connection: Connection, revision: str) -> Condition:
         queued,
         oldest,
         connection.execute(select(func.count()).where(job.c.state == JobState.DEAD.value)).scalar_one(),
+        _instant(connection.execute(select(func.min(job_line.c.due_at)).where(job_line.c.worker == "")).scalar_one()),
+        _instant(connection.execute(select(func.min(job_line.c.until)).where(job_line.c.worker != "")).scalar_one()),
     )
+
+
+def _instant(at: int | None) -> datetime | None:
+    return None if at is None or at >= NEVER else EPOCH + at * MICROSECOND
 
 
 def newest_revision() -> str:

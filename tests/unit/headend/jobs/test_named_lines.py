@@ -11,7 +11,7 @@ import pytest
 from amity.domain.jobs import Job, JobKind, JobOutcome, JobState, Lease, Priority
 from amity.headend.jobs.giving_back import finished_of
 from amity.headend.jobs.meter_sessions import MeterSessions
-from amity.headend.jobs.ports import Finished, JobQuery, LeaseTerms
+from amity.headend.jobs.ports import Finished, LeaseTerms
 from amity.headend.jobs.retry import RetryRules, by_name_only, failure_of
 from amity.headend.jobs.sessions import SessionResult
 from amity.headend.jobs.ways import Ways, WaysFollowed

@@ -52,11 +52,14 @@ def public(private: bytes) -> PublicKeys:
 class Sender:
     """A meter of suite 1 whose keys the head-end knows."""
 
-    def __init__(self, bench: Any, *, signed: bool = False, ciphering: str = "general-glo") -> None:
+    def __init__(
+        self, bench: Any, *, signed: bool = False, ciphering: str = "general-glo", collector: str = ""
+    ) -> None:
         self.meter = bench.meter_with("castellan_c3")
         endpoint = next(one for one in bench.database.endpoints.all() if one.meter_id == self.meter.meter_id)
         protection = "none" if ciphering == "none" else "authenticated-encrypted"
-        endpoint = replace(endpoint, ciphering=ciphering, protection=protection, suite=1, signed=signed)
+        route = replace(endpoint.route, collector=collector)
+        endpoint = replace(endpoint, route=route, ciphering=ciphering, protection=protection, suite=1, signed=signed)
         bench.database.endpoints.put([endpoint])
         secrets = bench.keys.by_meter[self.meter.meter_id]
         known = replace(secrets, signing=CLIENT_KEY, meter_signing=public(METER_KEY).signing)
@@ -134,11 +137,26 @@ async def test_a_signed_push_is_not_taken_a_second_time_in_a_new_wrapping(bench:
 async def test_of_signed_pushes_that_a_collector_kept_the_older_may_come_after_the_newer_and_each_once(
     bench: Any, listener: PushDesk
 ):
-    sender, now = Sender(bench, signed=True), bench.clock.now()
+    sender, now = Sender(bench, signed=True, collector="DC7"), bench.clock.now()
     older, newer = sender.push(signed=True), sender.push(signed=True)
     for octets in (newer, older, older):
         await listener.take_forwarded(Frame(1, 1, octets), HeardBy("DC7", "10.0.0.7"), now, nullcontext)
     assert (len(bench.deliveries()), listener.parking.counts) == (2, {"not-believed": 1})
+
+
+@pytest.mark.parametrize(("collector", "believed"), [("DC7", 3), ("", 2)])
+async def test_what_was_held_back_gets_no_more_time_by_way_of_a_collector_that_the_meter_is_not_behind(
+    bench: Any, listener: PushDesk, collector: str, believed: int
+):
+    sender, heard_at = Sender(bench, collector=collector), bench.clock.now()
+    first, held_back, newer = (Frame(1, 1, sender.push()) for _ in range(3))
+    for frame in (first, newer):
+        await listener.take(frame, CallingFrom(HOME))
+    bench.clock.advance(seconds=86_400)
+    later = bench.clock.now()
+    assert later > heard_at
+    await listener.take_forwarded(held_back, HeardBy("DC7", "10.0.0.7"), later, nullcontext)
+    assert len(bench.deliveries()) == believed
 
 
 async def test_of_signed_pushes_straight_from_the_meter_the_overtaken_one_is_believed_once_and_only_soon(
