@@ -46,12 +46,10 @@ class LostLeases:
     async def _judge(self, now_s: float) -> bool:
         silences = {one: timedelta(seconds=now_s - since_s) for one, since_s in self._silent_since_s.items()}
         lost = [one for one, silence in silences.items() if silence >= one.lasts]
-        if lost and await self._disk(lambda: self._jobs.revoke(lost)):
-            return True
         noted = {one: silence for one, silence in silences.items() if one.silent < silence < one.lasts}
         if noted:
             await self._disk(lambda: self._jobs.note_silence(noted))
-        return False
+        return bool(await self._disk(lambda: self._jobs.revoke(lost))) if lost else False
 
     @property
     def pause_s(self) -> float:
