@@ -16,10 +16,10 @@ from amity.simulation.campaign.world import World
 _BEFORE_A_FIRE: Final = timedelta(seconds=1)
 _GROWN_PER_SESSION: Final = 0.4
 """A session may be of two associations, where the clock is moved: so much is less than one element for each."""
-_PER_METER: Final = 8
+_PER_METER: Final = 4
 """What is held once for each meter is no larger than that, and may fill from one reading to the next.
 
-The most there is of it: layouts of four profiles, for each of two associations.
+The most there is of it: what the columns of its profiles are.
 """
 _SESSIONS_MIN: Final = 3
 _STEPS_MIN: Final = 3
