@@ -30,4 +30,6 @@ def run_until_told(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(main())
     except asyncio.CancelledError:
+        if not told:
+            raise
         raise typer.Exit(_STATUS_OF_SIGNALS + told[0]) from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from amity.domain.jobs import Lease
-from amity.kernel.errors import NotFoundError
+from amity.kernel.errors import ConfigurationError, NotFoundError
 from amity.kernel.time import isoformat
 from amity.runtime.databases import head_end_of
 
@@ -36,17 +36,19 @@ def leases(configuration: Configuration = None, directory: Directory = None, as_
 
 def release(
     worker: Annotated[str, typer.Argument(metavar="WORKER", help="As `amity jobs leases` names it.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Without a question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Free them without a question.")] = False,
     configuration: Configuration = None,
     directory: Directory = None,
     as_json: AsJson = False,
 ) -> None:
     """Free the meters of a worker that is gone, now; one that lives loses its sessions, and nothing is stored twice."""
+    if as_json and not yes:
+        raise ConfigurationError("with --json nobody is asked", next_step="add --yes if the worker is gone")
     with head_end_of(configuration, directory) as database:
         held = _by_worker(database.jobs.leases()).get(worker)
         if held is None:
             raise NotFoundError(f"no worker {worker!r} holds a meter", next_step="see `amity jobs leases`")
-        if not yes and not as_json:
+        if not yes:
             typer.confirm(f"free {len(held)} meters of {worker}? Make sure that its process is gone", abort=True)
         freed = database.jobs.revoke(held)
     print(json.dumps({"freed": sorted(one.meter_id for one in freed)}) if as_json else f"{len(freed)} meters are free")

@@ -307,6 +307,8 @@ def test_a_worker_that_is_gone_is_named_and_its_meters_are_freed(folder: Path, d
     assert "host/1: 2 meters" in amity("jobs", "leases", "--dir", folder)
     with pytest.raises(NotFoundError, match="host/2"):
         amity("jobs", "release", "host/2", "--dir", folder)
+    with pytest.raises(ConfigurationError, match="nobody is asked"):
+        amity("jobs", "release", "host/1", "--dir", folder, "--json")
     amity("jobs", "release", "host/1", "--dir", folder, typed="n\n", status=1)
     assert len(database.jobs.leases()) == 2
     assert "2 meters are free" in amity("jobs", "release", "host/1", "--dir", folder, typed="y\n")

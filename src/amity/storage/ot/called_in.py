@@ -9,7 +9,8 @@ from amity.domain.jobs import JobKind, JobState
 from amity.storage.columns import microseconds
 from amity.storage.ot.job_statements import COLLECTORS, METERS, OF_COLLECTORS, OF_LINES
 from amity.storage.ot.job_tables import job
-from amity.storage.ot.jobs import due_anew, run
+from amity.storage.ot.jobs import due_anew
+from amity.storage.row_sets import run
 from amity.storage.transactions import Transactions
 
 
@@ -46,5 +47,5 @@ class SqlCalledIn:
         with self._transactions.read() as connection:
             lines = run(connection, OF_LINES, METERS, [(one,) for one in meter_ids], now=at, limit=limit)
             behind = run(connection, OF_COLLECTORS, COLLECTORS, [(one,) for one in collectors], now=at, limit=limit)
-            found = {meter_id for (meter_id,) in (*(lines or ()), *(behind or ()))}
+            found = {meter_id for (meter_id,) in (*lines, *behind)}
         return sorted(found)[:limit]

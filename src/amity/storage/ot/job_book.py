@@ -13,7 +13,8 @@ from amity.storage.columns import MICROSECOND, microseconds
 from amity.storage.ot.job_rows import AS_STORED, job_of, rests_then, sent
 from amity.storage.ot.job_statements import IN_HAND, KEYS, METERS, RESTS
 from amity.storage.ot.job_tables import job
-from amity.storage.ot.jobs import due_anew, locked, run
+from amity.storage.ot.jobs import due_anew, locked
+from amity.storage.row_sets import run
 from amity.storage.transactions import Transactions
 
 
@@ -58,13 +59,13 @@ class SqlJobBook:
         """Of these meters those that rest."""
         with self._transactions.read() as connection:
             found = run(connection, RESTS, METERS, [(one,) for one in meter_ids], now=microseconds(now))
-            return {meter: Rest(EPOCH + until * MICROSECOND, tries) for meter, until, tries in found or ()}
+            return {meter: Rest(EPOCH + until * MICROSECOND, tries) for meter, until, tries in found}
 
     def in_hand(self, job_ids: Collection[str], now: datetime) -> frozenset[str]:
         """Those of them that are alive, but for what waits until there is a way to its meter."""
         with self._transactions.read() as connection:
             found = run(connection, IN_HAND, KEYS, [(one,) for one in job_ids], now=microseconds(now))
-            return frozenset(job_id for (job_id,) in found) if found else frozenset()
+            return frozenset(job_id for (job_id,) in found)
 
     def retry(self, job_id: str, now: datetime) -> Job:
         """Let a job that ended wait again, with all its attempts and no deadline; raise RequestError if it is alive."""

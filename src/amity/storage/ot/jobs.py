@@ -22,7 +22,7 @@ from amity.storage.ot import job_statements as sql
 from amity.storage.ot.job_candidates import candidates
 from amity.storage.ot.job_rows import job_of, row_of_request, sent, sent_spans
 from amity.storage.ot.job_tables import job
-from amity.storage.row_sets import ROWS, Columns, as_parameter, statement
+from amity.storage.row_sets import run
 from amity.storage.transactions import Transactions
 
 
@@ -127,13 +127,6 @@ class SqlJobs:
             return connection.execute(old).rowcount
 
 
-def run(connection: Connection, words: str, columns: Columns, rows: Collection[Sequence[Any]], **values: Any) -> Any:
-    """Carry a statement out for all rows at once; does nothing for none."""
-    if not rows:
-        return None
-    return connection.execute(statement(connection, words, columns), {ROWS: as_parameter(rows), **values})
-
-
 def due_anew(connection: Connection, meter_id: str) -> None:
     """The line of a meter whose waiting jobs were changed by hand follows them, unless a worker holds it."""
     run(connection, sql.FREE_LINES_DUE_ANEW, sql.METERS, [(meter_id,)])
@@ -151,7 +144,7 @@ def locked(connection: Connection, meter_ids: Iterable[str]) -> Mapping[str, Lin
     """These lines, which are this transaction's from here on."""
     lock = sql.LOCK_LINES + (" FOR UPDATE" if connection.dialect.name == "postgresql" else "")
     found = run(connection, lock, sql.METERS, _column(meter_ids))
-    return {meter_id: Line(*line) for meter_id, *line in found} if found else {}
+    return {meter_id: Line(*line) for meter_id, *line in found}
 
 
 class _Intake:
